@@ -1,0 +1,36 @@
+# `make demo` and `make test` set up all they need in .venv; nothing else has to be installed first but Python and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check stubs client clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(READY)        ## train, publish, serve and query two models on sample data
+	$(BIN)/python -m services.cli.demo
+
+test: $(READY)        ## the whole fast suite
+	$(BIN)/python -m pytest
+
+check: $(READY)       ## lint, types, import contracts, stub drift
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory stubs
+	git diff --exit-code -- shared/stubs
+
+# protoc's virtual path makes the generated imports right as they stand: shared.stubs.inference.v1.inference_pb2.
+stubs: $(READY)       ## regenerate shared/stubs from protos
+	$(BIN)/python -m grpc_tools.protoc -Ishared/stubs=protos/tagsmith \
+	  -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	  --python_out=. --pyi_out=. --grpc_python_out=. \
+	  $$(find protos/tagsmith -name '*.proto' | sort)
+
+clean:
+	rm -rf $(VENV) build dist var

@@ -1,0 +1,1 @@
+"""The processes of Tagsmith: each folder is one of them."""

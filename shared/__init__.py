@@ -1,0 +1,1 @@
+"""What both services would otherwise copy. Knows no service."""

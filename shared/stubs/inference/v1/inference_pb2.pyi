@@ -1,0 +1,191 @@
+import datetime
+
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class OffsetUnit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OFFSET_UNIT_UNSPECIFIED: _ClassVar[OffsetUnit]
+    UNICODE_CODE_POINTS: _ClassVar[OffsetUnit]
+    UTF8_BYTES: _ClassVar[OffsetUnit]
+    UTF16_CODE_UNITS: _ClassVar[OffsetUnit]
+OFFSET_UNIT_UNSPECIFIED: OffsetUnit
+UNICODE_CODE_POINTS: OffsetUnit
+UTF8_BYTES: OffsetUnit
+UTF16_CODE_UNITS: OffsetUnit
+
+class ClassifyRequest(_message.Message):
+    __slots__ = ("model", "texts", "top_k", "min_score")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    top_k: int
+    min_score: float
+    def __init__(self, model: _Optional[str] = ..., texts: _Optional[_Iterable[str]] = ..., top_k: _Optional[int] = ..., min_score: _Optional[float] = ...) -> None: ...
+
+class ClassifyResponse(_message.Message):
+    __slots__ = ("model_version", "results", "timing")
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    model_version: str
+    results: _containers.RepeatedCompositeFieldContainer[ClassifyResult]
+    timing: Timing
+    def __init__(self, model_version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[ClassifyResult, _Mapping]]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
+
+class ClassifyResult(_message.Message):
+    __slots__ = ("classification", "error")
+    CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    classification: Classification
+    error: _status_pb2.Status
+    def __init__(self, classification: _Optional[_Union[Classification, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class Classification(_message.Message):
+    __slots__ = ("labels", "window_count")
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    labels: _containers.RepeatedCompositeFieldContainer[LabelScore]
+    window_count: int
+    def __init__(self, labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., window_count: _Optional[int] = ...) -> None: ...
+
+class LabelScore(_message.Message):
+    __slots__ = ("label", "score")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    score: float
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class ExtractEntitiesRequest(_message.Message):
+    __slots__ = ("model", "texts", "offset_unit", "min_score")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_UNIT_FIELD_NUMBER: _ClassVar[int]
+    MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    offset_unit: OffsetUnit
+    min_score: float
+    def __init__(self, model: _Optional[str] = ..., texts: _Optional[_Iterable[str]] = ..., offset_unit: _Optional[_Union[OffsetUnit, str]] = ..., min_score: _Optional[float] = ...) -> None: ...
+
+class ExtractEntitiesResponse(_message.Message):
+    __slots__ = ("model_version", "results", "offset_unit", "timing")
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_UNIT_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    model_version: str
+    results: _containers.RepeatedCompositeFieldContainer[ExtractEntitiesResult]
+    offset_unit: OffsetUnit
+    timing: Timing
+    def __init__(self, model_version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[ExtractEntitiesResult, _Mapping]]] = ..., offset_unit: _Optional[_Union[OffsetUnit, str]] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
+
+class ExtractEntitiesResult(_message.Message):
+    __slots__ = ("entities", "error")
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    entities: Entities
+    error: _status_pb2.Status
+    def __init__(self, entities: _Optional[_Union[Entities, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class Entities(_message.Message):
+    __slots__ = ("entities", "window_count")
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    entities: _containers.RepeatedCompositeFieldContainer[Entity]
+    window_count: int
+    def __init__(self, entities: _Optional[_Iterable[_Union[Entity, _Mapping]]] = ..., window_count: _Optional[int] = ...) -> None: ...
+
+class Entity(_message.Message):
+    __slots__ = ("label", "start", "end", "surface", "score")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    SURFACE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    start: int
+    end: int
+    surface: str
+    score: float
+    def __init__(self, label: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., surface: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class Timing(_message.Message):
+    __slots__ = ("tokenize_duration", "queue_duration", "inference_duration", "token_count")
+    TOKENIZE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    tokenize_duration: _duration_pb2.Duration
+    queue_duration: _duration_pb2.Duration
+    inference_duration: _duration_pb2.Duration
+    token_count: int
+    def __init__(self, tokenize_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., inference_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token_count: _Optional[int] = ...) -> None: ...
+
+class ListLoadedModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListLoadedModelsResponse(_message.Message):
+    __slots__ = ("loaded_models",)
+    LOADED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    loaded_models: _containers.RepeatedCompositeFieldContainer[LoadedModel]
+    def __init__(self, loaded_models: _Optional[_Iterable[_Union[LoadedModel, _Mapping]]] = ...) -> None: ...
+
+class GetLoadedModelRequest(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    def __init__(self, model: _Optional[str] = ...) -> None: ...
+
+class LoadedModel(_message.Message):
+    __slots__ = ("model_version", "task", "state", "execution_provider", "variant", "aliases", "labels", "max_tokens", "graph_bytes", "load_time", "error")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[LoadedModel.State]
+        LOADING: _ClassVar[LoadedModel.State]
+        ACTIVE: _ClassVar[LoadedModel.State]
+        DRAINING: _ClassVar[LoadedModel.State]
+        FAILED: _ClassVar[LoadedModel.State]
+    STATE_UNSPECIFIED: LoadedModel.State
+    LOADING: LoadedModel.State
+    ACTIVE: LoadedModel.State
+    DRAINING: LoadedModel.State
+    FAILED: LoadedModel.State
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
+    ALIASES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    GRAPH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOAD_TIME_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    model_version: str
+    task: str
+    state: LoadedModel.State
+    execution_provider: str
+    variant: str
+    aliases: _containers.RepeatedScalarFieldContainer[str]
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    max_tokens: int
+    graph_bytes: int
+    load_time: _timestamp_pb2.Timestamp
+    error: _status_pb2.Status
+    def __init__(self, model_version: _Optional[str] = ..., task: _Optional[str] = ..., state: _Optional[_Union[LoadedModel.State, str]] = ..., execution_provider: _Optional[str] = ..., variant: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., graph_bytes: _Optional[int] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...

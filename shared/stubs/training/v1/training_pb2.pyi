@@ -1,0 +1,330 @@
+import datetime
+
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Split(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SPLIT_UNSPECIFIED: _ClassVar[Split]
+    TRAIN: _ClassVar[Split]
+    VALIDATION: _ClassVar[Split]
+    TEST: _ClassVar[Split]
+
+class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_UNSPECIFIED: _ClassVar[Task]
+    CLASSIFICATION: _ClassVar[Task]
+    ENTITIES: _ClassVar[Task]
+
+class Recipe(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RECIPE_UNSPECIFIED: _ClassVar[Recipe]
+    TRANSFORMER_CLASSIFIER: _ClassVar[Recipe]
+    ENTITY_EXTRACTOR: _ClassVar[Recipe]
+
+class Pooling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POOLING_UNSPECIFIED: _ClassVar[Pooling]
+    MASKED_MEAN: _ClassVar[Pooling]
+    FIRST_TOKEN: _ClassVar[Pooling]
+SPLIT_UNSPECIFIED: Split
+TRAIN: Split
+VALIDATION: Split
+TEST: Split
+TASK_UNSPECIFIED: Task
+CLASSIFICATION: Task
+ENTITIES: Task
+RECIPE_UNSPECIFIED: Recipe
+TRANSFORMER_CLASSIFIER: Recipe
+ENTITY_EXTRACTOR: Recipe
+POOLING_UNSPECIFIED: Pooling
+MASKED_MEAN: Pooling
+FIRST_TOKEN: Pooling
+
+class ImportDatasetRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: ImportFileHeader
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[ImportFileHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class ImportFileHeader(_message.Message):
+    __slots__ = ("dataset", "file_name", "split", "server_path", "task")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    SERVER_PATH_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    file_name: str
+    split: Split
+    server_path: str
+    task: Task
+    def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ...) -> None: ...
+
+class Dataset(_message.Message):
+    __slots__ = ("name", "task", "splits", "labels", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    SPLITS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    task: Task
+    splits: _containers.RepeatedCompositeFieldContainer[SplitSummary]
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., splits: _Optional[_Iterable[_Union[SplitSummary, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SplitSummary(_message.Message):
+    __slots__ = ("split", "row_count", "label_counts")
+    class LabelCountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    split: Split
+    row_count: int
+    label_counts: _containers.ScalarMap[str, int]
+    def __init__(self, split: _Optional[_Union[Split, str]] = ..., row_count: _Optional[int] = ..., label_counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class ListDatasetsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDatasetsResponse(_message.Message):
+    __slots__ = ("datasets", "next_page_token")
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    datasets: _containers.RepeatedCompositeFieldContainer[Dataset]
+    next_page_token: str
+    def __init__(self, datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class TrainingSpec(_message.Message):
+    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    RECIPE_FIELD_NUMBER: _ClassVar[int]
+    BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ADAPTABLE_FIELD_NUMBER: _ClassVar[int]
+    HYPERPARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    dataset: str
+    recipe: Recipe
+    base_model: str
+    adaptable: bool
+    hyperparameters: Hyperparameters
+    seed: int
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class Hyperparameters(_message.Message):
+    __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling")
+    MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    HEAD_LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    WARMUP_SHARE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_DECAY_FIELD_NUMBER: _ClassVar[int]
+    DROPOUT_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    POOLING_FIELD_NUMBER: _ClassVar[int]
+    max_epochs: int
+    batch_size: int
+    encoder_learning_rate: float
+    head_learning_rate: float
+    warmup_share: float
+    weight_decay: float
+    dropout: float
+    patience: int
+    max_tokens: int
+    pooling: Pooling
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., encoder_learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., warmup_share: _Optional[float] = ..., weight_decay: _Optional[float] = ..., dropout: _Optional[float] = ..., patience: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ...) -> None: ...
+
+class CreateTrainingJobRequest(_message.Message):
+    __slots__ = ("spec", "request_id", "promote_to", "validate_only")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROMOTE_TO_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    spec: TrainingSpec
+    request_id: str
+    promote_to: str
+    validate_only: bool
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class TrainingJob(_message.Message):
+    __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[TrainingJob.State]
+        QUEUED: _ClassVar[TrainingJob.State]
+        PREPARING: _ClassVar[TrainingJob.State]
+        TRAINING: _ClassVar[TrainingJob.State]
+        EVALUATING: _ClassVar[TrainingJob.State]
+        EXPORTING: _ClassVar[TrainingJob.State]
+        PUBLISHING: _ClassVar[TrainingJob.State]
+        SUCCEEDED: _ClassVar[TrainingJob.State]
+        REJECTED: _ClassVar[TrainingJob.State]
+        CANCELLED: _ClassVar[TrainingJob.State]
+        FAILED: _ClassVar[TrainingJob.State]
+    STATE_UNSPECIFIED: TrainingJob.State
+    QUEUED: TrainingJob.State
+    PREPARING: TrainingJob.State
+    TRAINING: TrainingJob.State
+    EVALUATING: TrainingJob.State
+    EXPORTING: TrainingJob.State
+    PUBLISHING: TrainingJob.State
+    SUCCEEDED: TrainingJob.State
+    REJECTED: TrainingJob.State
+    CANCELLED: TrainingJob.State
+    FAILED: TrainingJob.State
+    class MetricsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROMOTE_TO_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    spec: TrainingSpec
+    request_id: str
+    promote_to: str
+    state: TrainingJob.State
+    cancel_requested: bool
+    progress: Progress
+    model_version: str
+    metrics: _containers.ScalarMap[str, float]
+    error: _status_pb2.Status
+    create_time: _timestamp_pb2.Timestamp
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    revision: int
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("step", "total_steps", "epoch", "loss", "metric_name", "metric", "best_metric", "remaining_duration", "rows_per_second")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    BEST_METRIC_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_DURATION_FIELD_NUMBER: _ClassVar[int]
+    ROWS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float
+    metric_name: str
+    metric: float
+    best_metric: float
+    remaining_duration: _duration_pb2.Duration
+    rows_per_second: float
+    def __init__(self, step: _Optional[int] = ..., total_steps: _Optional[int] = ..., epoch: _Optional[int] = ..., loss: _Optional[float] = ..., metric_name: _Optional[str] = ..., metric: _Optional[float] = ..., best_metric: _Optional[float] = ..., remaining_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows_per_second: _Optional[float] = ...) -> None: ...
+
+class GetTrainingJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ListTrainingJobsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "model")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    model: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class ListTrainingJobsResponse(_message.Message):
+    __slots__ = ("jobs", "next_page_token")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[TrainingJob]
+    next_page_token: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[TrainingJob, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchTrainingJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class CancelTrainingJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ListBaseModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListBaseModelsResponse(_message.Message):
+    __slots__ = ("base_models",)
+    BASE_MODELS_FIELD_NUMBER: _ClassVar[int]
+    base_models: _containers.RepeatedCompositeFieldContainer[BaseModel]
+    def __init__(self, base_models: _Optional[_Iterable[_Union[BaseModel, _Mapping]]] = ...) -> None: ...
+
+class BaseModel(_message.Message):
+    __slots__ = ("id", "description", "languages", "licence", "parameter_count", "max_tokens", "available", "digest", "pooling", "is_default")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGES_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    PARAMETER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    POOLING_FIELD_NUMBER: _ClassVar[int]
+    IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    description: str
+    languages: _containers.RepeatedScalarFieldContainer[str]
+    licence: str
+    parameter_count: int
+    max_tokens: int
+    available: bool
+    digest: str
+    pooling: Pooling
+    is_default: bool
+    def __init__(self, id: _Optional[str] = ..., description: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., parameter_count: _Optional[int] = ..., max_tokens: _Optional[int] = ..., available: _Optional[bool] = ..., digest: _Optional[str] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., is_default: _Optional[bool] = ...) -> None: ...
