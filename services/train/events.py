@@ -1,0 +1,73 @@
+"""What a trainer says: one JSON object a line in `events.jsonl` of its job's folder.
+
+Every trainer ends with exactly one Finished or Failed; a process that ends without either was lost. The reader takes whole
+lines only, so a torn last line is read when it is complete.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Phase = Literal["PREPARING", "TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PhaseStarted(_Event):
+    """The trainer has entered a phase; phases only move forward."""
+
+    kind: Literal["phase"] = "phase"
+    phase: Phase
+
+
+class Progress(_Event):
+    """How far training is; at most about five a second."""
+
+    kind: Literal["progress"] = "progress"
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float
+    metric_name: str  # accuracy | span_f1
+    metric: float | None  # the last evaluation
+    best_metric: float | None
+    remaining_ms: int
+    rows_per_second: float
+
+
+class ProblemRecord(_Event):
+    """shared.errors.Problem on the way to the service."""
+
+    field: str
+    description: str
+
+
+class Failure(_Event):
+    """A TagsmithError on the way to the service; `reason` INTERNAL for anything unforeseen, its text only in the job's log."""
+
+    reason: str
+    message: str
+    metadata: dict[str, str] = {}
+    problems: tuple[ProblemRecord, ...] = ()
+
+
+class Finished(_Event):
+    """The version is in the store: passed by the gate, or refused by it (then `failure` says by which checks)."""
+
+    kind: Literal["finished"] = "finished"
+    outcome: Literal["succeeded", "rejected"]
+    metrics: dict[str, float]  # <split>.<metric>
+    failure: Failure | None = None
+
+
+class Failed(_Event):
+    """Nothing was published."""
+
+    kind: Literal["failed"] = "failed"
+    failure: Failure
+
+
+Event = Annotated[PhaseStarted | Progress | Finished | Failed, Field(discriminator="kind")]
+EVENT: TypeAdapter[PhaseStarted | Progress | Finished | Failed] = TypeAdapter(Event)

@@ -1,0 +1,53 @@
+"""What a trainer is told: the resolved spec of a job, and the assignment file that carries it.
+
+`spec.json` in a job's folder is an Assignment. It is all that a trainer knows, on every engine.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RecipeName = Literal["transformer-classifier", "entity-extractor"]
+Pooling = Literal["masked-mean", "first-token"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hyperparameters(_Record):
+    """Every knob of a recipe, resolved. Ranges are those of the proto."""
+
+    max_epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=1024)]  # rows a step
+    encoder_learning_rate: Annotated[float, Field(gt=0, lt=1)]  # peak; unused when adaptable is off
+    head_learning_rate: Annotated[float, Field(gt=0, lt=1)]  # peak
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]  # of all steps
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    patience: Annotated[int, Field(ge=1, le=1000)]  # evaluations without a better metric
+    max_tokens: Annotated[int, Field(ge=8, le=8192)]  # of a window, special tokens counted
+    pooling: Pooling  # classifier only
+
+
+class JobSpec(_Record):
+    """What to train, defaults filled in and the dataset's snapshot fixed."""
+
+    model: str
+    dataset: str  # name@sha256:<digest>
+    recipe: RecipeName
+    base_model: str
+    adaptable: bool
+    hyperparameters: Hyperparameters
+    seed: int
+
+
+class Assignment(_Record):
+    """One job for one trainer process."""
+
+    job_id: str
+    version: str  # reserved for the job, name@number
+    spec: JobSpec
+    store: str  # the store's folder or URL
+    base_model_folder: str  # in Hub layout: config.json, model.safetensors, tokenizer.json
+    threads: Annotated[int, Field(ge=1)]

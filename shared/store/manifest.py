@@ -1,0 +1,174 @@
+"""The manifest: everything that a version is, in one JSON file.
+
+A version exists when its manifest does. The manifest names every file by SHA-256, says how texts become token ids and logits
+become answers, and holds the lineage and the evidence. The runtime decides nothing that is not written here.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.names import VersionName
+
+SCHEMA_VERSION: Final = 1
+
+Task = Literal["classification", "entities"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoredFile(_Record):
+    """A blob of the store."""
+
+    digest: Digest  # SHA-256 of its bytes
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class Graph(_Record):
+    """An ONNX file and the names that it is fed and read by."""
+
+    file: StoredFile
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class Variant(_Record):
+    """One way to compute the logits: `model` alone, or `encoder` then `head` where the encoder was frozen.
+
+    `model`: input_ids, attention_mask[, token_type_ids] (batch, tokens) int64 -> `logits` float32, (batch, labels) for
+    classification, (batch, tokens, tags) for entities.
+    `encoder`: the same inputs -> `hidden_states` (batch, tokens, width), `pooled` (batch, width), the masked mean.
+    `head`: its one input is `pooled` or `hidden_states` (by `Graph.inputs`) -> `logits` as above.
+    """
+
+    graphs: dict[Literal["model", "encoder", "head"], Graph]
+
+
+class Tokenization(_Record):
+    """How a text becomes windows of token ids."""
+
+    file: StoredFile  # tokenizer.json; its own truncation and padding are always switched off
+    max_tokens: Annotated[int, Field(ge=8)]  # of a window, special tokens counted
+    stride_tokens: Annotated[int, Field(ge=0)]  # content tokens that neighbouring windows share
+
+
+class ClassificationDecoding(_Record):
+    """How logits become labels. A long text's logits are the mean of its windows', weighted by their content tokens."""
+
+    activation: Literal["softmax"] = "softmax"
+    temperature: Annotated[float, Field(gt=0)] = 1.0  # logits are divided by it; arXiv:1706.04599
+    window_pooling: Literal["token-weighted-mean"] = "token-weighted-mean"
+
+
+class EntitiesDecoding(_Record):
+    """How logits become spans: one tag for each word, read at its first token; the best path without illegal moves."""
+
+    scheme: Literal["bio"] = "bio"
+    words: Literal["unicode"] = "unicode"  # shared.runtime.words
+    window_choice: Literal["most-context"] = "most-context"
+
+
+class GoldenSpan(_Record):
+    """An expected entity, in code points, end exclusive."""
+
+    start: int
+    end: int
+    label: str
+
+
+class GoldenExample(_Record):
+    """A text whose answer is known; a loaded version must repeat it before it serves."""
+
+    text: str
+    label: str | None = None  # classification: the best label
+    entities: tuple[GoldenSpan, ...] | None = None  # entities: all of them
+
+
+class LabelScores(_Record):
+    """Scores of one label on one split, [0, 1]."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int  # rows, or mentions, that truly have the label
+
+
+class SplitEvaluation(_Record):
+    """What the served variant scores on one split, computed through shared.runtime."""
+
+    row_count: int
+    metrics: dict[str, float]  # accuracy, macro_f1 | span_precision, span_recall, span_f1, unseen_span_recall; all [0, 1]
+    per_label: dict[str, LabelScores]
+    confusion: tuple[tuple[str, str, int], ...] = ()  # classification: (true label, answered label, rows), zeros left out
+
+
+class BaseModelLineage(_Record):
+    """The pre-trained encoder that a version grew from."""
+
+    id: str
+    revision: str
+    digest: Digest
+    licence: str
+
+
+class Lineage(_Record):
+    """Where a version comes from: enough to make it again."""
+
+    job_id: str
+    base_model: BaseModelLineage
+    adaptable: bool
+    dataset: str  # name@sha256:<digest>
+    spec: dict[str, object]  # the resolved services.train.spec.JobSpec
+    seed: int
+    package_versions: dict[str, str]
+    parent_version: str | None = None
+
+
+class GateCheck(_Record):
+    """One check of the export gate: `measured` must not exceed `limit`."""
+
+    name: str  # such as `fp32.logits`
+    passed: bool
+    measured: float
+    limit: float
+    detail: str
+
+
+class Manifest(_Record):
+    """A version. Written once, last, and never changed."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    model: str
+    number: Annotated[int, Field(ge=1)]
+    state: Literal["published", "rejected"]
+    task: Task
+    labels: tuple[str, ...]  # classification: in the order of the logits. Entities: tags are O, B-l0, I-l0, B-l1, I-l1, ...
+    tokenization: Tokenization
+    variants: dict[Literal["fp32"], Variant]
+    served_variant: Literal["fp32"]
+    decoding: ClassificationDecoding | EntitiesDecoding
+    golden_examples: tuple[GoldenExample, ...]
+    evaluations: dict[Literal["validation", "test"], SplitEvaluation]
+    gate_checks: tuple[GateCheck, ...]
+    lineage: Lineage
+    create_time: datetime
+
+    @property
+    def version(self) -> VersionName:
+        """The version's name."""
+        return VersionName(self.model, self.number)
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """Every blob that the version needs."""
+        graphs = (graph.file for variant in self.variants.values() for graph in variant.graphs.values())
+        return (self.tokenization.file, *graphs)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Entities: the tags in the order of the logits."""
+        return ("O", *(f"{prefix}-{label}" for label in self.labels for prefix in "BI"))

@@ -1,0 +1,46 @@
+"""What a store must be able to do: the port behind which folder, memory and object stores stand.
+
+Keys are `/`-separated segments of `[A-Za-z0-9._-]`, never empty, never `.` or `..`. Objects are immutable once created; only
+blobs are written with `put`, and two puts of one blob carry the same bytes. All calls block: asyncio code runs them in threads.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+
+class KeyExistsError(Exception):
+    """`create` found the key taken. Nothing was written."""
+
+
+class KeyMissingError(Exception):
+    """No object has this key."""
+
+
+class ObjectStore(Protocol):
+    """A flat store of immutable objects.
+
+    Raises StoreUnavailableError (shared.errors) for everything that is the store's own fault: disk full, permissions, network.
+    After such an error the object is either whole under its key or absent.
+    """
+
+    def create(self, key: str, data: bytes) -> None:
+        """Write a small record if `key` is free: atomic, durable when it returns. Raises KeyExistsError."""
+
+    def put(self, key: str, source: Path) -> None:
+        """Write the file `source` under `key`, durable when it returns; an object that is there already may stay."""
+
+    def read(self, key: str) -> bytes:
+        """Return a small object whole. Raises KeyMissingError."""
+
+    def download(self, key: str, destination: Path) -> None:
+        """Copy an object of any size to a new local file with bounded memory. Raises KeyMissingError."""
+
+    def exists(self, key: str) -> bool:
+        """Tell whether `key` holds an object."""
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """Yield every key below the folder `prefix` (no trailing slash), in no order."""
+
+    def list_folders(self, prefix: str) -> list[str]:
+        """Return the names of the folders directly below the folder `prefix`, sorted; of an absent folder, none."""
