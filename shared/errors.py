@@ -226,3 +226,7 @@ class GateRejectedError(TagsmithError):
     """The export gate refused the version."""
 
     reason = "GATE_REJECTED"
+
+
+class PortTakenError(Exception):
+    """Another process listens on a port that this one was told to use. For operators at start, never for callers."""

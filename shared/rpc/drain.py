@@ -1,0 +1,30 @@
+"""The order in which a server stops: not ready, still serving, then finishing, then gone."""
+
+import asyncio
+import signal
+
+import grpc
+
+from shared.rpc.health import HealthServer
+from shared.telemetry.logs import get_logger
+
+_log = get_logger()
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets. Called before anything slow, so that no signal is missed."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event
+
+
+async def drain(server: grpc.aio.Server, health: HealthServer, *, delay_s: float, grace_s: float) -> None:
+    """Turn not ready; serve on for `delay_s` while clients and balancers notice; refuse new calls and give those in flight
+    `grace_s` to end. The health port answers to the last.
+    """
+    _log.info("draining", delay_s=delay_s, grace_s=grace_s)
+    await health.drain()
+    await asyncio.sleep(delay_s)
+    await server.stop(grace_s)

@@ -1,0 +1,111 @@
+"""Maps errors and counts calls, once for all methods, so that no servicer method holds a try/except.
+
+A TagsmithError becomes its Status. CancelledError passes: a caller that went away is not an error. Everything else becomes
+INTERNAL with an incident id; its traceback goes to the log and never to the caller.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+from grpc_status import rpc_status
+
+from shared.errors import TagsmithError
+from shared.rpc.status import internal_status, to_status
+from shared.telemetry import metrics
+from shared.telemetry.logs import get_logger
+
+_log = get_logger()
+
+if TYPE_CHECKING:  # generic in their type stubs only
+    _Handler = grpc.RpcMethodHandler[Any, Any]
+    _Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps each of the four kinds of handlers."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler | None:
+        """Return the method's handler, wrapped; of an unknown method, None, which gRPC answers with UNIMPLEMENTED."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = handler_call_details.method.rsplit("/", 1)[-1]
+        if handler.request_streaming and handler.response_streaming:
+            factory, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
+        elif handler.request_streaming:
+            factory, behaviour = grpc.stream_unary_rpc_method_handler, handler.stream_unary
+        elif handler.response_streaming:
+            factory, behaviour = grpc.unary_stream_rpc_method_handler, handler.unary_stream
+        else:
+            factory, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
+        wrap = _streaming if handler.response_streaming else _unary
+        return factory(
+            wrap(behaviour, method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _unary(behaviour: Any, method: str) -> Any:
+    async def call(request: Any, context: _Context) -> Any:
+        with _Counted(method) as counted:
+            try:
+                return await behaviour(request, context)
+            except Exception as error:  # noqa: BLE001  # the boundary: _abort maps or logs every kind
+                await _abort(error, context, counted, method)
+
+    return call
+
+
+def _streaming(behaviour: Any, method: str) -> Any:
+    async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
+        with _Counted(method) as counted:
+            try:
+                async for response in behaviour(request, context):
+                    yield response
+            except Exception as error:  # noqa: BLE001  # the boundary: _abort maps or logs every kind
+                await _abort(error, context, counted, method)
+
+    return call
+
+
+class _Counted:
+    """Counts a call by its code and times it; a call that ends by cancellation counts as CANCELLED."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.code = "CANCELLED"
+        self.started_s = time.monotonic()
+
+    def __enter__(self) -> _Counted:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        code = "OK" if kind is None else self.code
+        metrics.RPC_CALLS.labels(self.method, code).inc()
+        metrics.RPC_SECONDS.labels(self.method).observe(time.monotonic() - self.started_s)
+
+
+async def _abort(error: Exception, context: _Context, counted: _Counted, method: str) -> NoReturn:
+    if isinstance(error, grpc.aio.AbortError):  # a handler below has spoken already
+        counted.code = context.code().name if context.code() else "UNKNOWN"
+        raise error
+    if isinstance(error, TagsmithError):
+        status = to_status(error)
+    else:
+        incident = secrets.token_hex(4)
+        status = internal_status(incident)
+        _log.error("unforeseen_error", method=method, incident=incident, exc_info=error)
+    converted = rpc_status.to_status(status)
+    counted.code = converted.code.name
+    await context.abort_with_status(converted)
+    raise AssertionError("abort_with_status always raises")

@@ -1,0 +1,42 @@
+"""How every gRPC server of Tagsmith is built and bound."""
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+
+from shared.errors import PortTakenError
+from shared.rpc.interceptors import ErrorInterceptor
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+
+def build_server(*, max_message_bytes: int = MAX_MESSAGE_BYTES) -> grpc.aio.Server:
+    """Make a server with the error interceptor. Connections age out so that clients find new replicas."""
+    return grpc.aio.server(
+        interceptors=[ErrorInterceptor()],
+        options=[
+            ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_connection_age_ms", 60_000),
+            ("grpc.max_connection_age_grace_ms", 60_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ],
+    )
+
+
+def bind(server: grpc.aio.Server, host: str, port: int) -> int:
+    """Bind to host:port (0: any free one) and return the port. Raises PortTakenError."""
+    try:
+        bound = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise PortTakenError(
+            f"cannot listen on {host}:{port}: another process has the port, or the host is not this machine's. "
+            "Stop it or set another port."
+        ) from error
+    return int(bound)
+
+
+def add_reflection(server: grpc.aio.Server, *services: str) -> None:
+    """Let clients ask the server for its services, by full proto name."""
+    reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server)

@@ -1,0 +1,151 @@
+"""The only place where domain errors become google.rpc.Status, and are read back.
+
+Every Status carries exactly one ErrorInfo; problems go into BadRequest, retryable errors carry RetryInfo.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from shared.errors import Problem, ProblemsError, TagsmithError
+
+DOMAIN: Final = "tagsmith"
+
+CODES: Final[dict[str, int]] = {
+    "TEXT_EMPTY": code_pb2.INVALID_ARGUMENT,
+    "TEXT_TOO_LONG": code_pb2.INVALID_ARGUMENT,
+    "BATCH_SIZE_INVALID": code_pb2.INVALID_ARGUMENT,
+    "FIELD_INVALID": code_pb2.INVALID_ARGUMENT,
+    "NAME_MALFORMED": code_pb2.INVALID_ARGUMENT,
+    "DATASET_INVALID": code_pb2.INVALID_ARGUMENT,
+    "SPEC_INVALID": code_pb2.INVALID_ARGUMENT,
+    "PATH_NOT_ALLOWED": code_pb2.PERMISSION_DENIED,
+    "MODEL_NOT_FOUND": code_pb2.NOT_FOUND,
+    "VERSION_NOT_FOUND": code_pb2.NOT_FOUND,
+    "ALIAS_NOT_FOUND": code_pb2.NOT_FOUND,
+    "JOB_NOT_FOUND": code_pb2.NOT_FOUND,
+    "DATASET_NOT_FOUND": code_pb2.NOT_FOUND,
+    "BASE_MODEL_NOT_FOUND": code_pb2.NOT_FOUND,
+    "TASK_MISMATCH": code_pb2.FAILED_PRECONDITION,
+    "VERSION_REJECTED": code_pb2.FAILED_PRECONDITION,
+    "JOB_ALREADY_FINISHED": code_pb2.FAILED_PRECONDITION,
+    "REQUEST_ID_REUSED": code_pb2.ALREADY_EXISTS,
+    "VERSION_CONFLICT": code_pb2.ALREADY_EXISTS,
+    "ALIAS_CONFLICT": code_pb2.ABORTED,
+    "QUEUE_FULL": code_pb2.RESOURCE_EXHAUSTED,
+    "MODEL_LOADING": code_pb2.UNAVAILABLE,
+    "SERVER_DRAINING": code_pb2.UNAVAILABLE,
+    "DEADLINE_EXPIRED_IN_QUEUE": code_pb2.DEADLINE_EXCEEDED,
+    "ARTIFACT_CORRUPT": code_pb2.DATA_LOSS,
+    "STORE_UNAVAILABLE": code_pb2.UNAVAILABLE,
+    "MODEL_NOT_LOADABLE": code_pb2.FAILED_PRECONDITION,
+    "TRAINING_DIVERGED": code_pb2.ABORTED,
+    "TRAINER_LOST": code_pb2.ABORTED,
+    "GATE_REJECTED": code_pb2.FAILED_PRECONDITION,
+    "INTERNAL": code_pb2.INTERNAL,
+}
+
+
+def make_status(
+    reason: str,
+    message: str,
+    metadata: dict[str, str],
+    *,
+    problems: tuple[Problem, ...] = (),
+    retry_after_ms: int | None = None,
+) -> status_pb2.Status:
+    """Build a Status from an error's parts; `reason` is a key of CODES."""
+    details: list[any_pb2.Any] = [
+        _packed(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
+    ]
+    violations = [
+        error_details_pb2.BadRequest.FieldViolation(field=problem.field, description=problem.description)
+        for problem in problems
+    ]
+    if not violations and "field" in metadata:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=metadata["field"], description=message)
+        ]
+    if violations:
+        details.append(_packed(error_details_pb2.BadRequest(field_violations=violations)))
+    if retry_after_ms is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(retry_after_ms)
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+    return status_pb2.Status(code=CODES[reason], message=message, details=details)
+
+
+def to_status(error: TagsmithError) -> status_pb2.Status:
+    """Turn a domain error into its Status."""
+    problems = error.problems if isinstance(error, ProblemsError) else ()
+    return make_status(
+        error.reason, error.message, error.metadata, problems=problems, retry_after_ms=error.retry_after_ms
+    )
+
+
+def internal_status(incident: str) -> status_pb2.Status:
+    """Make the Status of something unforeseen: the id under which it was logged, and nothing else."""
+    return make_status("INTERNAL", f"internal error, incident {incident}", {"incident": incident})
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A Status as a client reads it. `code` is the gRPC code's name; `reason` is empty if the peer sent no ErrorInfo."""
+
+    code: str
+    reason: str
+    message: str
+    metadata: dict[str, str]
+    problems: tuple[Problem, ...]
+    retry_after_ms: int | None
+
+
+def read_status(status: status_pb2.Status) -> Explained:
+    """Read a Status that make_status built, or any other."""
+    info = error_details_pb2.ErrorInfo()
+    request = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    retry_after_ms = None
+    for detail in status.details:
+        detail.Unpack(info)
+        detail.Unpack(request)
+        if detail.Unpack(retry):
+            retry_after_ms = retry.retry_delay.ToMilliseconds()
+    return Explained(
+        code=code_pb2.Code.Name(status.code),
+        reason=info.reason,
+        message=status.message,
+        metadata=dict(info.metadata),
+        problems=tuple(Problem(each.field, each.description) for each in request.field_violations),
+        retry_after_ms=retry_after_ms,
+    )
+
+
+def explain(error: grpc.RpcError) -> Explained:
+    """Read a failed call, sync or aio."""
+    status = rpc_status.from_call(_AsCall(error))
+    if status is not None:
+        return read_status(status)
+    return Explained(error.code().name, "", error.details() or "", {}, (), None)
+
+
+class _AsCall:
+    """rpc_status.from_call reads calls; AioRpcError has the same three methods, but its metadata may be None."""
+
+    def __init__(self, error: grpc.RpcError) -> None:
+        self.code = error.code
+        self.details = error.details
+        self._metadata: Any = error.trailing_metadata() or ()
+
+    def trailing_metadata(self) -> list[tuple[str, str | bytes]]:
+        return [(key, value) for key, value in self._metadata]
+
+
+def _packed(message: error_details_pb2.ErrorInfo) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed

@@ -1,0 +1,1 @@
+"""Every metric and every log field. Users' texts never get here."""

@@ -1,0 +1,62 @@
+"""Every metric of Tagsmith: name, labels, unit. Labels never carry anything that a caller chose freely.
+
+The README lists them; a test keeps the two alike.
+"""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from shared.errors import PortTakenError
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_POWERS: Final = tuple(float(2**power) for power in range(15))
+
+# Both services.
+RPC_CALLS: Final = Counter("tagsmith_rpc_calls_total", "Finished calls.", ["method", "code"])
+RPC_SECONDS: Final = Histogram(
+    "tagsmith_rpc_seconds", "Time of a call on the server.", ["method"], buckets=_SECONDS
+)
+
+# The inference service.
+TEXTS: Final = Counter(
+    "tagsmith_texts_total", "Texts answered, by outcome: ok or an error reason.", ["model", "outcome"]
+)
+QUEUE_TOKENS: Final = Gauge("tagsmith_queue_tokens", "Tokens waiting for a model run.")
+QUEUE_SECONDS: Final = Histogram(
+    "tagsmith_queue_seconds", "Time a window of a text waited for its model run.", buckets=_SECONDS
+)
+BATCH_WINDOWS: Final = Histogram("tagsmith_batch_windows", "Windows in one model run.", buckets=_POWERS)
+BATCH_TOKENS: Final = Counter(
+    "tagsmith_batch_tokens_total", "Tokens that models read, padding not counted.", ["model"]
+)
+PADDED_TOKENS: Final = Counter(
+    "tagsmith_batch_padded_tokens_total", "Tokens that models read, padding counted.", ["model"]
+)
+RUN_SECONDS: Final = Histogram("tagsmith_run_seconds", "Time of one model run.", ["model"], buckets=_SECONDS)
+DROPPED_WINDOWS: Final = Counter(
+    "tagsmith_dropped_windows_total", "Windows dropped before a model run: cancelled or expired.", ["cause"]
+)
+LOADED_MODELS: Final = Gauge(
+    "tagsmith_loaded_models", "1 for each version that answers.", ["model", "version", "provider"]
+)
+LOAD_FAILURES: Final = Counter(
+    "tagsmith_load_failures_total", "Versions that could not be loaded.", ["model", "reason"]
+)
+LOAD_SECONDS: Final = Histogram(
+    "tagsmith_load_seconds", "Time to fetch, verify, load and warm a version.", buckets=_SECONDS
+)
+
+# The training service.
+JOBS: Final = Gauge("tagsmith_jobs", "Jobs by state, final states counted since the start.", ["state"])
+
+
+def start_metrics_server(host: str, port: int) -> int:
+    """Serve /metrics on host:port (0: any free one) from a daemon thread and return the port. Raises PortTakenError."""
+    try:
+        server, _ = start_http_server(port, addr=host)
+    except OSError as error:
+        raise PortTakenError(
+            f"cannot serve metrics on {host}:{port} ({error.strerror}): stop the other process or set another port."
+        ) from error
+    return int(server.server_port)

@@ -1,0 +1,162 @@
+"""Servers over real sockets: errors of all four kinds of calls, ports, health, draining."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from shared.errors import ModelNotFoundError, PortTakenError
+from shared.rpc.drain import drain
+from shared.rpc.health import HealthServer
+from shared.rpc.server import bind, build_server
+from shared.rpc.status import explain
+from shared.telemetry.metrics import RPC_CALLS
+
+_SECRET = "the text of a user"  # must never come back
+
+
+async def _first(stream: AsyncIterator[bytes]) -> bytes:
+    async for item in stream:
+        return item
+    return b""
+
+
+def _raise(kind: bytes) -> None:
+    if kind == b"domain":
+        raise ModelNotFoundError("no model 'banking'", model="banking")
+    if kind == b"bug":
+        raise ValueError(_SECRET)
+
+
+class _Kinds(grpc.GenericRpcHandler):
+    """Echoes, or raises what the request asks for, by each kind of handler."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        async def unary_unary(request: bytes, _: object) -> bytes:
+            _raise(request)
+            return request
+
+        async def unary_stream(request: bytes, _: object) -> AsyncIterator[bytes]:
+            yield b"first"
+            _raise(request)
+
+        async def stream_unary(requests: AsyncIterator[bytes], _: object) -> bytes:
+            return await unary_unary(await _first(requests), _)
+
+        async def stream_stream(requests: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:
+            async for item in requests:
+                _raise(item)
+                yield item
+
+        name = details.method.rsplit("/", 1)[-1]
+        return {
+            "UnaryUnary": grpc.unary_unary_rpc_method_handler(unary_unary),
+            "UnaryStream": grpc.unary_stream_rpc_method_handler(unary_stream),
+            "StreamUnary": grpc.stream_unary_rpc_method_handler(stream_unary),
+            "StreamStream": grpc.stream_stream_rpc_method_handler(stream_stream),
+        }.get(name)
+
+
+async def _call(channel: grpc.aio.Channel, method: str, request: bytes) -> list[bytes]:
+    path = f"/kinds/{method}"
+    if method == "UnaryUnary":
+        return [await channel.unary_unary(path)(request)]
+    if method == "StreamUnary":
+        return [await channel.stream_unary(path)(iter([request]))]
+    call = (
+        channel.unary_stream(path)(request)
+        if method == "UnaryStream"
+        else channel.stream_stream(path)(iter([request]))
+    )
+    return [item async for item in call]
+
+
+@pytest.fixture
+async def channel() -> AsyncIterator[grpc.aio.Channel]:
+    server = build_server()
+    server.add_generic_rpc_handlers((_Kinds(),))
+    port = bind(server, "127.0.0.1", 0)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        yield opened
+    await server.stop(None)
+
+
+_METHODS = ["UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream"]
+
+
+@pytest.mark.parametrize("method", _METHODS)
+async def test_a_domain_error_reaches_the_caller_with_its_reason(
+    channel: grpc.aio.Channel, method: str
+) -> None:
+    """All four kinds of calls map errors alike."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _call(channel, method, b"domain")
+    explained = explain(caught.value)
+    assert (explained.code, explained.reason) == ("NOT_FOUND", "MODEL_NOT_FOUND")
+    assert explained.metadata == {"model": "banking"}
+
+
+@pytest.mark.parametrize("method", _METHODS)
+async def test_an_unforeseen_error_leaks_nothing(channel: grpc.aio.Channel, method: str) -> None:
+    """INTERNAL carries an incident id and no word of the exception."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _call(channel, method, b"bug")
+    explained = explain(caught.value)
+    assert (explained.code, explained.reason) == ("INTERNAL", "INTERNAL")
+    assert _SECRET not in repr(caught.value)
+    assert explained.metadata["incident"] in explained.message
+
+
+@pytest.mark.parametrize("method", _METHODS)
+async def test_a_good_call_passes_and_counts(channel: grpc.aio.Channel, method: str) -> None:
+    """The interceptor changes no answer and counts the call as OK."""
+    before = RPC_CALLS.labels(method, "OK")._value.get()
+    assert (await _call(channel, method, b"fine"))[0] in (b"fine", b"first")
+    await asyncio.sleep(0.05)  # the server counts after the answer is on its way
+    assert RPC_CALLS.labels(method, "OK")._value.get() == before + 1
+
+
+async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> None:
+    """A method that nobody serves is no internal error."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary("/kinds/Nothing")(b"")
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_taken_port_is_refused_in_clear_words(channel: grpc.aio.Channel) -> None:
+    """Two servers never share a port in silence."""
+    first, second = build_server(), build_server()
+    port = bind(first, "127.0.0.1", 0)
+    await first.start()
+    with pytest.raises(PortTakenError, match=f"127.0.0.1:{port}"):
+        bind(second, "127.0.0.1", port)
+    await first.stop(None)
+
+
+async def test_health_says_started_ready_and_draining() -> None:
+    """The three names change as a pod's probes expect, and draining is for good."""
+    health, server = HealthServer("127.0.0.1", 0), build_server()
+    bind(server, "127.0.0.1", 0)
+    await server.start()
+    await health.start()
+    serving = health_pb2.HealthCheckResponse.SERVING
+
+    async def states() -> dict[str, bool]:
+        return {
+            name: (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status == serving
+            for name in ("liveness", "startup", "readiness", "")
+        }
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{health.port}") as opened:
+        stub = health_pb2_grpc.HealthStub(opened)
+        assert await states() == {"liveness": True, "startup": False, "readiness": False, "": False}
+        await health.set_started()
+        await health.set_ready(ready=True)
+        assert await states() == {"liveness": True, "startup": True, "readiness": True, "": True}
+        await drain(server, health, delay_s=0, grace_s=0)
+        await health.set_ready(ready=True)
+        assert await states() == {"liveness": True, "startup": True, "readiness": False, "": False}
+    await health.stop()
