@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check stubs client clean
+.PHONY: demo test test-install check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +16,9 @@ demo: $(READY)        ## train, publish, serve and query two models on sample da
 
 test: $(READY)        ## the whole fast suite
 	$(BIN)/python -m pytest
+
+test-install: $(READY) ## the inference service in an environment with only its extra; takes a minute and a package index
+	$(BIN)/python -m pytest -m slow tests/unit/deploy/test_installation.py
 
 check: $(READY)       ## lint, types, import contracts, stub drift
 	$(BIN)/ruff check .

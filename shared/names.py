@@ -38,7 +38,9 @@ class VersionName:
         """Read `name@number`."""
         model, separator, number = text.partition("@")
         if not separator or not _VERSION.fullmatch(number):
-            raise NameMalformedError(f"{field}: {text[:80]!r} is not name@version", field=field, value=text[:80])
+            raise NameMalformedError(
+                f"{field}: {text[:80]!r} is not name@version", field=field, value=text[:80]
+            )
         return cls(check_id(model, field=field), int(number))
 
     def __str__(self) -> str:
@@ -87,7 +89,9 @@ class DatasetName:
         algorithm, _, digest = pointer.partition(":")
         if algorithm != "sha256" or not _DIGEST.fullmatch(digest):
             raise NameMalformedError(
-                f"{field}: {text[:120]!r} is not name@sha256:<64 hexadecimal digits>", field=field, value=text[:120]
+                f"{field}: {text[:120]!r} is not name@sha256:<64 hexadecimal digits>",
+                field=field,
+                value=text[:120],
             )
         return cls(dataset, digest)
 

@@ -101,9 +101,13 @@ class SplitEvaluation(_Record):
     """What the served variant scores on one split, computed through shared.runtime."""
 
     row_count: int
-    metrics: dict[str, float]  # accuracy, macro_f1 | span_precision, span_recall, span_f1, unseen_span_recall; all [0, 1]
+    metrics: dict[
+        str, float
+    ]  # accuracy, macro_f1 | span_precision, span_recall, span_f1, unseen_span_recall; all [0, 1]
     per_label: dict[str, LabelScores]
-    confusion: tuple[tuple[str, str, int], ...] = ()  # classification: (true label, answered label, rows), zeros left out
+    confusion: tuple[
+        tuple[str, str, int], ...
+    ] = ()  # classification: (true label, answered label, rows), zeros left out
 
 
 class BaseModelLineage(_Record):
@@ -146,7 +150,9 @@ class Manifest(_Record):
     number: Annotated[int, Field(ge=1)]
     state: Literal["published", "rejected"]
     task: Task
-    labels: tuple[str, ...]  # classification: in the order of the logits. Entities: tags are O, B-l0, I-l0, B-l1, I-l1, ...
+    labels: tuple[
+        str, ...
+    ]  # classification: in the order of the logits. Entities: tags are O, B-l0, I-l0, B-l1, I-l1, ...
     tokenization: Tokenization
     variants: dict[Literal["fp32"], Variant]
     served_variant: Literal["fp32"]

@@ -1,7 +1,8 @@
 """What a store must be able to do: the port behind which folder, memory and object stores stand.
 
-Keys are `/`-separated segments of `[A-Za-z0-9._-]`, never empty, never `.` or `..`. Objects are immutable once created; only
-blobs are written with `put`, and two puts of one blob carry the same bytes. All calls block: asyncio code runs them in threads.
+Keys are `/`-separated segments of `[A-Za-z0-9][A-Za-z0-9._-]*`; other keys are refused with NameMalformedError. No key is a
+folder of another. Objects are immutable once created; only objects named by their content are written with `put`, so that two
+puts of one key carry the same bytes. All calls block and are safe from any thread: asyncio code runs them in threads.
 """
 
 from collections.abc import Iterator
@@ -21,20 +22,24 @@ class ObjectStore(Protocol):
     """A flat store of immutable objects.
 
     Raises StoreUnavailableError (shared.errors) for everything that is the store's own fault: disk full, permissions, network.
-    After such an error the object is either whole under its key or absent.
+    After such an error the object is either whole under its key or absent. Raises ArtifactCorruptError where the store holds
+    something that it never wrote, such as a link.
     """
 
     def create(self, key: str, data: bytes) -> None:
         """Write a small record if `key` is free: atomic, durable when it returns. Raises KeyExistsError."""
 
     def put(self, key: str, source: Path) -> None:
-        """Write the file `source` under `key`, durable when it returns; an object that is there already may stay."""
+        """Write the file `source` under `key`, durable when it returns; replaces an object with other bytes."""
 
     def read(self, key: str) -> bytes:
         """Return a small object whole. Raises KeyMissingError."""
 
     def download(self, key: str, destination: Path) -> None:
-        """Copy an object of any size to a new local file with bounded memory. Raises KeyMissingError."""
+        """Copy an object of any size to a new local file with bounded memory. Raises KeyMissingError.
+
+        After any other error the file may hold a part and is the caller's to remove.
+        """
 
     def exists(self, key: str) -> bool:
         """Tell whether `key` holds an object."""

@@ -1,0 +1,5 @@
+"""`python -m services.cli` is `tagsmith`."""
+
+from services.cli.app import main
+
+main()

@@ -1,0 +1,107 @@
+"""`tagsmith data`: files into datasets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from services.cli.options import AsJson, session_of
+from services.cli.paging import all_pages
+from services.cli.records import Record, dataset_record
+from shared.stubs.training.v1 import training_pb2 as pb
+
+_CHUNK_BYTES = 1024 * 1024
+_IMPORT_TIMEOUT_S = 1800.0
+
+TaskName = Literal["classification", "entities"]
+_TASKS = {"classification": pb.CLASSIFICATION, "entities": pb.ENTITIES}
+
+DataFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+SplitFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        metavar="FILE",
+        help="Rows of this split only; repeatable.",
+    ),
+]
+
+app = typer.Typer(no_args_is_help=True, help="Import and list datasets.")
+
+
+@app.command("import")
+def import_files(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The dataset's name.")],
+    task: Annotated[TaskName, typer.Option(help="What the rows are for.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help=".jsonl or .csv with text and label (or entities), and maybe split; rows without one are split 80/10/10 by hash.",
+        ),
+    ] = None,
+    train: SplitFiles = None,
+    validation: SplitFiles = None,
+    test: SplitFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store files as a dataset. All rows are checked first; the same rows again give the same snapshot."""
+    session = session_of(context)
+    parts = [
+        (path, split)
+        for paths, split in (
+            (files, pb.SPLIT_UNSPECIFIED),
+            (train, pb.TRAIN),
+            (validation, pb.VALIDATION),
+            (test, pb.TEST),
+        )
+        for path in paths or []
+    ]
+    if not parts:
+        raise typer.BadParameter("name at least one file", param_hint="FILES")
+    dataset = session.training.ImportDataset(_messages(name, _TASKS[task], parts), timeout=_IMPORT_TIMEOUT_S)
+    record = dataset_record(dataset)
+    session.show(record, dataset.name, _splits_table(record))
+
+
+@app.command("list")
+def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the newest snapshot of every dataset."""
+    session = session_of(context)
+    pages = all_pages(session, session.training.ListDatasets, pb.ListDatasetsRequest())
+    records = [dataset_record(dataset) for page in pages for dataset in page.datasets]
+    table = Table("dataset", "task", "train", "validation", "test", "labels", box=None)
+    for record in records:
+        counts = [
+            str(record["splits"].get(split, {}).get("row_count", 0))
+            for split in ("train", "validation", "test")
+        ]
+        table.add_row(record["name"], record["task"], *counts, str(len(record["labels"])))
+    session.show(
+        {"datasets": records}, table if records else "no datasets yet; `tagsmith data import` makes one"
+    )
+
+
+def _messages(
+    name: str, task: pb.Task, parts: list[tuple[Path, pb.Split]]
+) -> Iterator[pb.ImportDatasetRequest]:
+    for path, split in parts:
+        header = pb.ImportFileHeader(dataset=name, file_name=path.name, split=split, task=task)
+        yield pb.ImportDatasetRequest(header=header)
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield pb.ImportDatasetRequest(chunk=chunk)
+
+
+def _splits_table(record: Record) -> Table:
+    table = Table("split", "rows", "labels", box=None)
+    for split, summary in record["splits"].items():
+        table.add_row(split, str(summary["row_count"]), str(len(summary["label_counts"])))
+    return table

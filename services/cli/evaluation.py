@@ -1,0 +1,117 @@
+"""`tagsmith eval`: a labelled file through the inference service, and the metrics of its answers.
+
+What is scored is what is served: the answers come over the RPCs, and every one from the same version.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from services.cli.answers import batches, classify_batch, extract_batch
+from services.cli.failures import CommandError, local_error
+from services.cli.options import AsJson, session_of
+from services.cli.records import Record
+from services.cli.session import Session
+from shared.data.readers import read_rows
+from shared.data.rows import Row, Span
+from shared.data.splits import assign_splits
+from shared.rpc.status import Explained
+from shared.scoring import score_classification, score_entities, surfaces
+from shared.store.manifest import SplitEvaluation
+from shared.stubs.inference.v1 import inference_pb2 as pb
+
+SplitChoice = Literal["train", "validation", "test", "all"]
+
+
+def evaluate(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="support (its production alias), support@canary or support@7")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, readable=True, help="Labelled rows, .jsonl or .csv."),
+    ],
+    split: Annotated[
+        SplitChoice,
+        typer.Option(
+            help="Which rows of the file: a split, told by the rows or by hash as in `data import`."
+        ),
+    ] = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Score a served model on a labelled file."""
+    session = session_of(context)
+    loaded = session.call(session.inference.GetLoadedModel, pb.GetLoadedModelRequest(model=model))
+    task: Literal["classification", "entities"] = (
+        "classification" if loaded.task == "classification" else "entities"
+    )
+    rows, problems = read_rows(file.name, file.read_bytes(), task)
+    if problems:
+        summary = f"{file.name} has {len(problems)} problems"
+        raise CommandError(
+            Explained("INVALID_ARGUMENT", "DATASET_INVALID", summary, {}, tuple(problems), None)
+        )
+    splits = assign_splits(rows)
+    chosen = rows if split == "all" else splits[split]
+    if not chosen:
+        raise local_error("DATASET_INVALID", f"{file.name} has no {split} rows")
+
+    version = loaded.model_version
+    if task == "classification":
+        scores = _score_classifier(session, version, chosen, list(loaded.labels))
+    else:
+        scores = _score_extractor(session, version, chosen, list(loaded.labels), splits["train"])
+    _show(session, version, file.name, split, scores)
+
+
+def _score_classifier(session: Session, version: str, rows: list[Row], labels: list[str]) -> SplitEvaluation:
+    answered: list[str] = []
+    for texts in batches(row.text for row in rows):
+        for record in classify_batch(session, pb.ClassifyRequest(model=version, texts=texts, top_k=1)):
+            answered.append(_answered(record)["labels"][0]["label"])
+    return score_classification([row.label or "" for row in rows], answered, labels)
+
+
+def _score_extractor(
+    session: Session, version: str, rows: list[Row], labels: list[str], train_rows: list[Row]
+) -> SplitEvaluation:
+    texts = [row.text for row in rows]
+    answered: list[list[Span]] = []
+    for batch in batches(texts):
+        for record in extract_batch(session, pb.ExtractEntitiesRequest(model=version, texts=batch)):
+            answered.append([Span(x["start"], x["end"], x["label"]) for x in _answered(record)["entities"]])
+    seen = surfaces([row.text for row in train_rows], [row.entities or () for row in train_rows])
+    scores = score_entities([row.entities or () for row in rows], answered, labels, seen, texts)
+    if not train_rows:  # nothing is known of what the version has seen
+        scores.metrics.pop("unseen_span_recall", None)
+    return scores
+
+
+def _answered(record: Record) -> Record:
+    if error := record.get("error"):
+        raise CommandError(
+            Explained(
+                error["code"],
+                error["reason"],
+                f"a row has no answer: {error['message']}",
+                error["metadata"],
+                (),
+                None,
+            )
+        )
+    return record
+
+
+def _show(session: Session, version: str, file_name: str, split: str, scores: SplitEvaluation) -> None:
+    record = {"model_version": version, "file": file_name, "split": split, **scores.model_dump(mode="json")}
+    heading = f"{version} on {scores.row_count} rows ({file_name}, split {split})"
+    metrics = Table("metric", "value", box=None)
+    for name, value in scores.metrics.items():
+        metrics.add_row(name, f"{value:.4f}")
+    labels = Table("label", "precision", "recall", "f1", "support", box=None)
+    for name, score in scores.per_label.items():
+        labels.add_row(
+            name, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support)
+        )
+    session.show(record, heading, metrics, labels)

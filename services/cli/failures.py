@@ -1,0 +1,97 @@
+"""How a command says that something went wrong: one clear line, every listed problem, and what to do about it.
+
+Owns the remedies. Services say what is wrong in their own words (`google.rpc.Status`); what a person at a terminal can do about
+it is said here, by reason. Pure.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from shared.rpc.status import Explained
+
+_MOST_PROBLEMS_SHOWN = 20
+
+_REMEDIES = {
+    "TEXT_EMPTY": "give a text that is not blank",
+    "TEXT_TOO_LONG": "split the text",
+    "NAME_MALFORMED": "names look like support, support@production or support@7",
+    "DATASET_INVALID": "mend the rows that are named and import again; nothing was stored",
+    "SPEC_INVALID": "change the options that are named; `tagsmith train --help` has their ranges",
+    "MODEL_NOT_FOUND": "`tagsmith models` lists the models",
+    "VERSION_NOT_FOUND": "`tagsmith models MODEL` lists its versions",
+    "ALIAS_NOT_FOUND": "`tagsmith promote MODEL@VERSION --alias ALIAS` makes it",
+    "JOB_NOT_FOUND": "`tagsmith jobs` lists the jobs",
+    "DATASET_NOT_FOUND": "`tagsmith data list` lists the datasets",
+    "BASE_MODEL_NOT_FOUND": "`tagsmith bases` lists the base models",
+    "TASK_MISMATCH": "`tagsmith classify` is for classifiers, `tagsmith extract` for extractors",
+    "VERSION_REJECTED": "`tagsmith models MODEL@VERSION` shows what its gate measured",
+    "JOB_ALREADY_FINISHED": "there is nothing left to cancel",
+    "REQUEST_ID_REUSED": "use a new --request-id, or the first spec",
+    "ALIAS_CONFLICT": "somebody moved it meanwhile; look at `tagsmith models MODEL` and decide anew",
+    "QUEUE_FULL": "the server is overloaded; try again later",
+    "MODEL_LOADING": "try again in a moment",
+    "SERVER_DRAINING": "try again in a moment",
+    "ARTIFACT_CORRUPT": "the store's files were damaged or changed; restore them, or promote another version",
+    "STORE_UNAVAILABLE": "check the store's disk, rights and network, then try again",
+    "MODEL_NOT_LOADABLE": "serve it where it can be loaded, or promote another version",
+    "TRAINING_DIVERGED": "train again with a lower learning rate",
+    "TRAINER_LOST": "the job's log says more; train again, with less memory if it was killed for that",
+    "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",
+    "INTERNAL": "look for the incident in the service's log",
+}
+_REMEDIES_BY_CODE = {
+    "UNAVAILABLE": "is it running? `tagsmith up` starts both services; --train-address and --infer-address say where they are",
+    "DEADLINE_EXCEEDED": "it took too long to answer; try again",
+    "UNIMPLEMENTED": "this address answers, but not with this service; check --train-address and --infer-address",
+}
+
+
+class CommandError(Exception):
+    """A command cannot go on. `explained` is what a service said, or what a service would say."""
+
+    def __init__(self, explained: Explained) -> None:
+        """Carry `explained` to the terminal."""
+        super().__init__(explained.message)
+        self.explained = explained
+
+
+def local_error(reason: str, message: str, **metadata: str) -> CommandError:
+    """Make an error of something found before any service was asked."""
+    return CommandError(Explained("INVALID_ARGUMENT", reason, message, metadata, (), None))
+
+
+def remedy(explained: Explained) -> str:
+    """Say what to do; empty if there is nothing better than the message."""
+    return _REMEDIES.get(explained.reason) or _REMEDIES_BY_CODE.get(explained.code, "")
+
+
+def error_lines(explained: Explained) -> Iterator[str]:
+    """Say it to people."""
+    advice = f" ({remedy(explained)})" if remedy(explained) else ""
+    yield f"error: {explained.reason or explained.code}: {_one_line(explained.message)}{advice}"
+    for problem in explained.problems[:_MOST_PROBLEMS_SHOWN]:
+        yield f"  {problem.field}: {_one_line(problem.description)}"
+    count = int(explained.metadata.get("problem_count", len(explained.problems)))
+    if count > _MOST_PROBLEMS_SHOWN:
+        yield f"  ... and {count - _MOST_PROBLEMS_SHOWN} more"
+
+
+def error_record(explained: Explained) -> dict[str, Any]:
+    """Say it to programs."""
+    return {
+        "error": {
+            "code": explained.code,
+            "reason": explained.reason,
+            "message": explained.message,
+            "metadata": explained.metadata,
+            "problems": [
+                {"field": each.field, "description": each.description} for each in explained.problems
+            ],
+            "retry_after_ms": explained.retry_after_ms,
+            "remedy": remedy(explained),
+        }
+    }
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,180 @@
+"""`tagsmith models`, `promote` and `rollback`: what the store holds and where its aliases point."""
+
+import getpass
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from services.cli.failures import local_error
+from services.cli.history import version_before
+from services.cli.options import AliasOption, AsJson, session_of
+from services.cli.paging import all_pages
+from services.cli.records import alias_record, model_record, version_record
+from services.cli.session import Session
+from shared.names import VersionName
+from shared.stubs.registry.v1 import registry_pb2 as pb
+
+ReasonOption = Annotated[str, typer.Option(help="Why, for the history.")]
+
+
+def models(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL[@VERSION]]", help="A model: its versions. A version or alias: all about it."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List models, the versions of one, or all about a version."""
+    session = session_of(context)
+    if name is None:
+        _show_models(session)
+    elif "@" in name:
+        version = _version(session, name)
+        session.show(
+            version_record(version),
+            f"{version.name} {_facts(version)}",
+            metrics_table(version),
+            _gate_table(version),
+        )
+    else:
+        _show_versions(session, name)
+
+
+def promote(
+    context: typer.Context,
+    version: Annotated[
+        str, typer.Argument(metavar="MODEL@VERSION", help="The version, or another alias that points to it.")
+    ],
+    alias: AliasOption = "production",
+    expect: Annotated[
+        int | None,
+        typer.Option(min=0, help="Only if the alias points to this version now; 0: only if it is new."),
+    ] = None,
+    reason: ReasonOption = "",
+    as_json: AsJson = False,
+) -> None:
+    """Point an alias to a version."""
+    session = session_of(context)
+    if "@" not in version:
+        raise typer.BadParameter("say which version, such as support@7", param_hint="MODEL@VERSION")
+    target = VersionName.parse(_version(session, version).name)
+    _move(session, target, alias, expected=expect, reason=reason or "promoted")
+
+
+def rollback(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="The model.")],
+    alias: AliasOption = "production",
+    reason: ReasonOption = "",
+    as_json: AsJson = False,
+) -> None:
+    """Point an alias to the version that it had before. Twice goes back two versions."""
+    session = session_of(context)
+    request = pb.ListAliasHistoryRequest(model=model, alias=alias)
+    newest_first = [
+        move.version
+        for page in all_pages(session, session.registry.ListAliasHistory, request)
+        for move in page.moves
+    ]
+    before = version_before(newest_first[::-1])
+    if before is None:
+        raise local_error(
+            "VERSION_NOT_FOUND",
+            f"{model}@{alias} has had no version before {model}@{newest_first[0]}",
+            model=model,
+            alias=alias,
+        )
+    _move(
+        session, VersionName(model, before), alias, expected=newest_first[0], reason=reason or "rolled back"
+    )
+
+
+def metrics_table(version: pb.ModelVersion) -> Table:
+    """Metrics by split, each split with its number of rows."""
+    table = Table("split", "rows", "metric", "value", box=None)
+    for name, value in sorted(version.metrics.items(), reverse=True):  # validation before test
+        split, _, metric = name.partition(".")
+        table.add_row(split, str(version.row_counts[split]), metric, f"{value:.4f}")
+    return table
+
+
+def _show_models(session: Session) -> None:
+    pages = all_pages(session, session.registry.ListModels, pb.ListModelsRequest())
+    records = [model_record(model) for page in pages for model in page.models]
+    table = Table("model", "latest", "aliases", box=None)
+    for record in records:
+        aliases = " ".join(f"{alias}={version}" for alias, version in record["aliases"].items())
+        table.add_row(record["name"], str(record["latest_version"] or "-"), aliases)
+    session.show({"models": records}, table if records else "no models yet; `tagsmith train` makes one")
+
+
+def _show_versions(session: Session, model: str) -> None:
+    pages = all_pages(session, session.registry.ListModelVersions, pb.ListModelVersionsRequest(model=model))
+    versions = [version for page in pages for version in page.versions]
+    table = Table(
+        "version", "state", "aliases", "validation", "test", "base", "adaptable", "published", box=None
+    )
+    for version in versions:
+        table.add_row(
+            version.name,
+            pb.ModelVersion.State.Name(version.state),
+            " ".join(version.aliases),
+            _headline(version, "validation"),
+            _headline(version, "test"),
+            version.base_model,
+            "on" if version.adaptable else "off",
+            f"{version.create_time.ToDatetime():%Y-%m-%d %H:%M:%S}",
+        )
+    session.show({"versions": [version_record(version) for version in versions]}, table)
+
+
+def _headline(version: pb.ModelVersion, split: str) -> str:
+    metric = "accuracy" if version.task == "classification" else "span_f1"
+    name = f"{split}.{metric}"
+    if name not in version.metrics:
+        return "-"
+    return f"{metric} {version.metrics[name]:.4f} ({version.row_counts[split]} rows)"
+
+
+def _facts(version: pb.ModelVersion) -> str:
+    facts = [
+        pb.ModelVersion.State.Name(version.state),
+        version.task,
+        f"{len(version.labels)} labels",
+        f"base {version.base_model}",
+        f"adaptable {'on' if version.adaptable else 'off'}",
+        f"{version.size_bytes / 1e6:.1f} MB",
+        f"from {version.dataset}",
+        f"by {version.job}",
+    ]
+    return ", ".join(facts + [f"@{alias}" for alias in version.aliases])
+
+
+def _gate_table(version: pb.ModelVersion) -> Table:
+    table = Table("gate", "", "measured", "limit", "", box=None)
+    for check in version.gate_checks:
+        verdict = "passed" if check.passed else "FAILED"
+        table.add_row(check.name, verdict, f"{check.measured:.3g}", f"{check.limit:.3g}", check.detail)
+    return table
+
+
+def _version(session: Session, name: str) -> pb.ModelVersion:
+    return session.call(session.registry.GetModelVersion, pb.GetModelVersionRequest(model_version=name))
+
+
+def _move(session: Session, target: VersionName, alias: str, *, expected: int | None, reason: str) -> None:
+    request = pb.SetAliasRequest(
+        model=target.model,
+        alias=alias,
+        version=target.number,
+        expected_version=expected,
+        actor=f"{getpass.getuser()} (tagsmith command)",
+        reason=reason,
+    )
+    moved = session.call(session.registry.SetAlias, request)
+    before = f", was {target.model}@{moved.previous_version}" if moved.previous_version else ""
+    session.show(alias_record(moved), f"{moved.model}@{moved.alias} is {target}{before}")

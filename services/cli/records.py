@@ -1,0 +1,196 @@
+"""What `--json` prints: plain records of the protos' messages, field by field. Scripts depend on every name here. Pure.
+
+Times are ISO 8601 in UTC or null; enum values have the protos' names; numbers are numbers (the protos' own JSON would make
+strings of 64-bit ones).
+"""
+
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.status_pb2 import Status
+
+from services.cli.failures import error_record
+from shared.rpc.status import read_status
+from shared.stubs.inference.v1 import inference_pb2
+from shared.stubs.registry.v1 import registry_pb2
+from shared.stubs.training.v1 import training_pb2
+
+Record = dict[str, Any]
+
+
+def dataset_record(dataset: training_pb2.Dataset) -> Record:
+    """Describe a snapshot."""
+    return {
+        "name": dataset.name,
+        "task": training_pb2.Task.Name(dataset.task),
+        "splits": {
+            training_pb2.Split.Name(split.split).lower(): {
+                "row_count": split.row_count,
+                "label_counts": dict(sorted(split.label_counts.items())),
+            }
+            for split in dataset.splits
+        },
+        "labels": list(dataset.labels),
+        "create_time": _time(dataset.create_time),
+    }
+
+
+def base_record(base: training_pb2.BaseModel) -> Record:
+    """Describe a base model."""
+    return {
+        "id": base.id,
+        "description": base.description,
+        "languages": list(base.languages),
+        "licence": base.licence,
+        "parameter_count": base.parameter_count,
+        "max_tokens": base.max_tokens,
+        "available": base.available,
+        "digest": base.digest,
+        "pooling": training_pb2.Pooling.Name(base.pooling),
+        "is_default": base.is_default,
+    }
+
+
+def job_record(job: training_pb2.TrainingJob) -> Record:
+    """Describe a job."""
+    progress, spec = job.progress, job.spec
+    return {
+        "id": job.id,
+        "state": state_name(job),
+        "model_version": job.model_version,
+        "spec": {
+            "model": spec.model,
+            "dataset": spec.dataset,
+            "recipe": training_pb2.Recipe.Name(spec.recipe),
+            "base_model": spec.base_model,
+            "adaptable": spec.adaptable,
+            "seed": spec.seed,
+            "hyperparameters": {
+                field.name: value if field.enum_type is None else field.enum_type.values_by_number[value].name
+                for field, value in spec.hyperparameters.ListFields()
+            },
+        },
+        "request_id": job.request_id,
+        "promote_to": job.promote_to,
+        "cancel_requested": job.cancel_requested,
+        "progress": {
+            "step": progress.step,
+            "total_steps": progress.total_steps,
+            "epoch": progress.epoch,
+            "loss": progress.loss,
+            "metric_name": progress.metric_name,
+            "metric": progress.metric if progress.HasField("metric") else None,
+            "best_metric": progress.best_metric if progress.HasField("best_metric") else None,
+            "remaining_ms": progress.remaining_duration.ToMilliseconds(),
+            "rows_per_second": progress.rows_per_second,
+        },
+        "metrics": dict(sorted(job.metrics.items())),
+        "error": _error(job.error) if job.HasField("error") else None,
+        "create_time": _time(job.create_time),
+        "start_time": _time(job.start_time),
+        "end_time": _time(job.end_time),
+        "revision": job.revision,
+    }
+
+
+def state_name(job: training_pb2.TrainingJob) -> str:
+    """Name a job's state; one that this client does not know by its number."""
+    known = training_pb2.TrainingJob.State.DESCRIPTOR.values_by_number.get(job.state)
+    return known.name if known else f"STATE_{job.state}"
+
+
+def model_record(model: registry_pb2.Model) -> Record:
+    """Describe a model."""
+    return {
+        "name": model.name,
+        "latest_version": model.latest_version,
+        "aliases": {alias.alias: alias.version for alias in model.aliases},
+    }
+
+
+def version_record(version: registry_pb2.ModelVersion) -> Record:
+    """Describe a version."""
+    return {
+        "name": version.name,
+        "state": registry_pb2.ModelVersion.State.Name(version.state),
+        "task": version.task,
+        "aliases": list(version.aliases),
+        "labels": list(version.labels),
+        "metrics": dict(sorted(version.metrics.items())),
+        "row_counts": dict(sorted(version.row_counts.items())),
+        "job": version.job,
+        "base_model": version.base_model,
+        "adaptable": version.adaptable,
+        "dataset": version.dataset,
+        "size_bytes": version.size_bytes,
+        "gate_checks": [
+            {
+                "name": check.name,
+                "passed": check.passed,
+                "measured": check.measured,
+                "limit": check.limit,
+                "detail": check.detail,
+            }
+            for check in version.gate_checks
+        ],
+        "create_time": _time(version.create_time),
+    }
+
+
+def alias_record(alias: registry_pb2.Alias) -> Record:
+    """Describe where an alias points."""
+    return {
+        "model": alias.model,
+        "alias": alias.alias,
+        "version": alias.version,
+        "previous_version": alias.previous_version,
+        "actor": alias.actor,
+        "reason": alias.reason,
+        "move_time": _time(alias.move_time),
+        "sequence": alias.sequence,
+    }
+
+
+def classification_record(text: str, version: str, result: inference_pb2.ClassifyResult) -> Record:
+    """Describe the answer to one text."""
+    if result.HasField("error"):
+        return {"text": text, "model_version": version, **error_record(read_status(result.error))}
+    return {
+        "text": text,
+        "model_version": version,
+        "labels": [
+            {"label": each.label, "score": _score(each.score)} for each in result.classification.labels
+        ],
+    }
+
+
+def extraction_record(text: str, version: str, result: inference_pb2.ExtractEntitiesResult) -> Record:
+    """Describe the answer to one text; offsets in code points."""
+    if result.HasField("error"):
+        return {"text": text, "model_version": version, **error_record(read_status(result.error))}
+    return {
+        "text": text,
+        "model_version": version,
+        "entities": [
+            {
+                "start": each.start,
+                "end": each.end,
+                "label": each.label,
+                "surface": each.surface,
+                "score": _score(each.score),
+            }
+            for each in result.entities.entities
+        ],
+    }
+
+
+def _score(score: float) -> float:
+    return round(score, 6)  # a float32 has no more to say
+
+
+def _error(status: Status) -> Record:
+    return dict(error_record(read_status(status))["error"])
+
+
+def _time(time: Timestamp) -> str | None:
+    return time.ToJsonString() if time.seconds or time.nanos else None

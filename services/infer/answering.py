@@ -1,0 +1,183 @@
+"""The path of one call: check, pin a version, texts to windows, windows to logits, logits to answers.
+
+Invariant: a call is answered by one version from beginning to end, and its texts do not influence each other: a text that
+cannot be read, or whose run fails, has its own error in its place.
+Concurrency: the event loop runs the path; tokenizing and decoding block threads, in parts small enough that a call with long
+texts and a call with short ones take turns. The version stays pinned until the last thread that works for the call has ended.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+from services.infer.batching.dispatcher import Dispatcher, Incident, Ran
+from services.infer.calls import (
+    Answer,
+    Call,
+    CallTiming,
+    ClassifyCall,
+    Entity,
+    ExtractCall,
+    TextAnswer,
+    TextLimits,
+    text_fault,
+)
+from services.infer.gate import Gate
+from services.infer.residency.residency import Residency
+from services.infer.residency.resident import Loaded
+from shared.errors import TagsmithError, TaskMismatchError
+from shared.runtime.classification import LabelScore, Logits
+from shared.runtime.model import EncodedText, Model
+from shared.runtime.offsets import convert
+from shared.store.manifest import Task
+from shared.telemetry import metrics
+
+A = TypeVar("A")
+Decode = Callable[[Model, EncodedText, Sequence[Logits]], Sequence[A]]
+
+PART_CODE_POINTS: Final = 20_000  # of texts that a thread takes at once; one longer text is a part alone
+CODE_POINTS_PER_TOKEN: Final = 4  # a guess for admission, put right when the tokens are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Answers calls. Event loop only."""
+
+    residency: Residency
+    dispatcher: Dispatcher
+    text_threads: Executor
+    limits: TextLimits
+    gate: Gate
+
+    async def classify(self, call: ClassifyCall) -> Answer[LabelScore]:
+        """Raises TagsmithError for faults of the call; those of a text are in its place."""
+        return await self._answer(call, "classification", partial(_best_labels, call))
+
+    async def extract(self, call: ExtractCall) -> Answer[Entity]:
+        """Raises TagsmithError for faults of the call; those of a text are in its place."""
+        return await self._answer(call, "entities", partial(_entities, call))
+
+    async def _answer(self, call: Call, task: Task, decode: Decode[A]) -> Answer[A]:
+        call.check(self.limits)
+        with self.gate.entered():
+            async with self.residency.serving(call.reference) as loaded:
+                _check_task(loaded, task)
+                faults = {
+                    place: text_fault(text, place, self.limits) for place, text in enumerate(call.texts)
+                }
+                readable = [
+                    text for text, fault in zip(call.texts, faults.values(), strict=True) if not fault
+                ]
+                answers, timing = await self._read(loaded, readable, call.deadline_s, decode)
+                answered = iter(answers)
+                outcomes = [fault or next(answered) for fault in faults.values()]
+                _count(loaded.version.model, outcomes)
+                return Answer(loaded.version, outcomes, timing)
+
+    async def _read(
+        self, loaded: Loaded, texts: Sequence[str], deadline_s: float, decode: Decode[A]
+    ) -> tuple[list[TextAnswer[A] | Incident], CallTiming]:
+        """Answer texts that can be read; result i belongs to text i."""
+        if not texts:
+            return [], CallTiming()
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        with self.dispatcher.admitted(_estimated_tokens(texts)):
+            encoded: list[EncodedText] = []
+            for part in _parts(texts, len):
+                encoded += await loaded.in_thread(self.text_threads, loaded.model.encode, part)
+            tokenize_s = loop.time() - started_s
+        windows = [window for text in encoded for window in text.windows]
+        ran = await self.dispatcher.run(loaded, windows, deadline_s=deadline_s)
+        answers: list[TextAnswer[A] | Incident] = []
+        for pairs in _parts(list(_by_text(encoded, ran)), lambda pair: len(pair[0].text)):
+            answers += await loaded.in_thread(self.text_threads, _decode_part, decode, loaded.model, pairs)
+        token_count = sum(text.token_count for text in encoded)
+        return answers, CallTiming(tokenize_s, ran.queue_s, ran.inference_s, token_count)
+
+
+def _check_task(loaded: Loaded, task: Task) -> None:
+    manifest = loaded.model.manifest
+    if manifest.task != task:
+        raise TaskMismatchError(
+            f"{loaded.version} does {manifest.task}, the call asks for {task}.",
+            model_version=str(loaded.version),
+            task=manifest.task,
+        )
+
+
+def _estimated_tokens(texts: Sequence[str]) -> int:
+    return sum(len(text) // CODE_POINTS_PER_TOKEN + 1 for text in texts)
+
+
+T = TypeVar("T")
+
+
+def _parts(items: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Cut `items` into runs of at most PART_CODE_POINTS, or of one item."""
+    part: list[T] = []
+    total = 0
+    for item in items:
+        if part and total + size(item) > PART_CODE_POINTS:
+            yield part
+            part, total = [], 0
+        part.append(item)
+        total += size(item)
+    if part:
+        yield part
+
+
+Computed = Sequence[Logits] | Incident
+
+
+def _by_text(encoded: Iterable[EncodedText], ran: Ran) -> Iterator[tuple[EncodedText, Computed]]:
+    """Give each text the logits of its windows, or the incident that cost it one of them."""
+    outcomes = iter(ran.outcomes)
+    for text in encoded:
+        mine = [next(outcomes) for _ in text.windows]
+        incident = next((outcome for outcome in mine if isinstance(outcome, Incident)), None)
+        yield text, incident or [outcome for outcome in mine if not isinstance(outcome, Incident)]
+
+
+def _decode_part(
+    decode: Decode[A], model: Model, pairs: Sequence[tuple[EncodedText, Computed]]
+) -> list[TextAnswer[A] | Incident]:
+    return [
+        computed
+        if isinstance(computed, Incident)
+        else TextAnswer(decode(model, text, computed), len(text.windows))
+        for text, computed in pairs
+    ]
+
+
+def _best_labels(
+    call: ClassifyCall, model: Model, text: EncodedText, logits: Sequence[Logits]
+) -> list[LabelScore]:
+    ranked = model.classify(text, logits)[: call.top_k or None]
+    return [label for label in ranked if label.score >= call.min_score]
+
+
+def _entities(call: ExtractCall, model: Model, text: EncodedText, logits: Sequence[Logits]) -> list[Entity]:
+    spans = [span for span in model.extract(text, logits) if span.score >= call.min_score]
+    converted = convert(text.text, [(span.start, span.end) for span in spans], call.unit)
+    return [
+        Entity(span.label, start, end, text.text[span.start : span.end], span.score)
+        for span, (start, end) in zip(spans, converted, strict=True)
+    ]
+
+
+def _count(model: str, outcomes: Sequence[TextAnswer[A] | TagsmithError | Incident]) -> None:
+    kinds = Counter(
+        outcome.reason
+        if isinstance(outcome, TagsmithError)
+        else "INTERNAL"
+        if isinstance(outcome, Incident)
+        else "ok"
+        for outcome in outcomes
+    )
+    for kind, count in kinds.items():
+        metrics.TEXTS.labels(model, kind).inc(count)

@@ -1,0 +1,223 @@
+"""The composition root: the only place that makes the parts and joins them, and the order of start and stop.
+
+Exit codes: 0 stopped on request; 1 a part broke; 2 a setting cannot be used or a port is taken; 3 the required GPU is not there.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from services.infer.answering import Answering
+from services.infer.batching.dispatcher import Dispatcher
+from services.infer.batching.policy import Limits
+from services.infer.calls import TextLimits
+from services.infer.cores import usable_cores
+from services.infer.gate import Gate
+from services.infer.residency.follower import Follower
+from services.infer.residency.loading import StoreLoader
+from services.infer.residency.lookups import Lookups
+from services.infer.residency.residency import Residency
+from services.infer.servicer import InferenceServicer
+from services.infer.settings import InferSettings, SettingsInvalidError, read_settings
+from shared.errors import FieldInvalidError, ModelNotLoadableError, PortTakenError, StoreUnavailableError
+from shared.rpc.drain import drain, stop_signal
+from shared.rpc.health import HealthServer
+from shared.rpc.server import add_reflection, bind, build_server
+from shared.runtime.probe import probe_provider
+from shared.runtime.providers import CPU, ProviderPolicy
+from shared.store.cache import FileCache
+from shared.store.models import ModelStore
+from shared.store.opening import open_store
+from shared.store.port import ObjectStore
+from shared.stubs.inference.v1 import inference_pb2
+from shared.stubs.inference.v1.inference_pb2_grpc import add_InferenceServiceServicer_to_server
+from shared.telemetry.logs import configure_logs, get_logger
+from shared.telemetry.metrics import start_metrics_server
+
+_log = get_logger()
+_SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+_STORE_THREADS = 4  # a hanging store takes these and no others
+
+
+def main() -> int:
+    """Run until told to stop; return the exit code."""
+    try:
+        settings = read_settings()
+        configure_logs("infer", settings.log_level)
+        asyncio.run(serve(settings))
+    except (SettingsInvalidError, PortTakenError, FieldInvalidError) as error:
+        print(f"tagsmith inference service: {error}", file=sys.stderr)  # noqa: T201  # for the operator, not the log
+        return 2
+    except ModelNotLoadableError as error:
+        print(f"tagsmith inference service: {error}", file=sys.stderr)  # noqa: T201  # for the operator, not the log
+        return 3
+    return 0
+
+
+async def serve(settings: InferSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises PortTakenError, FieldInvalidError, ModelNotLoadableError."""
+    stop = stop_signal()
+    hardware = await asyncio.to_thread(_probe, settings)
+    health = HealthServer(settings.host, settings.health_port)
+    server = build_server()
+    port = bind(server, settings.host, settings.port)
+    ports = {
+        "port": port,
+        "health_port": health.port,
+        "metrics_port": start_metrics_server(settings.host, settings.metrics_port),
+    }
+    await health.start()
+    _log.info("listening", **ports, provider=hardware.provider, runners=hardware.runners)
+    objects = await _open_store(settings, stop)
+    if objects is not None:
+        async with _parts(settings, hardware, objects, health, ports) as parts:
+            add_InferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
+                InferenceServicer(parts.answering, parts.residency), server
+            )
+            add_reflection(server, _SERVICE)
+            await server.start()
+            await health.set_started()
+            await _until(stop, parts.background)
+            await drain(
+                server,
+                health,
+                delay_s=settings.drain_delay_s,
+                grace_s=settings.drain_grace_s,
+                finish=parts.gate.close,
+            )
+    await health.stop()
+    _log.info("stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Hardware:
+    provider: str
+    policy: ProviderPolicy
+    runners: int  # batches at once: one for each core, or one for a GPU, where more gain nothing
+    threads_per_run: int
+    cores: int
+
+
+def _probe(settings: InferSettings) -> _Hardware:
+    """Find out, once and in truth, what models will run on. Raises ModelNotLoadableError if a required GPU does not work."""
+    provider = probe_provider(settings.provider)
+    cores = settings.threads or usable_cores()
+    if provider == CPU:
+        runners = max(1, cores // settings.threads_per_run)
+        return _Hardware(provider, "cpu", runners, settings.threads_per_run, cores)
+    return _Hardware(provider, settings.provider, 1, 1, cores)
+
+
+async def _open_store(settings: InferSettings, stop: asyncio.Event) -> ObjectStore | None:
+    """Open the store, however long that takes; None if the service is to stop meanwhile. Raises FieldInvalidError."""
+    while not stop.is_set():
+        try:
+            return await asyncio.to_thread(open_store, settings.store)
+        except StoreUnavailableError as error:
+            _log.error("store_unavailable", message=error.message)
+        try:
+            await asyncio.wait_for(stop.wait(), settings.poll_interval_ms / 1000)
+        except TimeoutError:
+            continue
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    answering: Answering
+    residency: Residency
+    gate: Gate
+    background: tuple[asyncio.Task[None], ...]
+
+
+@asynccontextmanager
+async def _parts(
+    settings: InferSettings,
+    hardware: _Hardware,
+    objects: ObjectStore,
+    health: HealthServer,
+    ports: dict[str, int],
+) -> AsyncIterator[_Parts]:
+    """Make the parts; unmake them in reverse, models last."""
+    async with AsyncExitStack() as stack:
+        runners = stack.enter_context(ThreadPoolExecutor(hardware.runners, "runner"))
+        texts = stack.enter_context(ThreadPoolExecutor(hardware.cores, "texts"))
+        loading = stack.enter_context(ThreadPoolExecutor(1, "loading"))
+        asking = stack.enter_context(ThreadPoolExecutor(_STORE_THREADS, "store"))
+        models = ModelStore(objects)
+        changed = asyncio.Event()
+        residency = Residency(
+            StoreLoader(
+                models,
+                FileCache(objects, settings.cache_dir),
+                hardware.policy,
+                hardware.threads_per_run,
+                settings.batch_tokens,
+            ),
+            Lookups(models, asking),
+            loading,
+            required=settings.required,
+            idle_unload_s=settings.idle_unload_s,
+            on_demand_limit=settings.on_demand_limit,
+            on_change=changed.set,
+        )
+        stack.push_async_callback(residency.close)
+        dispatcher = Dispatcher(
+            runners,
+            hardware.runners,
+            Limits(settings.batch_tokens, settings.batch_padding_ratio),
+            settings.queue_limit_tokens,
+        )
+        gate = Gate()
+        limits = TextLimits(settings.texts_limit, settings.code_points_limit)
+        follower = Follower(residency, models, asking, interval_s=settings.poll_interval_ms / 1000)
+        background = (
+            asyncio.create_task(follower.run(), name="follow the store"),
+            asyncio.create_task(
+                _report_readiness(settings, residency, changed, health, ports), name="report readiness"
+            ),
+        )
+        stack.push_async_callback(_end, background)
+        yield _Parts(Answering(residency, dispatcher, texts, limits, gate), residency, gate, background)
+
+
+async def _report_readiness(
+    settings: InferSettings,
+    residency: Residency,
+    changed: asyncio.Event,
+    health: HealthServer,
+    ports: dict[str, int],
+) -> None:
+    """Tell the health server whenever what answers changes whether this server is ready."""
+    may_be_ready = bool(settings.required) or settings.allow_empty
+    if not may_be_ready:
+        _log.warning("never_ready", remedy="set TAGSMITH_INFER_REQUIRED_MODELS or TAGSMITH_INFER_ALLOW_EMPTY")
+    was_ready = False
+    changed.set()
+    while True:
+        await changed.wait()
+        changed.clear()
+        ready = may_be_ready and residency.required_answer
+        if ready != was_ready:
+            await health.set_ready(ready=ready)
+            _log.info("ready" if ready else "not_ready", **ports)
+            was_ready = ready
+
+
+async def _until(stop: asyncio.Event, background: tuple[asyncio.Task[None], ...]) -> None:
+    """Wait for the signal to stop. A background task that ends before broke: its error ends the service."""
+    stopping = asyncio.create_task(stop.wait(), name="wait for a signal")
+    done, _ = await asyncio.wait((stopping, *background), return_when=asyncio.FIRST_COMPLETED)
+    if stopping not in done:
+        stopping.cancel()
+        for task in done:
+            task.result()
+
+
+async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

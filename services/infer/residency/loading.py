@@ -1,0 +1,59 @@
+"""Brings a version from the store to readiness: fetched, every digest verified, golden examples answered, warm.
+
+Blocking; runs in the loading thread, one version at a time, so that loading takes at most one core from answering.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.errors import VersionRejectedError
+from shared.names import VersionName
+from shared.runtime.model import Model
+from shared.runtime.providers import ProviderPolicy
+from shared.store.cache import FileCache
+from shared.store.models import ModelStore
+
+_WARM_TEXT = "warm "
+_WARM_TOKENS = (8, 64, 1_000_000)  # short, usual, as long as the window allows
+_WARM_BATCH = 8
+
+
+class Loader(Protocol):
+    """What residency needs of the one that loads."""
+
+    def load(self, version: VersionName) -> Model:
+        """Return a version ready to answer. Raises TagsmithError for what an operator can understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLoader:
+    """Loads from a store through a cache of verified files."""
+
+    models: ModelStore
+    cache: FileCache
+    policy: ProviderPolicy
+    threads: int  # CPU threads of one run
+    batch_tokens: int  # the largest batch that will be asked for
+
+    def load(self, version: VersionName) -> Model:
+        """As Loader.load."""
+        manifest = self.models.manifest(version)
+        if manifest.state == "rejected":
+            raise VersionRejectedError(f"{version} was rejected by its gate.", model_version=str(version))
+        model = Model.load(manifest, self.cache.fetch, policy=self.policy, threads=self.threads)
+        try:
+            model.check_golden()
+            self._warm(model)
+        except BaseException:
+            model.close()
+            raise
+        return model
+
+    def _warm(self, model: Model) -> None:
+        """Run the shapes that calls will ask for: the first run of a shape costs several times the later ones."""
+        longest = model.manifest.tokenization.max_tokens
+        for tokens in _WARM_TOKENS:
+            (encoded,) = model.encode([_WARM_TEXT * min(tokens, longest)])
+            window = encoded.windows[0]
+            for count in {1, min(_WARM_BATCH, max(1, self.batch_tokens // window.token_count))}:
+                model.run([window] * count)

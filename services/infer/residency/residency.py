@@ -1,0 +1,248 @@
+"""Owns the versions in memory and the references that lead to them.
+
+A reference is followed from the start if the settings require it, else from its first call, which is answered MODEL_LOADING
+while its version loads; `name@7` and `name@alias` are alike in this. A reference that nobody required is forgotten when it was
+not called for `idle_unload_s`, or when more than `on_demand_limit` others were called since; a version is unloaded when no
+followed reference leads to it and its last call is done.
+
+Invariants: a reference that answers goes on answering (a new version takes over when it is ACTIVE, and the version before stays
+until then); a model is closed after its last pin.
+
+Concurrency: all state is touched on the event loop only and `_settle` has no await, so every caller sees a whole step.
+Loading and unloading happen one at a time in a thread of their own.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+
+from services.infer.residency.lifecycle import Event, State, may_be_forgotten, retry_delay_s
+from services.infer.residency.loading import Loader
+from services.infer.residency.lookups import Lookups
+from services.infer.residency.resident import Loaded, Resident
+from services.infer.residency.routes import Route, dispensable, wanted
+from shared.errors import ModelLoadingError, ModelNotLoadableError, TagsmithError
+from shared.names import AliasName, ModelReference, VersionName
+from shared.telemetry import metrics
+from shared.telemetry.logs import get_logger
+
+_log = get_logger()
+
+
+class Residency:
+    """What is in memory."""
+
+    def __init__(
+        self,
+        loader: Loader,
+        lookups: Lookups,
+        loading_thread: Executor,
+        *,
+        required: Sequence[ModelReference],
+        idle_unload_s: float,
+        on_demand_limit: int,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Follow `required` from now on; `on_change` is called after every change of what answers."""
+        self._loader = loader
+        self._lookups = lookups
+        self._loading_thread = loading_thread
+        self._idle_unload_s = idle_unload_s
+        self._on_demand_limit = on_demand_limit
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._residents: dict[VersionName, Resident] = {}
+        self._routes = {
+            reference: _new_route(reference, self._loop.time(), required=True) for reference in required
+        }
+        self._aliases: dict[str, dict[str, VersionName]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def required_answer(self) -> bool:
+        """Whether every required reference answers; true also if there is none."""
+        return all(route.serving is not None for route in self._routes.values() if route.required)
+
+    @property
+    def models(self) -> set[str]:
+        """Names of the models that are followed."""
+        return {reference.model for reference in self._routes}
+
+    @property
+    def residents(self) -> list[Resident]:
+        """Everything in memory, by model and version."""
+        return [self._residents[version] for version in sorted(self._residents)]
+
+    def aliases_of(self, version: VersionName) -> list[str]:
+        """Return the aliases that the store last said to point to `version`, sorted."""
+        known = self._aliases.get(version.model, {})
+        return sorted(alias for alias, target in known.items() if target == version)
+
+    @asynccontextmanager
+    async def serving(self, reference: ModelReference) -> AsyncIterator[Loaded]:
+        """Pin the version that answers for `reference` while the block runs.
+
+        Raises ModelLoadingError if it is being loaded (from now on, if this is its first call), what its loading raised if it
+        cannot be, and what the store says of a reference that it does not have.
+        """
+        route = await self._route(reference)
+        resident = self._residents[route.serving] if route.serving else None
+        if resident is None or resident.loaded is None:
+            raise self._why_not(route)
+        with resident.loaded.pinned() as loaded:
+            yield loaded
+
+    async def resident(self, reference: ModelReference) -> Resident:
+        """Return what is in memory for `reference`, answering or failed. Raises as `serving`, save for a failed one."""
+        route = await self._route(reference)
+        for version in (route.serving, route.target):
+            if version in self._residents and self._residents[version].state is not State.LOADING:
+                return self._residents[version]
+        raise self._why_not(route)
+
+    def point_aliases(self, model: str, targets: Mapping[str, VersionName]) -> None:
+        """Take note of where the store says all aliases of a model point."""
+        self._aliases[model] = dict(targets)
+        for reference, route in self._routes.items():
+            if isinstance(reference, AliasName) and reference.model == model and reference.alias in targets:
+                route.target = targets[reference.alias]
+        self._settle()
+
+    def tick(self) -> None:
+        """Do what only the passing of time asks for: follow no longer what nobody calls, and try failed versions again."""
+        idle = dispensable(
+            self._routes.values(),
+            self._loop.time(),
+            idle_limit_s=self._idle_unload_s,
+            most=self._on_demand_limit,
+        )
+        for reference in idle:
+            _log.info("reference_forgotten", reference=str(reference))
+            del self._routes[reference]
+        self._aliases = {model: known for model, known in self._aliases.items() if model in self.models}
+        self._settle()
+
+    async def close(self) -> None:
+        """Unload everything; called when no call is in flight any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for resident in self.residents:
+            self._forget(resident)
+
+    async def _route(self, reference: ModelReference) -> Route:
+        route = self._routes.get(reference)
+        if route is None or route.target is None:
+            version = await self._lookups.version(reference)
+            new = _new_route(reference, self._loop.time(), required=False)
+            route = self._routes.setdefault(reference, new)
+            route.target = route.target or version
+            if isinstance(reference, AliasName):
+                self._aliases.setdefault(reference.model, {})[reference.alias] = route.target
+            self._settle()
+        route.last_call_s = self._loop.time()
+        return route
+
+    def _why_not(self, route: Route) -> TagsmithError:
+        resident = self._residents.get(route.target) if route.target else None
+        if resident is not None and resident.error is not None:
+            return resident.error.with_traceback(None)  # else it would grow by every raise
+        return ModelLoadingError(
+            f"{route.target} is being loaded: try again in a moment.", model_version=str(route.target)
+        )
+
+    def _settle(self) -> None:
+        """Make memory follow the routes, as far as that goes without waiting."""
+        now_s = self._loop.time()
+        for version in wanted(self._routes.values()):
+            resident = self._residents.get(version)
+            if resident is None:
+                resident = self._residents[version] = Resident(version)
+                self._begin_loading(resident)
+            elif resident.state is State.DRAINING:
+                resident.step(Event.WANTED)
+            elif resident.state is State.FAILED and now_s >= resident.retry_at_s:
+                resident.step(Event.RETRIED)
+                self._begin_loading(resident)
+        active = {version for version, each in self._residents.items() if each.state is State.ACTIVE}
+        for route in self._routes.values():
+            route.advance(active)
+        still_wanted = wanted(self._routes.values())
+        for resident in self.residents:
+            if resident.state is State.ACTIVE and resident.version not in still_wanted:
+                resident.step(Event.UNWANTED)
+            if may_be_forgotten(resident.state, wanted=resident.version in still_wanted, pins=resident.pins):
+                self._forget(resident)
+        self._on_change()
+
+    def _begin_loading(self, resident: Resident) -> None:
+        task = asyncio.create_task(self._load(resident), name=f"load {resident.version}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load(self, resident: Resident) -> None:
+        version = resident.version
+        started_s = self._loop.time()
+        _log.info("model_loading", model_version=str(version))
+        try:
+            model = await self._loop.run_in_executor(self._loading_thread, self._loader.load, version)
+        except Exception as error:  # noqa: BLE001  # a version that cannot be loaded, for whatever reason, harms no other
+            self._note_failure(resident, error)
+        else:
+            resident.loaded = Loaded(model, on_unpinned=lambda: self._note_idle(resident))
+            resident.error, resident.failures = None, 0
+            resident.step(Event.LOADED)
+            took_s = self._loop.time() - started_s
+            metrics.LOAD_SECONDS.observe(took_s)
+            metrics.LOADED_MODELS.labels(version.model, version.number, model.execution_provider).set(1)
+            _log.info(
+                "model_active",
+                model_version=str(version),
+                execution_provider=model.execution_provider,
+                seconds=round(took_s, 3),
+            )
+        self._settle()
+
+    def _note_failure(self, resident: Resident, error: Exception) -> None:
+        version = resident.version
+        if not isinstance(error, TagsmithError):
+            incident = secrets.token_hex(4)
+            _log.error("model_load_broke", model_version=str(version), incident=incident, exc_info=error)
+            error = ModelNotLoadableError(
+                f"{version} could not be loaded, incident {incident}.",
+                model_version=str(version),
+                cause=f"incident {incident}",
+            )
+        resident.error = error
+        resident.failures += 1
+        delay_s = retry_delay_s(resident.failures)
+        resident.retry_at_s = self._loop.time() + delay_s
+        resident.step(Event.LOAD_FAILED)
+        metrics.LOAD_FAILURES.labels(version.model, error.reason).inc()
+        _log.error(
+            "model_failed",
+            model_version=str(version),
+            reason=error.reason,
+            message=error.message,
+            retry_in_s=delay_s,
+        )
+
+    def _note_idle(self, resident: Resident) -> None:
+        if resident.state is State.DRAINING:
+            self._settle()
+
+    def _forget(self, resident: Resident) -> None:
+        del self._residents[resident.version]
+        if resident.loaded is None:
+            return
+        model = resident.loaded.model
+        version = resident.version
+        metrics.LOADED_MODELS.remove(version.model, str(version.number), model.execution_provider)
+        self._loading_thread.submit(model.close)
+        _log.info("model_unloaded", model_version=str(version))
+
+
+def _new_route(reference: ModelReference, now_s: float, *, required: bool) -> Route:
+    return Route(reference, required, now_s, target=reference if isinstance(reference, VersionName) else None)

@@ -1,0 +1,47 @@
+"""Where references lead: which version the store means, which one answers, and what must therefore be in memory. Pure.
+
+Invariant: a route that answers goes on answering. Its version changes only to one that is ACTIVE, so a bad new version never
+takes the serving one down.
+"""
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+from shared.names import ModelReference, VersionName
+
+
+@dataclass(slots=True)
+class Route:
+    """A reference that this server follows: it was required by the settings, or somebody called it."""
+
+    reference: ModelReference
+    required: bool
+    last_call_s: float
+    target: VersionName | None = None  # what the store says; None: not known yet
+    serving: VersionName | None = None  # what answers; None: nothing yet
+
+    def advance(self, active: Container[VersionName]) -> None:
+        """Let the target answer if it can."""
+        if self.target is not None and self.target in active:
+            self.serving = self.target
+
+
+def wanted(routes: Iterable[Route]) -> set[VersionName]:
+    """Return the versions that must be in memory: every target, and what answers until its target can."""
+    return {version for route in routes for version in (route.target, route.serving) if version is not None}
+
+
+def dispensable(
+    routes: Iterable[Route], now_s: float, *, idle_limit_s: float, most: int
+) -> list[ModelReference]:
+    """Return the references to follow no longer: not required, and not called for `idle_limit_s` or beyond the `most` that
+    were called last.
+    """
+    on_demand = sorted(
+        (route for route in routes if not route.required), key=lambda route: route.last_call_s, reverse=True
+    )
+    return [
+        route.reference
+        for place, route in enumerate(on_demand)
+        if place >= most or now_s - route.last_call_s >= idle_limit_s
+    ]

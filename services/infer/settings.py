@@ -1,0 +1,92 @@
+"""What can be set from the environment; every bad value is told in one error. Nothing reads the environment at import."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import TagsmithError
+from shared.names import ModelReference, parse_reference
+from shared.runtime.providers import ProviderPolicy
+
+_PREFIX = "TAGSMITH_INFER_"
+
+
+class SettingsInvalidError(Exception):
+    """The environment cannot be used; the message names every bad variable. For operators at start, never for callers."""
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]  # 0: any free one
+
+
+class InferSettings(BaseSettings):
+    """The inference service's settings; each is `TAGSMITH_INFER_<NAME>`, the store is `TAGSMITH_STORE`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
+
+    store: Annotated[str, Field(min_length=1, validation_alias="TAGSMITH_STORE")]  # a folder or file:// URL
+    cache_dir: Path  # verified copies of model files
+    host: str = "127.0.0.1"
+    port: Port = 50051
+    health_port: Port = 50052
+    metrics_port: Port = 50053
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    required_models: Annotated[
+        tuple[str, ...], NoDecode
+    ] = ()  # comma-separated references; ready when all answer
+    allow_empty: bool = False  # whether a server that requires no model is ready
+    poll_interval_ms: Annotated[int, Field(ge=10)] = 2000  # between looks at the aliases
+    idle_unload_s: Annotated[float, Field(gt=0)] = 900  # without a call, for what was loaded at a first call
+    on_demand_limit: Annotated[int, Field(ge=1)] = 8  # references loaded at their first call
+
+    provider: ProviderPolicy = "prefer-gpu"
+    threads: Annotated[int | None, Field(ge=1)] = (
+        None  # CPU threads of model runs; None: the cores it may use
+    )
+    threads_per_run: Annotated[int, Field(ge=1)] = 1  # of `threads`, on the CPU; so many batches run at once
+
+    batch_tokens: Annotated[int, Field(ge=16)] = 4096  # of a batch, padding counted
+    batch_padding_ratio: Annotated[float, Field(ge=1)] = 1.25  # padded tokens of a batch for each real one
+    queue_limit_tokens: Annotated[int, Field(ge=1)] = 200_000  # that wait; more are refused
+
+    texts_limit: Annotated[int, Field(ge=1)] = 256  # of a call
+    code_points_limit: Annotated[int, Field(ge=1)] = 100_000  # of a text
+
+    drain_delay_s: Annotated[float, Field(ge=0)] = 5  # from not ready to refusing new calls
+    drain_grace_s: Annotated[float, Field(ge=0)] = 30  # for calls in flight to end
+
+    @field_validator("required_models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("required_models")
+    @classmethod
+    def _well_formed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for reference in value:
+            try:
+                parse_reference(reference, field="required model")
+            except TagsmithError as error:
+                raise ValueError(error.message) from error
+        return value
+
+    @property
+    def required(self) -> tuple[ModelReference, ...]:
+        """The required references, parsed."""
+        return tuple(dict.fromkeys(parse_reference(reference) for reference in self.required_models))
+
+
+def read_settings() -> InferSettings:
+    """Read the environment. Raises SettingsInvalidError with every bad value."""
+    try:
+        return InferSettings()
+    except ValidationError as error:
+        problems = (f"{_variable(each['loc'])}: {each['msg']}" for each in error.errors())
+        raise SettingsInvalidError("\n".join(("settings cannot be used:", *problems))) from error
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else ""
+    return name if name.isupper() else f"{_PREFIX}{name.upper()}"

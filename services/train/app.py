@@ -1,0 +1,159 @@
+"""The composition root: the only place that makes the parts and joins them, and the order of start and stop.
+
+Exit codes: 0 stopped on request; 1 a part broke; 2 a setting, a port or the state folder cannot be used.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from services.train.catalogue import Catalogue
+from services.train.datasets import Datasets
+from services.train.engines.local import TRAINER_COMMAND, LocalEngine
+from services.train.jobs.attendant import Attendant
+from services.train.jobs.census import Census
+from services.train.jobs.publication import Publication
+from services.train.jobs.record import JobRecord
+from services.train.jobs.state_folder import StateFolder, StateFolderError
+from services.train.jobs.submission import Submission
+from services.train.jobs.supervisor import Supervisor
+from services.train.jobs.table import JobTable
+from services.train.jobs.watch import Watch
+from services.train.registry import Registry
+from services.train.registry_servicer import RegistryServicer
+from services.train.servicer import TrainingServicer
+from services.train.settings import SettingsInvalidError, TrainSettings, read_settings
+from services.train.spec import Assignment
+from shared.errors import PortTakenError, TagsmithError
+from shared.rpc.drain import drain, stop_signal
+from shared.rpc.health import HealthServer
+from shared.rpc.server import add_reflection, bind, build_server
+from shared.store.datasets import DatasetStore
+from shared.store.models import ModelStore
+from shared.store.opening import open_store
+from shared.stubs.registry.v1 import registry_pb2
+from shared.stubs.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
+from shared.stubs.training.v1 import training_pb2
+from shared.stubs.training.v1.training_pb2_grpc import add_TrainingServiceServicer_to_server
+from shared.telemetry.logs import configure_logs, get_logger
+from shared.telemetry.metrics import start_metrics_server
+
+_log = get_logger()
+
+_SERVICES: Final = (
+    training_pb2.DESCRIPTOR.services_by_name["TrainingService"].full_name,
+    registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
+)
+_THREADS: Final = 32  # blocking calls at a time: they wait for disks and locks, they do not compute
+_DRAIN_GRACE_S: Final = 5.0
+
+
+def main(trainer_command: Sequence[str] = TRAINER_COMMAND) -> int:
+    """Run until told to stop; return the exit code."""
+    try:
+        settings = read_settings()
+        configure_logs("train", settings.log_level)
+        asyncio.run(serve(settings, trainer_command))
+    except (SettingsInvalidError, PortTakenError, StateFolderError, TagsmithError) as error:
+        print(f"tagsmith training service: {error}", file=sys.stderr)  # noqa: T201  # for the operator, not the log
+        return 2
+    return 0
+
+
+async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in order. Raises PortTakenError, StateFolderError, TagsmithError."""
+    stop = stop_signal()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "blocking"))
+    host = settings.host
+    server = build_server()
+    port = bind(server, host, settings.port)
+    health = HealthServer(host, settings.health_port)
+    metrics_port = start_metrics_server(host, settings.metrics_port)
+    state_folder = StateFolder(settings.state_dir)
+    await health.start()
+
+    jobs = _Jobs(settings, state_folder, LocalEngine(trainer_command))
+    add_TrainingServiceServicer_to_server(jobs.servicer, server)  # type: ignore[no-untyped-call]  # generated
+    add_RegistryServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
+        RegistryServicer(Registry(jobs.models)), server
+    )
+    add_reflection(server, *_SERVICES)
+    await jobs.supervisor.adopt()
+    supervision = asyncio.create_task(jobs.supervisor.run(), name="supervise jobs")
+    await server.start()
+    await health.set_started()
+    await health.set_ready(ready=True)
+    _log.info("ready", port=port, health_port=health.port, metrics_port=metrics_port)
+
+    stopping = asyncio.create_task(stop.wait(), name="wait for stop")
+    await asyncio.wait({stopping, supervision}, return_when=asyncio.FIRST_COMPLETED)
+    jobs.watch.close()
+    await drain(server, health, delay_s=settings.drain_delay_s, grace_s=_DRAIN_GRACE_S)
+    jobs.supervisor.stop()
+    await supervision  # raises what ended it, had it not been for `stop`
+    jobs.table.close()
+    state_folder.close()
+    await health.stop()
+    _log.info("stopped")
+
+
+class _Jobs:
+    """All that has to do with jobs, wired. Made in the event loop; the table's changes are brought into it."""
+
+    def __init__(self, settings: TrainSettings, state_folder: StateFolder, engine: LocalEngine) -> None:
+        objects = open_store(settings.store)
+        self.models = ModelStore(objects)
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._state_folder = state_folder
+        self._engine = engine
+        self._catalogue = Catalogue(settings.bases_dir)
+        self._publication = Publication(self.models)
+        self.table = JobTable(
+            state_folder.table_file, lambda job: self._loop.call_soon_threadsafe(self._notice, job)
+        )
+        self.watch = Watch(lambda job_id: asyncio.to_thread(self.table.job, job_id))
+        self.supervisor = Supervisor(self.table, self._attendant, most_running=settings.max_concurrent_jobs)
+        self._census = Census()
+        for job in self.table.unfinished():
+            self._census.note(job)
+        datasets = DatasetStore(objects)
+        self.servicer = TrainingServicer(
+            table=self.table,
+            watch=self.watch,
+            submission=Submission(self.table, self.models, datasets, self._catalogue),
+            datasets=Datasets(
+                datasets,
+                spool=state_folder.imports,
+                roots=settings.dataset_roots,
+                most_bytes=settings.max_dataset_bytes,
+            ),
+            catalogue=self._catalogue,
+        )
+
+    def _notice(self, job: JobRecord) -> None:
+        self._census.note(job)
+        self.watch.publish(job)
+        self.supervisor.notice(job)
+
+    def _attendant(self, job: JobRecord) -> Attendant:
+        return Attendant(
+            job,
+            self._state_folder.job_folder(job.id),
+            table=self.table,
+            engine=self._engine,
+            publication=self._publication,
+            assign=self._assign,
+        )
+
+    def _assign(self, job: JobRecord) -> Assignment:
+        return Assignment(
+            job_id=job.id,
+            version=job.version,
+            spec=job.spec,
+            store=self._settings.store,
+            base_model_folder=str(self._catalogue.find(job.spec.base_model).folder),
+            threads=self._settings.trainer_threads,
+        )

@@ -1,0 +1,213 @@
+"""Dataset imports: an upload, or files below allow-listed roots, checked as a whole and stored as one snapshot.
+
+Invariant: nothing is stored unless every row of every file is good. The upload goes to nameless temporary files first, so memory
+does not grow with it before it is read, and nothing of it outlives the call or the process.
+
+One Datasets serves any number of calls; each import is one coroutine, and its blocking work runs in threads.
+"""
+
+import asyncio
+import os
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from services.train.pages import PageRequest, page_of
+from shared.data.readers import read_rows
+from shared.data.rows import Row, SplitName
+from shared.data.splits import assign_splits, check_dataset
+from shared.errors import DatasetInvalidError, FieldInvalidError, PathNotAllowedError, Problem
+from shared.names import DatasetName, check_id
+from shared.store.datasets import DatasetStore, Snapshot
+from shared.store.failures import store_errors
+from shared.store.manifest import Task
+
+MOST_CHUNK_BYTES: Final = 1024 * 1024
+_MOST_FILES: Final = 100
+_MOST_NAME_CHARACTERS: Final = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileHeader:
+    """Opens a file of an import; see ImportFileHeader of the proto."""
+
+    dataset: str
+    file_name: str
+    split: SplitName | None
+    server_path: str
+    task: Task | None  # None: not said, which is refused
+
+
+@dataclass(frozen=True, slots=True)
+class _SpooledFile:
+    header: FileHeader
+    data: BinaryIO
+
+
+class Datasets:
+    """The dataset store as callers see it."""
+
+    def __init__(
+        self, datasets: DatasetStore, *, spool: Path, roots: Sequence[Path], most_bytes: int
+    ) -> None:
+        """`spool` is the folder of temporary files; files of the server are read below `roots` only; a call has `most_bytes`."""
+        self._datasets = datasets
+        self._spool = spool
+        self._roots = tuple(root.resolve() for root in roots)
+        self._most_bytes = most_bytes
+
+    async def import_parts(self, parts: AsyncIterator[FileHeader | bytes]) -> Snapshot:
+        """Read a whole upload, check it, store it. Raises DatasetInvalidError with all problems, FieldInvalidError, PathNotAllowedError."""
+        with ExitStack() as files:
+            spooled = await self._receive(parts, files)
+            return await asyncio.to_thread(self._store, spooled)
+
+    def page(self, page: PageRequest) -> tuple[list[Snapshot], str]:
+        """Return a page of the newest snapshots of all datasets, by name, and the next page's token. Blocks."""
+        names, token = page_of(self._datasets.names(), page, key=str, default=100)
+        return [self._datasets.snapshot(DatasetName(name)) for name in names], token
+
+    async def _receive(
+        self, parts: AsyncIterator[FileHeader | bytes], files: ExitStack
+    ) -> list[_SpooledFile]:
+        spooled: list[_SpooledFile] = []
+        received_bytes = 0
+        async for part in parts:
+            if isinstance(part, FileHeader):
+                _check_header(part, spooled)
+                data = await asyncio.to_thread(self._open, part)
+                spooled.append(_SpooledFile(part, files.enter_context(data)))
+                received_bytes += os.fstat(data.fileno()).st_size
+            else:
+                _check_chunk(part, spooled)
+                await asyncio.to_thread(_write, spooled[-1].data, part)
+                received_bytes += len(part)
+            if received_bytes > self._most_bytes:
+                raise FieldInvalidError(
+                    f"The import has more than {self._most_bytes} bytes, the limit of this server.",
+                    field="chunk",
+                    limit_bytes=self._most_bytes,
+                )
+        if not spooled:
+            raise FieldInvalidError("The import has no file: send a header first.", field="header")
+        return spooled
+
+    def _open(self, header: FileHeader) -> BinaryIO:
+        if header.server_path:
+            return open_below(self._roots, header.server_path)
+        with store_errors("spool"):
+            self._spool.mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryFile(dir=self._spool)
+
+    def _store(self, files: Sequence[_SpooledFile]) -> Snapshot:
+        first = files[0].header
+        task = first.task
+        assert task is not None  # noqa: S101  # for the type checker: _check_header saw to it
+        rows: list[Row] = []
+        problems: list[Problem] = []
+        for file in files:
+            file.data.seek(0)
+            found, faults = read_rows(file.header.file_name, file.data, task)
+            rows += found if file.header.split is None else _in_split(found, file.header.split)
+            problems += faults
+        splits = assign_splits(rows)
+        problems = problems or check_dataset(splits, task)  # of an incomplete set they would mislead
+        if problems:
+            raise DatasetInvalidError(
+                f"Dataset {first.dataset} cannot be used; nothing was stored.",
+                problems,
+                **_place(problems[0].field),
+            )
+        return self._datasets.save(first.dataset, task, splits)
+
+
+def open_below(roots: Iterable[Path], server_path: str) -> BinaryIO:
+    """Open a regular file that lies below one of `roots` (resolved) once every symlink and `..` is followed.
+
+    What is outside answers PathNotAllowedError whether it exists or not. Raises FieldInvalidError for what is below and no file.
+    """
+    refused = PathNotAllowedError(
+        "header.server_path is not below a folder that TAGSMITH_TRAIN_DATASET_ROOTS allows.",
+        field="header.server_path",
+    )
+    try:
+        path = Path(os.path.realpath(server_path))
+    except ValueError as error:  # a NUL in it
+        raise refused from error
+    if not Path(server_path).is_absolute() or not any(path.is_relative_to(root) for root in roots):
+        raise refused
+    try:
+        # Not through a symlink that was put there since, and without waiting for the writer of a pipe.
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(error.strerror or "cannot be opened") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise _unreadable("not a regular file")
+    return os.fdopen(number, "rb")
+
+
+def _unreadable(cause: str) -> FieldInvalidError:
+    return FieldInvalidError(
+        f"header.server_path cannot be read: {cause}.", field="header.server_path", cause=cause
+    )
+
+
+def _check_header(header: FileHeader, before: Sequence[_SpooledFile]) -> None:
+    check_id(header.dataset, field="header.dataset")
+    if header.task is None:
+        raise FieldInvalidError("header.task is not set.", field="header.task")
+    if (
+        not header.file_name
+        or len(header.file_name) > _MOST_NAME_CHARACTERS
+        or not header.file_name.isprintable()
+    ):
+        raise FieldInvalidError(
+            f"header.file_name is not 1 to {_MOST_NAME_CHARACTERS} printable characters.",
+            field="header.file_name",
+        )
+    if len(before) == _MOST_FILES:
+        raise FieldInvalidError(f"The import has more than {_MOST_FILES} files.", field="header")
+    if before and (header.dataset, header.task) != (before[0].header.dataset, before[0].header.task):
+        raise FieldInvalidError(
+            "The headers of one import name different datasets or tasks.",
+            field="header",
+            file=header.file_name,
+        )
+
+
+def _check_chunk(chunk: bytes, before: Sequence[_SpooledFile]) -> None:
+    if not before:
+        raise FieldInvalidError("A chunk came before the first header.", field="chunk")
+    if before[-1].header.server_path:
+        raise FieldInvalidError("A chunk came for a file that is read from server_path.", field="chunk")
+    if len(chunk) > MOST_CHUNK_BYTES:
+        raise FieldInvalidError(
+            f"A chunk has {len(chunk)} bytes; at most {MOST_CHUNK_BYTES} are allowed.",
+            field="chunk",
+            size_bytes=len(chunk),
+            limit_bytes=MOST_CHUNK_BYTES,
+        )
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    with store_errors("spool"):
+        while view:
+            view = view[
+                os.write(file.fileno(), view) :
+            ]  # not through the buffer, which fails again when it is closed
+
+
+def _in_split(rows: Iterable[Row], split: SplitName) -> Iterable[Row]:
+    return (replace(row, split=split) for row in rows)
+
+
+def _place(field: str) -> dict[str, str]:
+    """Return the file, and the line if there is one, of a problem's field such as `train.csv:17`."""
+    file, _, line = field.rpartition(":")
+    return {"file": file, "line": line} if file and line.isdecimal() else {"file": field}

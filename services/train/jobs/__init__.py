@@ -1,0 +1,1 @@
+"""Training jobs: their life, their table, and what sees them through."""

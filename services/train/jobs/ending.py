@@ -1,0 +1,72 @@
+"""What the end of a trainer means for its job.
+
+The store decides first: a manifest of this job in it is the job's success (or the gate's refusal), whatever the trainer managed to
+say. Then comes a caller's cancellation, then what the trainer said itself, then the service's own stopping. Pure.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.train.engines.port import Exit
+from services.train.events import Failed, Failure
+from services.train.jobs.record import JobRecord, TrainerEvent
+from shared.errors import GateRejectedError, TrainerLostError
+from shared.store.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerEnd:
+    """All that is known of a trainer whose processes are gone."""
+
+    last_word: TrainerEvent | None  # its Finished or Failed
+    exit: Exit
+    manifest: Manifest | None  # of this job, from the store
+    service_stops: bool
+
+
+def after_trainer(job: JobRecord, end: TrainerEnd, *, now: datetime) -> JobRecord:
+    """Return `job` as the end of its trainer leaves it: ended, or back in the queue."""
+    if end.manifest is not None:
+        return _published(job, end.manifest, now=now)
+    if job.cancel_requested:
+        return job.ended("CANCELLED", now=now)
+    if isinstance(end.last_word, Failed):
+        return job.ended("FAILED", now=now, failure=end.last_word.failure)
+    if end.service_stops:
+        return job.requeued()
+    return job.ended("FAILED", now=now, failure=_lost(end.exit))
+
+
+def _published(job: JobRecord, manifest: Manifest, *, now: datetime) -> JobRecord:
+    metrics = {
+        f"{split}.{name}": value
+        for split, evaluation in manifest.evaluations.items()
+        for name, value in evaluation.metrics.items()
+    }
+    if manifest.state == "published":
+        return job.ended("SUCCEEDED", now=now, metrics=metrics)
+    checks = ",".join(check.name for check in manifest.gate_checks if not check.passed)
+    failure = Failure(
+        reason=GateRejectedError.reason,
+        message=f"The export gate refused {job.version} by {checks}. The version keeps the report; it is never served.",
+        metadata={"model_version": job.version, "checks": checks},
+    )
+    return job.ended("REJECTED", now=now, metrics=metrics, failure=failure)
+
+
+def _lost(exit_: Exit) -> Failure:
+    if exit_.signal == "SIGKILL":
+        remedy = (
+            "If the machine ran out of memory, submit again with a smaller batch_size or max_tokens, or give the training "
+            "service more memory."
+        )
+    else:
+        remedy = "Its last words are in trainer.log of the job's folder on the training service; submit again to retry."
+    metadata = {"exit_code": str(exit_.code)} if exit_.code is not None else {}
+    if exit_.signal is not None:
+        metadata = {"signal": exit_.signal}
+    return Failure(
+        reason=TrainerLostError.reason,
+        message=f"The trainer process {exit_} and left neither a version nor a reason. {remedy}",
+        metadata=metadata,
+    )

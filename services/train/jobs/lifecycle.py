@@ -1,0 +1,59 @@
+"""The life of a job: its states and every transition between them, as one table.
+
+Everything that decides which state may follow which stands here. Pure.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+from services.train.events import Phase
+
+State = Literal[
+    "QUEUED",
+    "PREPARING",
+    "TRAINING",
+    "EVALUATING",
+    "EXPORTING",
+    "PUBLISHING",
+    "SUCCEEDED",
+    "REJECTED",
+    "CANCELLED",
+    "FAILED",
+]
+FinalState = Literal["SUCCEEDED", "REJECTED", "CANCELLED", "FAILED"]
+
+PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
+FINAL: Final[frozenset[State]] = frozenset(get_args(FinalState))
+
+# A phase may be passed over, never returned to. A service that stops puts its jobs back into the queue.
+FOLLOWERS: Final[Mapping[State, frozenset[State]]] = {
+    "QUEUED": frozenset({"PREPARING", "CANCELLED"}),
+    "PREPARING": FINAL | {"QUEUED", "TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"},
+    "TRAINING": FINAL | {"QUEUED", "EVALUATING", "EXPORTING", "PUBLISHING"},
+    "EVALUATING": FINAL | {"QUEUED", "EXPORTING", "PUBLISHING"},
+    "EXPORTING": FINAL | {"QUEUED", "PUBLISHING"},
+    "PUBLISHING": FINAL | {"QUEUED"},
+    "SUCCEEDED": frozenset(),
+    "REJECTED": frozenset(),
+    "CANCELLED": frozenset(),
+    "FAILED": frozenset(),
+}
+
+
+class IllegalTransitionError(Exception):
+    """A job was told to enter a state that cannot follow its own: a defect of this service."""
+
+
+def check_transition(state: State, following: State) -> State:
+    """Return `following` if it may come after `state`, else raise IllegalTransitionError."""
+    if following not in FOLLOWERS[state]:
+        raise IllegalTransitionError(f"{following} cannot follow {state}")
+    return following
+
+
+def state_after(state: State, phase: Phase) -> State:
+    """Return the state of a job whose trainer says that it entered `phase`: forward, or where it is.
+
+    A service that was restarted hears a trainer's phases from the first one on.
+    """
+    return phase if phase in FOLLOWERS[state] else state

@@ -1,0 +1,60 @@
+"""What the store holds of a job: its version, and the alias that the job was to move.
+
+Blocks; any thread may call. Both methods may be repeated at any time, so that a service that dies between two steps repeats them.
+"""
+
+from services.train.jobs.record import JobRecord
+from shared.errors import AliasConflictError, AliasNotFoundError, ModelNotFoundError, VersionNotFoundError
+from shared.names import VersionName
+from shared.store.manifest import Manifest
+from shared.store.models import ModelStore
+
+PROMOTION_REASON = "promoted by training job"
+_MOST_RACES = 100
+
+
+class Publication:
+    """Reads and finishes what trainers publish."""
+
+    def __init__(self, models: ModelStore) -> None:
+        """`models` is the store that the trainers publish to."""
+        self._models = models
+
+    def manifest(self, job: JobRecord) -> Manifest | None:
+        """Return the manifest of the job's version, None if the job did not publish it."""
+        try:
+            manifest = self._models.manifest(VersionName.parse(job.version))
+        except (ModelNotFoundError, VersionNotFoundError):
+            return None
+        return manifest if manifest.lineage.job_id == job.id else None
+
+    def promote(self, job: JobRecord) -> None:
+        """Move the job's alias to its version, exactly once in the alias's history: whoever moved it on since then stays right."""
+        version = VersionName.parse(job.version)
+        for _ in range(_MOST_RACES):
+            if self._has_promoted(job, version.model):
+                return
+            try:
+                self._models.set_alias(
+                    version.model,
+                    job.promote_to,
+                    version.number,
+                    expected=None,
+                    actor=job.id,
+                    reason=PROMOTION_REASON,
+                )
+            except AliasConflictError:  # another mover won this record's number
+                continue
+            return
+        raise AliasConflictError(
+            f"{version.model}@{job.promote_to} moved {_MOST_RACES} times while {job.id} tried to move it to {version}.",
+            model=version.model,
+            alias=job.promote_to,
+        )
+
+    def _has_promoted(self, job: JobRecord, model: str) -> bool:
+        try:
+            history = self._models.alias_history(model, job.promote_to)
+        except AliasNotFoundError:
+            return False
+        return any(record.actor == job.id for record in history)

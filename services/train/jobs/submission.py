@@ -1,0 +1,197 @@
+"""From what a caller orders to a job in the table: defaults, checks, the fixed snapshot, the reserved version.
+
+Invariant: one request_id, one job. The table's unique column decides; the lock around a submission only keeps losers of a race from
+reserving version numbers that nobody will use.
+
+Blocks; any thread may call.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from services.train.catalogue import DEFAULT_BASE_MODEL, BaseModelEntry, Catalogue
+from services.train.jobs.record import JobRecord
+from services.train.jobs.table import JobTable
+from services.train.recipes import DEFAULT_SEED, RECIPES, TASKS, default_hyperparameters, epochs_for
+from services.train.spec import Hyperparameters, JobSpec, RecipeName
+from shared.errors import FieldInvalidError, Problem, RequestIdReusedError, SpecInvalidError
+from shared.names import DatasetName, check_id, new_job_id
+from shared.store.datasets import DatasetStore, Snapshot
+from shared.store.models import ModelStore
+
+_MOST_REQUEST_ID_CHARACTERS: Final = 128
+_SEEDS: Final = range(2**32)  # what every random generator takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a caller asks for, as it was sent: what is empty or None is left to us."""
+
+    model: str
+    dataset: str
+    recipe: RecipeName | None = None
+    base_model: str = ""
+    adaptable: bool | None = None
+    hyperparameters: Mapping[str, int | float | str] = field(default_factory=dict)  # those that are set
+    seed: int | None = None
+    promote_to: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the order: equal orders are repetitions, even if the newest dataset is another one by now."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+class Submission:
+    """Takes orders."""
+
+    def __init__(
+        self, table: JobTable, models: ModelStore, datasets: DatasetStore, catalogue: Catalogue
+    ) -> None:
+        """Jobs go into `table`, their versions are reserved in `models`."""
+        self._table = table
+        self._models = models
+        self._datasets = datasets
+        self._catalogue = catalogue
+        self._lock = threading.Lock()
+
+    def submit(self, order: Order, *, request_id: str) -> JobRecord:
+        """Return the job of an order, made now or by an earlier call with its request_id (empty: none).
+
+        Raises RequestIdReusedError, SpecInvalidError with all problems, NameMalformedError, DatasetNotFoundError,
+        BaseModelNotFoundError, FieldInvalidError.
+        """
+        _check_request_id(request_id)
+        with self._lock:
+            known = self._known(order, request_id)
+            if known is not None:
+                return known
+            spec = self.resolve(order)
+            job_id = new_job_id()
+            version = self._models.reserve(spec.model, job_id)
+            job = self._table.add(_new_job(order, spec, request_id, job_id=job_id, version=str(version)))
+        return _same_order(job, order)
+
+    def validate(self, order: Order, *, request_id: str) -> JobRecord:
+        """Return the job that `submit` would make, without an id and a version; store nothing. Raises as `submit` does."""
+        _check_request_id(request_id)
+        known = self._known(order, request_id)
+        return known or _new_job(order, self.resolve(order), request_id, job_id="", version="")
+
+    def resolve(self, order: Order) -> JobSpec:
+        """Return the spec of an order: everything that it leaves open filled in and its dataset's snapshot fixed."""
+        check_id(order.model, field="spec.model")
+        if order.promote_to:
+            check_id(order.promote_to, field="promote_to")
+        snapshot = self._datasets.snapshot(DatasetName.parse(order.dataset, field="spec.dataset"))
+        base = self._catalogue.find(order.base_model or DEFAULT_BASE_MODEL)
+        recipe = order.recipe or RECIPES[snapshot.task]
+        adaptable = order.adaptable is not False
+        seed = DEFAULT_SEED if order.seed is None else order.seed
+
+        problems = list(_recipe_problems(recipe, snapshot))
+        if seed not in _SEEDS:
+            problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
+        hyperparameters = _hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable)
+        if problems or hyperparameters is None:
+            raise SpecInvalidError(
+                "The spec cannot be carried out.", problems, field=",".join(each.field for each in problems)
+            )
+        return JobSpec(
+            model=order.model,
+            dataset=snapshot.name,
+            recipe=recipe,
+            base_model=base.id,
+            adaptable=adaptable,
+            hyperparameters=hyperparameters,
+            seed=seed,
+        )
+
+    def _known(self, order: Order, request_id: str) -> JobRecord | None:
+        known = self._table.find_request(request_id) if request_id else None
+        return None if known is None else _same_order(known, order)
+
+
+def _same_order(job: JobRecord, order: Order) -> JobRecord:
+    if job.order_digest != order.digest:
+        raise RequestIdReusedError(
+            f"request_id {job.request_id!r} belongs to {job.id}, which has another spec.",
+            request_id=job.request_id,
+            job=job.id,
+        )
+    return job
+
+
+def _new_job(order: Order, spec: JobSpec, request_id: str, *, job_id: str, version: str) -> JobRecord:
+    return JobRecord(
+        id=job_id,
+        request_id=request_id,
+        order_digest=order.digest,
+        spec=spec,
+        promote_to=order.promote_to,
+        version=version,
+        create_time=datetime.now(UTC),
+    )
+
+
+def _check_request_id(request_id: str) -> None:
+    if len(request_id) > _MOST_REQUEST_ID_CHARACTERS or not (
+        request_id.isascii() and request_id.isprintable()
+    ):
+        raise FieldInvalidError(
+            f"request_id is not 1 to {_MOST_REQUEST_ID_CHARACTERS} printable ASCII characters.",
+            field="request_id",
+            value=ascii(request_id[:_MOST_REQUEST_ID_CHARACTERS]),
+        )
+
+
+def _recipe_problems(recipe: RecipeName, snapshot: Snapshot) -> list[Problem]:
+    if TASKS[recipe] == snapshot.task:
+        return []
+    return [
+        Problem(
+            "spec.recipe", f"{recipe} needs a dataset for {TASKS[recipe]}; this one is for {snapshot.task}"
+        )
+    ]
+
+
+def _hyperparameters(
+    order: Order,
+    recipe: RecipeName,
+    base: BaseModelEntry,
+    snapshot: Snapshot,
+    problems: list[Problem],
+    *,
+    adaptable: bool,
+) -> Hyperparameters | None:
+    """Return the recipe's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
+    row_count = snapshot.splits["train"].row_count
+    changes = dict(order.hyperparameters)
+    defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
+    try:
+        resolved = Hyperparameters.model_validate(defaults.model_dump() | changes)
+    except ValidationError as error:
+        problems += [_range_problem(each["loc"], each["msg"]) for each in error.errors(include_input=False)]
+        resolved = None
+    max_tokens = changes.get("max_tokens", 0)
+    if isinstance(max_tokens, int) and max_tokens > base.max_tokens:
+        problems.append(
+            _range_problem(("max_tokens",), f"is over the {base.max_tokens} that {base.id} allows")
+        )
+    if resolved is None or "max_epochs" in changes or "batch_size" not in changes:
+        return resolved
+    epochs = epochs_for(
+        recipe, adaptable=adaptable, train_row_count=row_count, batch_size=resolved.batch_size
+    )
+    return resolved.model_copy(update={"max_epochs": epochs})
+
+
+def _range_problem(location: tuple[str | int, ...], description: str) -> Problem:
+    return Problem(".".join(("spec.hyperparameters", *map(str, location))), description)

@@ -1,0 +1,97 @@
+"""Keeps every job attended: those found at the start, then, a few at a time, those that wait.
+
+Invariant: each job between QUEUED and its end has exactly one attendant. At the start all that run are adopted, whatever the limit
+on new ones; a job whose trainer has gone meanwhile is closed by the same attendant.
+
+All of it runs in the event loop.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from services.train.jobs.attendant import Attendant
+from services.train.jobs.record import JobRecord
+from services.train.jobs.table import JobTable
+from shared.errors import StoreUnavailableError
+from shared.telemetry.logs import get_logger
+
+_log = get_logger()
+
+_RETRY_INTERVAL_S: Final = 2.0
+
+
+class Supervisor:
+    """Claims jobs and gives each an attendant."""
+
+    def __init__(
+        self, table: JobTable, attendant: Callable[[JobRecord], Attendant], *, most_running: int
+    ) -> None:
+        """At most `most_running` jobs are claimed at a time; `attendant` makes the keeper of a job."""
+        self._table = table
+        self._make_attendant = attendant
+        self._most_running = most_running
+        self._attendants: dict[str, Attendant] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def notice(self, job: JobRecord) -> None:
+        """Hear a change of a job."""
+        attendant = self._attendants.get(job.id)
+        if attendant is not None and job.cancel_requested:
+            attendant.cancel()
+        elif job.state == "QUEUED":
+            self._wake.set()
+
+    async def adopt(self) -> None:
+        """Give every job that was found running its attendant. Called once, before `run`."""
+        for job in await asyncio.to_thread(self._table.unfinished):
+            if job.state != "QUEUED":
+                _log.info("job_adopted", job=job.id, state=job.state)
+                self._attend(job)
+
+    async def run(self) -> None:
+        """Claim jobs as there is room for them, until `stop`; return when all that were attended are on record."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._claim_all()
+            except StoreUnavailableError as error:
+                _log.warning("claim_waits_for_table", cause=error.message)
+                await asyncio.sleep(_RETRY_INTERVAL_S)
+                continue
+            await self._wake.wait()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def stop(self) -> None:
+        """Stop every trainer, put its job back into the queue, and let `run` return."""
+        self._stopping = True
+        self._wake.set()
+        for attendant in self._attendants.values():
+            attendant.stop_service()
+
+    async def _claim_all(self) -> None:
+        while len(self._attendants) < self._most_running and not self._stopping:
+            job = await asyncio.to_thread(self._table.claim, now=datetime.now(UTC))
+            if job is None:
+                return
+            _log.info("job_claimed", job=job.id, model=job.spec.model, version=job.version)
+            self._attend(job)
+
+    def _attend(self, job: JobRecord) -> None:
+        attendant = self._attendants[job.id] = self._make_attendant(job)
+        if self._stopping:  # it was claimed while `stop` was called
+            attendant.stop_service()
+        task = asyncio.create_task(attendant.attend(), name=f"attend {job.id}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._leave(job.id, done))
+
+    def _leave(self, job_id: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        del self._attendants[job_id]
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("attendant_died", job=job_id, exc_info=error)

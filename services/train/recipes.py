@@ -1,0 +1,112 @@
+"""The recipes' defaults: every knob that a request leaves open.
+
+Owns: the numbers. They depend on the recipe, on the Adaptable switch, on the base and on the number of train rows, because on
+small data the number of steps matters more than anything else (arXiv:2006.05987): passes are counted so that training has
+about as many steps as it needs, early stopping takes back what was too much. Pure.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from services.train.catalogue import BaseModelEntry
+from services.train.spec import Hyperparameters, RecipeName
+from shared.store.manifest import Task
+
+TASKS: Final[dict[RecipeName, Task]] = {
+    "transformer-classifier": "classification",
+    "entity-extractor": "entities",
+}
+RECIPES: Final[dict[Task, RecipeName]] = {task: recipe for recipe, task in TASKS.items()}
+DEFAULT_SEED: Final = 13
+DEFAULT_MAX_TOKENS: Final = 256  # longer windows cost short texts nothing, and few texts need a second one
+
+
+@dataclass(frozen=True, slots=True)
+class _Preset:
+    batch_size: int
+    encoder_learning_rate: float
+    head_learning_rate: float
+    warmup_share: float
+    weight_decay: float
+    dropout: float
+    patience: int
+    steps: int  # aimed at
+    epochs: tuple[int, int]  # fewest, most passes, whatever the number of steps
+
+
+_PRESETS: Final[dict[tuple[RecipeName, bool], _Preset]] = {
+    ("transformer-classifier", True): _Preset(
+        batch_size=32,
+        encoder_learning_rate=1e-4,
+        head_learning_rate=1e-3,
+        warmup_share=0.1,
+        weight_decay=0.01,
+        dropout=0.1,
+        patience=4,
+        steps=2400,
+        epochs=(4, 40),
+    ),
+    ("transformer-classifier", False): _Preset(
+        batch_size=64,
+        encoder_learning_rate=1e-4,
+        head_learning_rate=1e-3,
+        warmup_share=0.05,
+        weight_decay=0.01,
+        dropout=0.1,
+        patience=10,
+        steps=6000,
+        epochs=(10, 200),
+    ),
+    ("entity-extractor", True): _Preset(
+        batch_size=16,
+        encoder_learning_rate=1e-4,
+        head_learning_rate=1e-3,
+        warmup_share=0.1,
+        weight_decay=0.01,
+        dropout=0.1,
+        patience=4,
+        steps=2400,
+        epochs=(4, 40),
+    ),
+    ("entity-extractor", False): _Preset(
+        batch_size=32,
+        encoder_learning_rate=1e-4,
+        head_learning_rate=1e-3,
+        warmup_share=0.05,
+        weight_decay=0.01,
+        dropout=0.1,
+        patience=8,
+        steps=6000,
+        epochs=(8, 100),
+    ),
+}
+
+
+def default_hyperparameters(
+    recipe: RecipeName, *, adaptable: bool, base: BaseModelEntry, train_row_count: int
+) -> Hyperparameters:
+    """Every knob of `recipe` for a dataset of `train_row_count` rows on `base`."""
+    preset = _PRESETS[recipe, adaptable]
+    return Hyperparameters(
+        max_epochs=epochs_for(
+            recipe, adaptable=adaptable, train_row_count=train_row_count, batch_size=preset.batch_size
+        ),
+        batch_size=preset.batch_size,
+        encoder_learning_rate=preset.encoder_learning_rate,
+        head_learning_rate=preset.head_learning_rate,
+        warmup_share=preset.warmup_share,
+        weight_decay=preset.weight_decay,
+        dropout=preset.dropout,
+        patience=preset.patience,
+        max_tokens=min(DEFAULT_MAX_TOKENS, base.max_tokens),
+        pooling=base.pooling,
+    )
+
+
+def epochs_for(recipe: RecipeName, *, adaptable: bool, train_row_count: int, batch_size: int) -> int:
+    """Passes that give about the recipe's number of steps; for a request that sets its own batch size too."""
+    preset = _PRESETS[recipe, adaptable]
+    fewest, most = preset.epochs
+    steps_per_epoch = max(1, ceil(train_row_count / batch_size))
+    return min(most, max(fewest, ceil(preset.steps / steps_per_epoch)))

@@ -1,0 +1,64 @@
+"""What the registry answers, read from the model store page by page. Blocks; any thread may call."""
+
+from services.train.pages import PageRequest, page_of
+from shared.errors import FieldInvalidError
+from shared.names import VersionName, check_id, parse_reference
+from shared.store.aliases import AliasRecord
+from shared.store.manifest import Manifest
+from shared.store.models import ModelStore
+
+MOST_ACTOR_CHARACTERS = 256
+MOST_REASON_CHARACTERS = 1024
+_MOST_VERSION = 9_999_999
+
+ModelSummary = tuple[str, list[int], list[AliasRecord]]  # name, versions ascending, aliases by name
+VersionSummary = tuple[Manifest, list[AliasRecord]]  # the version, all aliases of its model
+
+
+class Registry:
+    """The model store as callers see it."""
+
+    def __init__(self, models: ModelStore) -> None:
+        """`models` is shown, and its aliases are moved."""
+        self._models = models
+
+    def list_models(self, page: PageRequest) -> tuple[list[ModelSummary], str]:
+        """Return a page of models, by name, and the next page's token."""
+        names, token = page_of(self._models.models(), page, key=str, default=100)
+        return [(name, self._models.versions(name), self._models.aliases(name)) for name in names], token
+
+    def version(self, reference: str) -> VersionSummary:
+        """Return the version that a reference means. Raises NameMalformedError and the three NOT_FOUNDs."""
+        version = self._models.resolve(parse_reference(reference, field="model_version"))
+        return self._models.manifest(version), self._models.aliases(version.model)
+
+    def list_versions(self, model: str, page: PageRequest) -> tuple[list[VersionSummary], str]:
+        """Return a page of a model's versions, newest first. Raises ModelNotFoundError."""
+        numbers = self._models.versions(check_id(model, field="model"))[::-1]
+        numbers, token = page_of(numbers, page, key=int, default=50, descending=True)
+        aliases = self._models.aliases(model)
+        return [(self._models.manifest(VersionName(model, number)), aliases) for number in numbers], token
+
+    def set_alias(
+        self, model: str, alias: str, version: int, *, expected: int | None, actor: str, reason: str
+    ) -> AliasRecord:
+        """Move an alias; see ModelStore.set_alias."""
+        check_id(model, field="model")
+        check_id(alias, field="alias")
+        _check_within("version", version, 1, _MOST_VERSION)
+        _check_within("expected_version", expected or 0, 0, _MOST_VERSION)
+        _check_within("actor", len(actor), 0, MOST_ACTOR_CHARACTERS)
+        _check_within("reason", len(reason), 0, MOST_REASON_CHARACTERS)
+        return self._models.set_alias(model, alias, version, expected=expected, actor=actor, reason=reason)
+
+    def alias_history(self, model: str, alias: str, page: PageRequest) -> tuple[list[AliasRecord], str]:
+        """Return a page of an alias's moves, newest first. Raises ModelNotFoundError, AliasNotFoundError."""
+        moves = self._models.alias_history(check_id(model, field="model"), check_id(alias, field="alias"))
+        return page_of(moves, page, key=lambda move: move.sequence, default=50, descending=True)
+
+
+def _check_within(field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise FieldInvalidError(
+            f"{field}: {value} is not within [{least}, {most}].", field=field, value=value
+        )

@@ -1,0 +1,58 @@
+"""The registry: from the model store's records to the wire. Pure functions."""
+
+from collections.abc import Sequence
+
+from services.train.wire import write_time
+from shared.store.aliases import AliasRecord
+from shared.store.manifest import Manifest
+from shared.stubs.registry.v1 import registry_pb2 as pb
+
+_STATES = {"published": pb.ModelVersion.PUBLISHED, "rejected": pb.ModelVersion.REJECTED}
+
+
+def write_model(model: str, versions: Sequence[int], aliases: Sequence[AliasRecord]) -> pb.Model:
+    """Write a model; `versions` ascending, `aliases` by name."""
+    return pb.Model(
+        name=model,
+        aliases=[write_alias(alias) for alias in aliases],
+        latest_version=versions[-1] if versions else 0,
+    )
+
+
+def write_alias(alias: AliasRecord) -> pb.Alias:
+    """Write one move of an alias."""
+    return pb.Alias(
+        model=alias.model,
+        alias=alias.alias,
+        version=alias.version,
+        previous_version=alias.previous,
+        actor=alias.actor,
+        reason=alias.reason,
+        move_time=write_time(alias.time),
+        sequence=alias.sequence,
+    )
+
+
+def write_version(manifest: Manifest, aliases: Sequence[AliasRecord]) -> pb.ModelVersion:
+    """Write a version; `aliases` are all of its model."""
+    return pb.ModelVersion(
+        name=str(manifest.version),
+        state=_STATES[manifest.state],
+        task=manifest.task,
+        labels=manifest.labels,
+        metrics={
+            f"{split}.{name}": value
+            for split, evaluation in manifest.evaluations.items()
+            for name, value in evaluation.metrics.items()
+        },
+        row_counts={split: evaluation.row_count for split, evaluation in manifest.evaluations.items()},
+        job=manifest.lineage.job_id,
+        base_model=manifest.lineage.base_model.id,
+        adaptable=manifest.lineage.adaptable,
+        dataset=manifest.lineage.dataset,
+        size_bytes=sum({file.digest: file.size_bytes for file in manifest.files}.values()),
+        aliases=sorted(alias.alias for alias in aliases if alias.version == manifest.number),
+        gate_checks=[pb.GateCheck(**check.model_dump()) for check in manifest.gate_checks],
+        create_time=write_time(manifest.create_time),
+        manifest_json=manifest.model_dump_json(),
+    )

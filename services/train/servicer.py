@@ -1,0 +1,90 @@
+"""TrainingService: decode, ask, encode. Errors are mapped by the interceptor; blocking calls run in threads."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from services.train.catalogue import Catalogue
+from services.train.datasets import Datasets
+from services.train.jobs.record import JobRecord
+from services.train.jobs.submission import Submission
+from services.train.jobs.table import JobTable
+from services.train.jobs.watch import Watch
+from services.train.pages import PageRequest
+from services.train.wire import read_order, read_parts, write_base_model, write_dataset, write_job
+from shared.names import check_job_id
+from shared.stubs.training.v1 import training_pb2 as pb
+from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer
+
+
+class TrainingServicer(TrainingServiceServicer):
+    """Takes datasets and training jobs."""
+
+    def __init__(
+        self,
+        *,
+        table: JobTable,
+        watch: Watch,
+        submission: Submission,
+        datasets: Datasets,
+        catalogue: Catalogue,
+    ) -> None:
+        """Each part answers the calls that are named after it."""
+        self._table = table
+        self._watch = watch
+        self._submission = submission
+        self._datasets = datasets
+        self._catalogue = catalogue
+
+    async def ImportDataset(
+        self, request_iterator: AsyncIterator[pb.ImportDatasetRequest], context: Any
+    ) -> pb.Dataset:
+        """See training.proto."""
+        return write_dataset(await self._datasets.import_parts(read_parts(request_iterator)))
+
+    async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:
+        """See training.proto."""
+        page = PageRequest(request.page_size, request.page_token, of="datasets")
+        datasets, token = await asyncio.to_thread(self._datasets.page, page)
+        return pb.ListDatasetsResponse(
+            datasets=[write_dataset(each) for each in datasets], next_page_token=token
+        )
+
+    async def CreateTrainingJob(self, request: pb.CreateTrainingJobRequest, context: Any) -> pb.TrainingJob:
+        """See training.proto."""
+        order = read_order(request)
+        take = self._submission.validate if request.validate_only else self._submission.submit
+        return write_job(await asyncio.to_thread(take, order, request_id=request.request_id))
+
+    async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, context: Any) -> pb.TrainingJob:
+        """See training.proto."""
+        return write_job(await asyncio.to_thread(self._table.job, check_job_id(request.id)))
+
+    async def ListTrainingJobs(
+        self, request: pb.ListTrainingJobsRequest, context: Any
+    ) -> pb.ListTrainingJobsResponse:
+        """See training.proto."""
+        page = PageRequest(request.page_size, request.page_token, of=f"jobs of {request.model}")
+        jobs, token = await asyncio.to_thread(self._table.page, request.model, page)
+        return pb.ListTrainingJobsResponse(jobs=[write_job(each) for each in jobs], next_page_token=token)
+
+    async def WatchTrainingJob(
+        self, request: pb.WatchTrainingJobRequest, context: Any
+    ) -> AsyncIterator[pb.TrainingJob]:
+        """See training.proto."""
+        async for job in self._watch.follow(check_job_id(request.id)):
+            yield write_job(job)
+
+    async def CancelTrainingJob(self, request: pb.CancelTrainingJobRequest, context: Any) -> pb.TrainingJob:
+        """See training.proto."""
+        cancel = partial(JobRecord.cancelled, now=datetime.now(UTC))
+        return write_job(await asyncio.to_thread(self._table.change, check_job_id(request.id), cancel))
+
+    async def ListBaseModels(
+        self, request: pb.ListBaseModelsRequest, context: Any
+    ) -> pb.ListBaseModelsResponse:
+        """See training.proto."""
+        entries = await asyncio.to_thread(self._catalogue.list)
+        return pb.ListBaseModelsResponse(base_models=[write_base_model(each) for each in entries])

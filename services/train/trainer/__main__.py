@@ -1,0 +1,57 @@
+"""`python -m services.train.trainer <job folder>`: reads spec.json, writes events.jsonl, exits 0 after Finished, 1 after Failed.
+
+SIGTERM keeps its default action, so the kernel ends the process at once, even in the middle of a long native call. That is safe
+because a version exists only when its manifest does, and the manifest is created whole, last.
+"""
+
+import errno
+import secrets
+import shutil
+import sys
+import traceback
+from pathlib import Path
+
+from services.train.events import Failed, Failure, PhaseStarted
+from services.train.spec import Assignment
+from services.train.trainer.journal import Journal, failure_of, unforeseen_failure
+from shared.errors import StoreUnavailableError, TagsmithError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def main(job_folder: Path) -> int:
+    """Train the job whose folder is given; return the exit code."""
+    journal = Journal(job_folder / "events.jsonl")
+    scratch = job_folder / "scratch"
+    try:
+        journal.write(PhaseStarted(phase="PREPARING"))
+        assignment = Assignment.model_validate_json((job_folder / "spec.json").read_bytes())
+        shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
+        scratch.mkdir()
+        from services.train.trainer.pipeline import train  # seconds of imports, after the first sign of life
+
+        journal.write(train(assignment, emit=journal.write, scratch=scratch))
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
+        traceback.print_exc()
+        journal.write(Failed(failure=_explain(error)))
+        return 1
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        journal.close()
+    return 0
+
+
+def _explain(error: Exception) -> Failure:
+    if isinstance(error, TagsmithError):
+        return failure_of(error)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        name = errno.errorcode[error.errno]
+        message = "The trainer's disk is full: free some space, or move TAGSMITH_TRAIN_STATE_DIR."
+        return failure_of(StoreUnavailableError(message, operation="write", os_error=name))
+    incident = secrets.token_hex(4)
+    print(f"incident {incident}", file=sys.stderr)  # noqa: T201 - stderr is the job's log
+    return unforeseen_failure(incident)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,52 @@
+"""The rows of a job, read from its snapshot and fit to learn from.
+
+Owns the last look at a dataset before time is spent on it: a snapshot was checked when it was imported, but its rules may have
+been others then.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.train.recipes import TASKS
+from services.train.spec import JobSpec
+from shared.data.rows import SPLIT_NAMES, Row, SplitName, check_row
+from shared.data.splits import check_dataset
+from shared.errors import DatasetInvalidError, Problem
+from shared.names import DatasetName
+from shared.store.datasets import DatasetStore
+from shared.store.manifest import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Checked rows. `labels` are those of train, sorted: the order of the logits."""
+
+    task: Task
+    labels: tuple[str, ...]
+    splits: dict[SplitName, list[Row]]  # train and validation have rows, test may have none
+
+
+def read_corpus(datasets: DatasetStore, spec: JobSpec) -> Corpus:
+    """Read and check the rows that `spec` names. Raises DatasetInvalidError with every problem, DatasetNotFoundError."""
+    snapshot = datasets.snapshot(DatasetName.parse(spec.dataset))
+    task = TASKS[spec.recipe]
+    if snapshot.task != task:
+        problem = Problem("task", f"the dataset is for {snapshot.task}; {spec.recipe} needs {task}")
+        raise DatasetInvalidError(f"{spec.dataset} cannot be used.", [problem], dataset=spec.dataset)
+    splits = {split: datasets.rows(snapshot, split) for split in SPLIT_NAMES}
+    problems = [
+        *(problem for split, rows in splits.items() for problem in _row_problems(split, rows, task)),
+        *check_dataset(splits, task),
+    ]
+    if problems:
+        raise DatasetInvalidError(f"{spec.dataset} cannot be used.", problems, dataset=spec.dataset)
+    labels = tuple(sorted({label for row in splits["train"] for label in row.labels}))
+    return Corpus(task, labels, splits)
+
+
+def _row_problems(split: SplitName, rows: Sequence[Row], task: Task) -> list[Problem]:
+    return [
+        problem
+        for i, row in enumerate(rows, start=1)
+        for problem in check_row(row, task, where=f"{split}:{i}")
+    ]

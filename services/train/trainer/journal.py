@@ -1,0 +1,48 @@
+"""What a trainer says, line by line, in the `events.jsonl` of its job's folder.
+
+Invariant: each line is one whole event, flushed before the next. One thread writes.
+"""
+
+from pathlib import Path
+
+from services.train.events import Failed, Failure, Finished, PhaseStarted, ProblemRecord, Progress
+from shared.errors import ProblemsError, TagsmithError
+
+TrainerEvent = PhaseStarted | Progress | Finished | Failed
+
+
+class Journal:
+    """Appends events to a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path` for appending; it is made if absent."""
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, event: TrainerEvent) -> None:
+        """Append one event and hand it to the operating system."""
+        self._file.write(event.model_dump_json() + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def failure_of(error: TagsmithError) -> Failure:
+    """What callers will read of `error`."""
+    problems = error.problems if isinstance(error, ProblemsError) else ()
+    return Failure(
+        reason=error.reason,
+        message=error.message,
+        metadata=error.metadata,
+        problems=tuple(ProblemRecord(field=each.field, description=each.description) for each in problems),
+    )
+
+
+def unforeseen_failure(incident: str) -> Failure:
+    """What callers will read of an error that nobody foresaw: where its details are, and none of them."""
+    return Failure(
+        reason="INTERNAL",
+        message=f"The trainer failed unexpectedly. Its log names incident {incident}.",
+        metadata={"incident": incident},
+    )

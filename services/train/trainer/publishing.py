@@ -1,0 +1,118 @@
+"""From exported files to a version in the store.
+
+Owns the manifest: drafted before the gate, so that the gate loads what will be published; completed with the evidence; written
+last, after every file. Whatever fails before that leaves no version, only blobs that nobody names.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from services.train.catalogue import read_base_folder
+from services.train.spec import Assignment
+from services.train.trainer.corpus import Corpus
+from services.train.trainer.examples import TextReader
+from services.train.trainer.export import ExportedGraph, Role, describe_file
+from shared.names import VersionName
+from shared.store.manifest import (
+    BaseModelLineage,
+    ClassificationDecoding,
+    EntitiesDecoding,
+    GateCheck,
+    Lineage,
+    Manifest,
+    StoredFile,
+    Tokenization,
+    Variant,
+)
+from shared.store.models import ModelStore
+
+_PACKAGES = (
+    "tagsmith", "torch", "transformers", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers", "numpy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A drafted version and where its files lie; not in the store yet."""
+
+    manifest: Manifest
+    paths: Mapping[str, Path]  # by digest
+
+    def open_file(self, file: StoredFile) -> Path:
+        """Where a file of the manifest lies."""
+        return self.paths[file.digest]
+
+
+def draft(
+    assignment: Assignment,
+    corpus: Corpus,
+    reader: TextReader,
+    graphs: Mapping[Role, ExportedGraph],
+    tokenizer: Path,
+) -> Candidate:
+    """Describe exported files as a version, without any evidence yet."""
+    name = VersionName.parse(assignment.version)
+    described = {role: graph.described() for role, graph in graphs.items()}
+    tokenizer_file = describe_file(tokenizer)
+    manifest = Manifest(
+        model=name.model,
+        number=name.number,
+        state="published",
+        task=corpus.task,
+        labels=corpus.labels,
+        tokenization=Tokenization(
+            file=tokenizer_file, max_tokens=reader.max_tokens, stride_tokens=reader.stride_tokens
+        ),
+        variants={"fp32": Variant(graphs=described)},
+        served_variant="fp32",
+        decoding=ClassificationDecoding() if corpus.task == "classification" else EntitiesDecoding(),
+        golden_examples=(),
+        evaluations={},
+        gate_checks=(),
+        lineage=_lineage(assignment),
+        create_time=datetime.now(UTC),
+    )
+    paths = {described[role].file.digest: graph.path for role, graph in graphs.items()}
+    return Candidate(manifest, {**paths, tokenizer_file.digest: tokenizer})
+
+
+def complete(candidate: Candidate, checks: Sequence[GateCheck]) -> Manifest:
+    """Add the gate's report; one failed check makes the version a rejected one."""
+    state = "published" if all(check.passed for check in checks) else "rejected"
+    return candidate.manifest.model_copy(update={"state": state, "gate_checks": tuple(checks)})
+
+
+def publish(store: ModelStore, manifest: Manifest, candidate: Candidate) -> None:
+    """Put every file, then the manifest. Raises StoreUnavailableError, VersionConflictError."""
+    for path in candidate.paths.values():
+        store.put_file(path)
+    store.publish(manifest)
+
+
+def _lineage(assignment: Assignment) -> Lineage:
+    spec = assignment.spec
+    base = read_base_folder(Path(assignment.base_model_folder))
+    return Lineage(
+        job_id=assignment.job_id,
+        base_model=BaseModelLineage(
+            id=spec.base_model, revision=base.revision, digest=base.digest, licence=base.licence
+        ),
+        adaptable=spec.adaptable,
+        dataset=spec.dataset,
+        spec=spec.model_dump(mode="json"),
+        seed=spec.seed,
+        package_versions=dict(_installed()),
+    )
+
+
+def _installed() -> list[tuple[str, str]]:
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append((package, version(package)))
+        except PackageNotFoundError:
+            continue  # one of the two ONNX Runtime builds always is not there
+    return found

@@ -1,0 +1,70 @@
+"""What the exported version answers, through the code that will serve it: split scores and golden examples."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from services.train.trainer.corpus import Corpus
+from services.train.trainer.publishing import Candidate
+from services.train.trainer.reference import Judgement
+from shared.runtime.classification import LabelScore
+from shared.runtime.entities import EntitySpan
+from shared.runtime.model import Model
+from shared.scoring import score_classification, score_entities, surfaces
+from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, SplitEvaluation
+
+MOST_GOLDEN_EXAMPLES: Final = 16
+GOLDEN_MARGIN: Final = 0.5  # in logits: far enough from a tie for any hardware that serves fp32
+_LONGEST_GOLDEN_CODE_POINTS: Final = 1000
+
+Answer = list[LabelScore] | list[EntitySpan]
+
+
+def add_answers(
+    manifest: Manifest, candidate: Candidate, corpus: Corpus, judgements: Sequence[Judgement], *, threads: int
+) -> Manifest:
+    """Add the scores of validation and test, and the golden examples, to the manifest of a version that the gate passed."""
+    model = Model.load(manifest, candidate.open_file, threads=threads)
+    splits: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")
+    evaluations = {split: _evaluate_split(model, corpus, split) for split in splits if corpus.splits[split]}
+    golden = _golden_examples(model, judgements)
+    return manifest.model_copy(update={"evaluations": evaluations, "golden_examples": golden})
+
+
+def _evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "test"]) -> SplitEvaluation:
+    rows, train = corpus.splits[split], corpus.splits["train"]
+    texts = [row.text for row in rows]
+    answers = model.answer(texts)
+    if corpus.task == "classification":
+        best = [str(_best_label(answer)) for answer in answers]
+        return score_classification([row.label or "" for row in rows], best, corpus.labels)
+    seen = surfaces([row.text for row in train], [row.entities or () for row in train])
+    true = [row.entities or () for row in rows]
+    return score_entities(true, [_spans(answer) for answer in answers], corpus.labels, seen, texts)
+
+
+def _golden_examples(model: Model, judgements: Sequence[Judgement]) -> tuple[GoldenExample, ...]:
+    """Choose up to MOST_GOLDEN_EXAMPLES decisive validation texts, spread over the split, with the answers given for them."""
+    decisive = [
+        each.encoded.text
+        for each in judgements
+        if each.margin > GOLDEN_MARGIN and len(each.encoded.text) <= _LONGEST_GOLDEN_CODE_POINTS
+    ]
+    step = max(1, len(decisive) // MOST_GOLDEN_EXAMPLES)
+    texts = decisive[::step][:MOST_GOLDEN_EXAMPLES]
+    return tuple(_golden(text, answer) for text, answer in zip(texts, model.answer(texts), strict=True))
+
+
+def _golden(text: str, answer: Answer) -> GoldenExample:
+    label = _best_label(answer)
+    if label is not None:
+        return GoldenExample(text=text, label=label)
+    spans = (GoldenSpan(start=span.start, end=span.end, label=span.label) for span in _spans(answer))
+    return GoldenExample(text=text, entities=tuple(spans))
+
+
+def _best_label(answer: Answer) -> str | None:
+    return answer[0].label if answer and isinstance(answer[0], LabelScore) else None
+
+
+def _spans(answer: Answer) -> list[EntitySpan]:
+    return [span for span in answer if isinstance(span, EntitySpan)]

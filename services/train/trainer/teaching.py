@@ -1,0 +1,97 @@
+"""One lesson: the learner that a spec asks for, made and taught.
+
+Adaptable on: a linear head on an encoder that learns. Off: a deeper head on the outputs of an encoder that is run once.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from services.train.events import Progress
+from services.train.spec import JobSpec
+from services.train.trainer.examples import Example
+from services.train.trainer.features import Features, compute_features
+from services.train.trainer.learners import LABEL_SMOOTHING, FineTuning, HeadTraining, Learner
+from services.train.trainer.loop import REPORT_INTERVAL_S, fit
+from services.train.trainer.network import DeepHead, Encoder, LinearHead, Network, reading_of
+from services.train.trainer.validation import Validation
+from shared.store.manifest import Task
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What is taught, from what, to whom."""
+
+    spec: JobSpec
+    task: Task
+    output_count: int  # labels or tags
+    encoder: Encoder
+    train: Sequence[Example]  # each with at least one target
+    validation: Validation
+    pad_id: int
+
+    def teach(self, report: Report) -> Network:
+        """Train to the end and return the network with its best weights. Raises TrainingDivergedError."""
+        network, learner = self._fine_tuning() if self.spec.adaptable else self._head_training(report)
+        for progress in fit(learner, self.spec.hyperparameters, seed=self.spec.seed, now=time.monotonic):
+            report(progress)
+        return network.eval()
+
+    def _fine_tuning(self) -> tuple[Network, Learner]:
+        chosen = self.spec.hyperparameters
+        head = LinearHead(self.encoder.width, self.output_count, dropout=chosen.dropout)
+        network = Network(self.encoder, head, reading_of(self.task, self.spec))
+        learner = FineTuning(
+            network, self.train, self.validation, chosen, LABEL_SMOOTHING[self.task], self.pad_id
+        )
+        return network, learner
+
+    def _head_training(self, report: Report) -> tuple[Network, Learner]:
+        chosen, reading = self.spec.hyperparameters, reading_of(self.task, self.spec)
+        watch = _EncodingWatch(
+            len(self.train) + len(self.validation.examples), self.validation.metric_name, report
+        )
+
+        def features(examples: Sequence[Example]) -> Features:
+            return compute_features(self.encoder, reading, examples, self.pad_id, on_done=watch.count)
+
+        of_train, of_validation = features(self.train), features(self.validation.examples)
+        head = DeepHead(
+            self.encoder.width, self.output_count, dropout=chosen.dropout, vectors=of_train.vectors
+        )
+        learner = HeadTraining(
+            head, self.train, of_train, self.validation, of_validation, chosen, LABEL_SMOOTHING[self.task]
+        )
+        return Network(self.encoder, head, reading), learner
+
+
+class _EncodingWatch:
+    """Progress of a frozen encoder's one pass, told as step 0 of the training to come."""
+
+    def __init__(self, examples: int, metric_name: str, report: Report) -> None:
+        self._examples, self._metric_name, self._report = examples, metric_name, report
+        self._done = 0
+        self._start_s = self._reported_s = time.monotonic()
+
+    def count(self, examples: int) -> None:
+        self._done += examples
+        now_s = time.monotonic()
+        if now_s - self._reported_s < REPORT_INTERVAL_S:
+            return
+        self._reported_s = now_s
+        rate = self._done / (now_s - self._start_s)
+        self._report(
+            Progress(
+                step=0,
+                total_steps=0,
+                epoch=0,
+                loss=0.0,
+                metric_name=self._metric_name,
+                metric=None,
+                best_metric=None,
+                remaining_ms=int(1000 * (self._examples - self._done) / rate),
+                rows_per_second=rate,
+            )
+        )

@@ -1,0 +1,87 @@
+"""The task metric on the validation split, from logits: what early stopping looks at.
+
+Decodes with the runtime's own functions and scores with shared.scoring, so that the number is what serving would score, up to
+rounding of the exported graph.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from services.train.trainer.corpus import Corpus
+from services.train.trainer.examples import Example
+from shared.runtime.classification import pool_windows
+from shared.runtime.entities import extract_spans
+from shared.runtime.model import EncodedText
+from shared.scoring import score_classification, score_entities
+
+Logits = npt.NDArray[np.float32]
+
+METRICS = {"classification": "accuracy", "entities": "span_f1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One look at the validation split."""
+
+    metric: float  # accuracy or span_f1, [0, 1]
+    loss: float  # mean over the targets
+
+
+class Validation:
+    """The validation rows, encoded, and how logits for their targets are scored."""
+
+    def __init__(
+        self, corpus: Corpus, encoded: Sequence[EncodedText], examples: Sequence[Sequence[Example]]
+    ) -> None:
+        """`encoded` and `examples` are those of the validation rows, one element a row."""
+        self._corpus = corpus
+        self._encoded = encoded
+        self._examples = examples
+        self.metric_name = METRICS[corpus.task]
+        self.examples = [example for of_row in examples for example in of_row]
+        self._targets = torch.from_numpy(np.concatenate([example.targets for example in self.examples]))
+
+    def evaluate(self, logits: torch.Tensor) -> Evaluation:
+        """Score `logits`, (targets of all `examples` in order, outputs)."""
+        loss = functional.cross_entropy(logits, self._targets).item()
+        per_row = iter(self._windows(logits.numpy()))
+        windows = [[next(per_row) for _ in of_row] for of_row in self._examples]
+        score = self._accuracy if self._corpus.task == "classification" else self._span_f1
+        return Evaluation(score(windows), loss)
+
+    def _windows(self, logits: Logits) -> list[Logits]:
+        """Logits as the runtime has them: (labels,), or (tokens of the window, tags), zeros where no tag is read."""
+        result, at = [], 0
+        for example in self.examples:
+            mine = logits[at : at + len(example.targets)]
+            at += len(mine)
+            if self._corpus.task == "classification":
+                result.append(mine[0])
+            else:
+                tokens = np.zeros((example.window.token_count, logits.shape[1]), dtype=np.float32)
+                tokens[example.rows] = mine
+                result.append(tokens)
+        return result
+
+    def _accuracy(self, windows: Sequence[Sequence[Logits]]) -> float:
+        labels = self._corpus.labels
+        true = [row.label or "" for row in self._corpus.splits["validation"]]
+        answered = [
+            labels[int(pool_windows(text.windows, logits).argmax())]
+            for text, logits in zip(self._encoded, windows, strict=True)
+        ]
+        return score_classification(true, answered, labels).metrics["accuracy"]
+
+    def _span_f1(self, windows: Sequence[Sequence[Logits]]) -> float:
+        rows, labels = self._corpus.splits["validation"], self._corpus.labels
+        answered = [
+            extract_spans(labels, text.units, text.windows, logits) if text.units else []
+            for text, logits in zip(self._encoded, windows, strict=True)
+        ]
+        true = [row.entities or () for row in rows]
+        return score_entities(true, answered, labels, set(), [row.text for row in rows]).metrics["span_f1"]

@@ -1,0 +1,187 @@
+"""Training: between the wire and the domain. Pure functions; the only readers and writers of TrainingService's messages but the servicer."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Final, TypeVar
+
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
+
+from services.train.catalogue import BaseModelEntry
+from services.train.datasets import FileHeader
+from services.train.events import Failure, Progress
+from services.train.jobs.record import JobRecord
+from services.train.jobs.submission import Order
+from services.train.spec import Hyperparameters, JobSpec, Pooling, RecipeName
+from shared.data.rows import SPLIT_NAMES, SplitName
+from shared.errors import FieldInvalidError, Problem
+from shared.rpc.status import make_status
+from shared.store.datasets import Snapshot
+from shared.store.manifest import Task
+from shared.stubs.training.v1 import training_pb2 as pb
+
+# The proto's name of each value; enum fields take names.
+_TASKS: Final[dict[Task, str]] = {"classification": "CLASSIFICATION", "entities": "ENTITIES"}
+_SPLITS: Final[dict[SplitName, str]] = {"train": "TRAIN", "validation": "VALIDATION", "test": "TEST"}
+_RECIPES: Final[dict[RecipeName, str]] = {
+    "transformer-classifier": "TRANSFORMER_CLASSIFIER",
+    "entity-extractor": "ENTITY_EXTRACTOR",
+}
+_POOLINGS: Final[dict[Pooling, str]] = {"masked-mean": "MASKED_MEAN", "first-token": "FIRST_TOKEN"}
+
+ValueT = TypeVar("ValueT")
+
+
+async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncIterator[FileHeader | bytes]:
+    """Read an upload. Raises FieldInvalidError for a message without a part."""
+    async for request in requests:
+        if request.HasField("header"):
+            header = request.header
+            yield FileHeader(
+                dataset=header.dataset,
+                file_name=header.file_name,
+                split=_read_enum(_SPLITS, pb.Split, header.split, field="header.split"),
+                server_path=header.server_path,
+                task=_read_enum(_TASKS, pb.Task, header.task, field="header.task"),
+            )
+        elif request.HasField("chunk"):
+            yield request.chunk
+        else:
+            raise FieldInvalidError("An import message has neither a header nor a chunk.", field="part")
+
+
+def read_order(request: pb.CreateTrainingJobRequest) -> Order:
+    """Read what a caller wants to train. Raises FieldInvalidError for an enum value that this release does not know."""
+    spec = request.spec
+    knobs: dict[str, int | float | str] = {
+        descriptor.name: value
+        for descriptor, value in spec.hyperparameters.ListFields()
+        if descriptor.name != "pooling"
+    }
+    pooling = _read_enum(
+        _POOLINGS, pb.Pooling, spec.hyperparameters.pooling, field="spec.hyperparameters.pooling"
+    )
+    if pooling is not None:
+        knobs["pooling"] = pooling
+    return Order(
+        model=spec.model,
+        dataset=spec.dataset,
+        recipe=_read_enum(_RECIPES, pb.Recipe, spec.recipe, field="spec.recipe"),
+        base_model=spec.base_model,
+        adaptable=spec.adaptable if spec.HasField("adaptable") else None,
+        hyperparameters=knobs,
+        seed=spec.seed if spec.HasField("seed") else None,
+        promote_to=request.promote_to,
+    )
+
+
+def write_job(job: JobRecord) -> pb.TrainingJob:
+    """Write a snapshot of a job."""
+    return pb.TrainingJob(
+        id=job.id,
+        spec=_write_spec(job.spec),
+        request_id=job.request_id,
+        promote_to=job.promote_to,
+        state=job.state,
+        cancel_requested=job.cancel_requested,
+        progress=None if job.progress is None else _write_progress(job.progress),
+        model_version=job.version,
+        metrics=job.metrics,
+        error=None if job.failure is None else _write_failure(job.failure),
+        create_time=write_time(job.create_time),
+        start_time=None if job.start_time is None else write_time(job.start_time),
+        end_time=None if job.end_time is None else write_time(job.end_time),
+        revision=job.revision,
+    )
+
+
+def write_dataset(snapshot: Snapshot) -> pb.Dataset:
+    """Write a snapshot's summary; its splits in the order train, validation, test."""
+    return pb.Dataset(
+        name=snapshot.name,
+        task=_TASKS[snapshot.task],
+        splits=[
+            pb.SplitSummary(
+                split=_SPLITS[split],
+                row_count=snapshot.splits[split].row_count,
+                label_counts=snapshot.splits[split].label_counts,
+            )
+            for split in SPLIT_NAMES
+            if split in snapshot.splits
+        ],
+        labels=snapshot.labels,
+        create_time=write_time(snapshot.create_time),
+    )
+
+
+def write_base_model(entry: BaseModelEntry) -> pb.BaseModel:
+    """Write an entry of the catalogue."""
+    return pb.BaseModel(
+        id=entry.id,
+        description=entry.description,
+        languages=entry.languages,
+        licence=entry.licence,
+        parameter_count=entry.parameter_count,
+        max_tokens=entry.max_tokens,
+        available=entry.folder is not None,
+        digest=f"sha256:{entry.digest}" if entry.digest else "",
+        pooling=_POOLINGS[entry.pooling],
+        is_default=entry.is_default,
+    )
+
+
+def write_time(time: datetime) -> Timestamp:
+    """Write a time; `time` has a zone."""
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def _write_spec(spec: JobSpec) -> pb.TrainingSpec:
+    return pb.TrainingSpec(
+        model=spec.model,
+        dataset=spec.dataset,
+        recipe=_RECIPES[spec.recipe],
+        base_model=spec.base_model,
+        adaptable=spec.adaptable,
+        hyperparameters=_write_hyperparameters(spec.hyperparameters),
+        seed=spec.seed,
+    )
+
+
+def _write_hyperparameters(hyperparameters: Hyperparameters) -> pb.Hyperparameters:
+    values = hyperparameters.model_dump(exclude={"pooling"})
+    return pb.Hyperparameters(**values, pooling=_POOLINGS[hyperparameters.pooling])
+
+
+def _write_progress(progress: Progress) -> pb.Progress:
+    message = pb.Progress(
+        step=progress.step,
+        total_steps=progress.total_steps,
+        epoch=progress.epoch,
+        loss=progress.loss,
+        metric_name=progress.metric_name,
+        metric=progress.metric,
+        best_metric=progress.best_metric,
+        rows_per_second=progress.rows_per_second,
+    )
+    message.remaining_duration.FromMilliseconds(progress.remaining_ms)
+    return message
+
+
+def _write_failure(failure: Failure) -> status_pb2.Status:
+    problems = tuple(Problem(each.field, each.description) for each in failure.problems)
+    return make_status(failure.reason, failure.message, failure.metadata, problems=problems)
+
+
+def _read_enum(
+    names: Mapping[ValueT, str], enum: EnumTypeWrapper, number: int, *, field: str
+) -> ValueT | None:
+    """Return the value of an enum field, None where it is unspecified."""
+    if number == 0:
+        return None
+    for value, name in names.items():
+        if enum.Value(name) == number:
+            return value
+    raise FieldInvalidError(f"{field} has a value that this server does not know.", field=field, value=number)

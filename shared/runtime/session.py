@@ -1,0 +1,73 @@
+"""One ONNX graph, ready to run.
+
+Owns: the only onnxruntime sessions that answer texts. Invariant: the graph has exactly the inputs and outputs that the
+manifest promises. Concurrency: `run` may be called from any threads at once and frees the GIL; loading is from a file path,
+since from bytes it would hold the GIL several times longer.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from shared.errors import ModelNotLoadableError
+from shared.runtime.providers import CPU, ProviderPolicy, check_provider, select_providers
+from shared.store.manifest import Graph
+
+Array = npt.NDArray[np.generic]
+
+
+class GraphSession:
+    """An ONNX Runtime session over a graph of a manifest."""
+
+    def __init__(self, graph: Graph, path: Path, *, policy: ProviderPolicy, threads: int) -> None:
+        """Load the file at `path`. `threads`: CPU threads of one run. Raises ModelNotLoadableError."""
+        providers = select_providers(policy)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), _options(threads, providers == [CPU]), providers
+            )
+        except Exception as error:  # each ONNX Runtime error class derives from Exception alone
+            raise ModelNotLoadableError(
+                "ONNX Runtime cannot load a graph", cause="graph", file=graph.file.digest
+            ) from error
+        # Otherwise a failing CUDA call would quietly move the session to the CPU.
+        self._session.disable_fallback()
+        self.execution_provider: str = self._session.get_providers()[0]
+        check_provider(self.execution_provider, policy)
+        self.inputs = _same_names(
+            "inputs", graph.inputs, [node.name for node in self._session.get_inputs()], graph
+        )
+        self.outputs = _same_names(
+            "outputs", graph.outputs, [node.name for node in self._session.get_outputs()], graph
+        )
+
+    def run(self, feeds: Mapping[str, Array], output: str) -> npt.NDArray[np.float32]:
+        """Compute one output; only the nodes that it needs are run."""
+        result: npt.NDArray[np.float32] = self._session.run([output], feeds)[0]
+        return result
+
+
+def _options(threads: int, on_cpu: bool) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads would burn the cores of the pod's other sessions between runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if on_cpu:
+        # Every batch has another shape: the arena would grow to the worst of them and the patterns never match.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+    return options
+
+
+def _same_names(kind: str, promised: tuple[str, ...], actual: list[str], graph: Graph) -> tuple[str, ...]:
+    if set(promised) != set(actual):
+        raise ModelNotLoadableError(
+            f"a graph's {kind} are {', '.join(sorted(actual))}, its manifest says {', '.join(sorted(promised))}",
+            cause=f"graph {kind}",
+            file=graph.file.digest,
+        )
+    return promised

@@ -1,0 +1,189 @@
+"""Datasets: immutable snapshots of rows, named by what they hold.
+
+A snapshot's digest covers its task and its rows, in order; saving the same rows again finds the snapshot that is there. It
+exists when its summary does, which is written after the rows. A bare dataset name means the snapshot that was imported last,
+by an append-only folder of numbered records, so that importing an older state again goes back to it. Blocking; safe from any
+thread and process, because all state is in the store.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared.data.rows import SPLIT_NAMES, Row, Span, SplitName
+from shared.errors import DatasetNotFoundError
+from shared.names import DatasetName
+from shared.store import layout
+from shared.store.failures import corrupt, store_errors
+from shared.store.manifest import Digest, Task
+from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
+from shared.store.records import create_record, last_number, read_record
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SplitSummary(_Record):
+    """What a split holds."""
+
+    digest: Digest  # SHA-256 of its canonical JSON lines
+    row_count: Annotated[int, Field(ge=1)]
+    label_counts: dict[str, int]  # rows of a label (classification) or mentions of it (entities), by label
+
+
+class Snapshot(_Record):
+    """The summary of a snapshot. Splits without rows are left out."""
+
+    name: str  # name@sha256:<digest>
+    task: Task
+    splits: dict[SplitName, SplitSummary]
+    labels: tuple[str, ...]  # of train, sorted
+    create_time: AwareDatetime  # when it was stored first
+
+
+class _Latest(_Record):
+    digest: Digest
+
+
+class DatasetStore:
+    """Saves, finds and reads snapshots."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        """Keep datasets in `objects`."""
+        self._objects = objects
+
+    def save(self, name: str, task: Task, rows: Mapping[SplitName, Sequence[Row]]) -> Snapshot:
+        """Store rows, which are checked already, as a snapshot of dataset `name`, and let the bare name mean it."""
+        lines = {split: _to_lines(rows[split]) for split in SPLIT_NAMES if rows.get(split)}
+        splits = {
+            split: SplitSummary(
+                digest=hashlib.sha256(data).hexdigest(),
+                row_count=len(rows[split]),
+                label_counts=dict(
+                    sorted(Counter(label for row in rows[split] for label in row.labels).items())
+                ),
+            )
+            for split, data in lines.items()
+        }
+        digest = _digest(task, splits)
+        for split, data in lines.items():
+            self._put(layout.split_rows(name, digest, split), data)
+        snapshot = Snapshot(
+            name=str(DatasetName(name, digest)),
+            task=task,
+            splits=splits,
+            labels=tuple(splits["train"].label_counts) if "train" in splits else (),
+            create_time=datetime.now(UTC),
+        )
+        try:
+            create_record(self._objects, layout.snapshot(name, digest), snapshot)
+        except KeyExistsError:
+            snapshot = self._read(name, digest)
+        self._point(name, digest)
+        return snapshot
+
+    def snapshot(self, name: DatasetName) -> Snapshot:
+        """Return a snapshot; of a bare name, the one imported last. Raises DatasetNotFoundError, ArtifactCorruptError."""
+        digest = name.digest or self._latest(name.dataset)[1]
+        if not digest:
+            raise _unknown(name)
+        try:
+            return self._read(name.dataset, digest)
+        except KeyMissingError:
+            raise _unknown(name) from None
+
+    def rows(self, snapshot: Snapshot, split: SplitName) -> list[Row]:
+        """Return the rows of a split in their order, each with its split; none for a split that the snapshot lacks.
+
+        Raises ArtifactCorruptError if they are not the rows that were saved.
+        """
+        summary = snapshot.splits.get(split)
+        if summary is None:
+            return []
+        name = DatasetName.parse(snapshot.name)
+        key = layout.split_rows(name.dataset, name.digest, split)
+        try:
+            data = self._objects.read(key)
+        except KeyMissingError:
+            raise corrupt(key, expected=summary.digest, found="nothing") from None
+        found = hashlib.sha256(data).hexdigest()
+        if found != summary.digest:
+            raise corrupt(key, expected=summary.digest, found=found)
+        return [_from_line(line, split) for line in data.splitlines()]
+
+    def names(self) -> list[str]:
+        """Return the names of all datasets, sorted."""
+        return [name for name in self._objects.list_folders(layout.DATASETS) if self._latest(name)[0]]
+
+    def _put(self, key: str, data: bytes) -> None:
+        # Not `create`: a put of the same bytes mends a damaged object.
+        with store_errors("put"), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "rows"
+            file.write_bytes(data)
+            self._objects.put(key, file)
+
+    def _read(self, name: str, digest: str) -> Snapshot:
+        key = layout.snapshot(name, digest)
+        snapshot = read_record(self._objects, key, Snapshot)
+        found = f"{snapshot.name} of {_digest(snapshot.task, snapshot.splits)}"
+        expected = f"{DatasetName(name, digest)} of {digest}"
+        if found != expected:
+            raise corrupt(key, expected=expected, found=found)
+        return snapshot
+
+    def _latest(self, name: str) -> tuple[int, str]:
+        """Return (sequence, digest) of the newest record of what the bare name means; (0, "") if there is none."""
+        folder = layout.latest(name)
+        last = last_number(self._objects, folder)
+        if last == 0:
+            return 0, ""
+        return last, read_record(self._objects, layout.numbered(folder, last), _Latest).digest
+
+    def _point(self, name: str, digest: str) -> None:
+        while True:
+            last, current = self._latest(name)
+            if current == digest:
+                return
+            try:
+                create_record(
+                    self._objects, layout.numbered(layout.latest(name), last + 1), _Latest(digest=digest)
+                )
+            except KeyExistsError:
+                continue  # another import came in between; this one is the later
+            else:
+                return
+
+
+def _to_lines(rows: Sequence[Row]) -> bytes:
+    # ASCII escapes: no character of a text can be taken for the end of a line.
+    return b"".join(json.dumps(_to_object(row), separators=(",", ":")).encode() + b"\n" for row in rows)
+
+
+def _to_object(row: Row) -> dict[str, object]:
+    if row.entities is None:
+        return {"text": row.text, "label": row.label}
+    return {"text": row.text, "entities": [[span.start, span.end, span.label] for span in row.entities]}
+
+
+def _from_line(line: bytes, split: SplitName) -> Row:
+    row = json.loads(line)
+    if "label" in row:
+        return Row(row["text"], label=row["label"], split=split)
+    return Row(row["text"], entities=tuple(Span(*span) for span in row["entities"]), split=split)
+
+
+def _digest(task: Task, splits: Mapping[SplitName, SplitSummary]) -> str:
+    content = {"task": task, "splits": {split: summary.digest for split, summary in splits.items()}}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _unknown(name: DatasetName) -> DatasetNotFoundError:
+    return DatasetNotFoundError(f"there is no dataset {name}", dataset=str(name))

@@ -1,0 +1,99 @@
+"""What a fresh process really loads: static contracts do not see what libraries import."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions, requires
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.source_tree import ROOT
+
+# What an installation of each service may hold besides the core: the extras of its image.
+EXTRAS = {"services.infer.app": ("infer", "cpu"), "services.train.app": ("train", "cpu")}
+
+
+@cache
+def loaded_by(module: str) -> frozenset[str]:
+    """Return the top-level names in sys.modules after a fresh process imports `module`."""
+    code = f"import json, sys, {module}; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return frozenset(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize("module", EXTRAS)
+def test_a_service_process_holds_no_torch(module: str) -> None:
+    """Neither service's process loads torch or what would bring it, whatever its libraries do."""
+    loaded = loaded_by(module)
+    assert "services" in loaded
+    assert not {"torch", "transformers", "optimum", "accelerate"} & loaded
+
+
+def test_the_other_service_is_not_loaded() -> None:
+    """A fresh inference process holds no training code and the reverse."""
+    code = "import sys, {0}.app; sys.exit(any(name.startswith('{1}') for name in sys.modules))"
+    for one, other in (("services.infer", "services.train"), ("services.train", "services.infer")):
+        command = [sys.executable, "-c", code.format(one, other)]
+        assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def installed_by(extras: tuple[str, ...]) -> set[str]:
+    """Return the distributions that an installation with these extras brings, dependencies of dependencies included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [
+        *project["dependencies"],
+        *(line for extra in extras for line in project["optional-dependencies"][extra]),
+    ]
+    waiting = [(Requirement(line), "") for line in lines]
+    found: set[str] = set()
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        requirement, extra = waiting.pop()
+        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+        if not applies or key in seen:
+            continue
+        seen.add(key)
+        found.add(key[0])
+        nested = [Requirement(line) for line in requires(requirement.name) or []]
+        waiting += [(each, wanted) for each in nested for wanted in (*requirement.extras, "")]
+    return found
+
+
+def import_without(extras: tuple[str, ...], module: str) -> subprocess.CompletedProcess[str]:
+    """Import `module` in a fresh process that finds no library but those of the core and `extras`."""
+    installed = installed_by(extras) | {"tagsmith"}
+    refused = [
+        name
+        for name, owners in packages_distributions().items()
+        if not {canonicalize_name(owner) for owner in owners} & installed
+    ]
+    code = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {set(refused)!r}:
+            raise ModuleNotFoundError(f"not installed: {{name}}", name=name)
+sys.meta_path.insert(0, Refuse())
+import {module}
+"""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("module", EXTRAS)
+def test_a_service_needs_only_what_its_extras_install(module: str) -> None:
+    """A fresh service process starts where no library is installed but the core and the extras of the service's image."""
+    result = import_without(EXTRAS[module], module)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_missing_library_would_be_noticed() -> None:
+    """The trainer cannot start with the inference image's libraries: the test above can fail."""
+    result = import_without(EXTRAS["services.infer.app"], "services.train.trainer.network")
+    assert "not installed: torch" in result.stderr

@@ -1,0 +1,230 @@
+"""Accuracy on real data, through the services: import, train, publish, serve, ask over gRPC; baselines in the same run.
+
+`python -m tests.bench.accuracy banking77-adaptable` runs one row of the README's table and writes
+`tests/bench/results/<row>.json`; `python -m tests.bench.table` prints the table from these files.
+"""
+
+import json
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from services.cli.up import running_services
+
+from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
+from shared.stubs.registry.v1 import registry_pb2, registry_pb2_grpc
+from shared.stubs.training.v1 import training_pb2, training_pb2_grpc
+from tests.bench.baselines import EPOCHS, RATES, Baseline, hugging_face, logistic_regression
+from tests.bench.data import Span, data_file, read_split
+
+RESULTS = Path(__file__).parent / "results"
+CLIENTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class RowSpec:
+    """One row of the table."""
+
+    dataset: str
+    task: int
+    adaptable: bool
+    metric: str
+    aim: float | None  # lowest test score to reach, [0, 1]
+    baselines: tuple[str, ...]  # each to be reached within MARGIN on test
+
+
+ROWS = {
+    "banking77-adaptable": RowSpec(
+        "banking77",
+        training_pb2.CLASSIFICATION,
+        True,
+        "accuracy",
+        0.933,
+        ("hugging-face", "logistic-regression"),
+    ),
+    "banking77-frozen": RowSpec(
+        "banking77", training_pb2.CLASSIFICATION, False, "accuracy", 0.925, ("logistic-regression",)
+    ),
+    "snips-slots": RowSpec("snips", training_pb2.ENTITIES, True, "span_f1", 0.93, ()),
+    "wnut17": RowSpec("wnut17", training_pb2.ENTITIES, True, "span_f1", None, ("hugging-face",)),
+    "uner-ewt": RowSpec("uner_ewt", training_pb2.ENTITIES, True, "span_f1", None, ("hugging-face",)),
+}
+MARGIN = 0.003
+
+
+def run_row(name: str) -> dict[str, Any]:
+    """Train and serve one row, hold it against its baselines, and return the result file's content."""
+    row = ROWS[name]
+    with tempfile.TemporaryDirectory() as folder, running_services(Path(folder), echo=False) as services:
+        train = grpc.insecure_channel(services.train_address)
+        infer = grpc.insecure_channel(services.infer_address)
+        started = time.monotonic()
+        dataset = _import(train, row)
+        job = _train(train, row, dataset.name)
+        trained_s = time.monotonic() - started
+        version = registry_pb2_grpc.RegistryServiceStub(train).GetModelVersion(
+            registry_pb2.GetModelVersionRequest(model_version=job.model_version)
+        )
+        manifest = json.loads(version.manifest_json)
+        test = manifest["evaluations"]["test"]
+        served = _ask_everything(infer, job.model_version, row)
+    if row.task == training_pb2.CLASSIFICATION:
+        expected = {(true, answered): count for true, answered, count in test["confusion"]}
+        if served != expected:
+            sys.exit("the served answers do not give the manifest's confusion table")
+    elif abs(served - test["metrics"]["span_f1"]) > 1e-9:
+        sys.exit(f"served span F1 {served} is not the manifest's {test['metrics']['span_f1']}")
+    baselines = [_baseline(kind, row.dataset) for kind in row.baselines]
+    return {
+        "row": name,
+        "base_model": manifest["lineage"]["base_model"]["id"],
+        "adaptable": row.adaptable,
+        "dataset": dataset.name,
+        "split": "test",
+        "row_count": test["row_count"],
+        "metric": row.metric,
+        "score": test["metrics"][row.metric],
+        "validation_score": manifest["evaluations"]["validation"]["metrics"][row.metric],
+        "metrics": test["metrics"],
+        "aim": row.aim,
+        "import_and_training_s": round(trained_s, 1),
+        "served_by_clients": CLIENTS,
+        "baselines": [asdict(each) for each in baselines],
+        "hardware": _hardware(),
+        "command": f"python -m tests.bench.accuracy {name}",
+    }
+
+
+def _import(channel: grpc.Channel, row: RowSpec) -> training_pb2.Dataset:
+    def parts() -> Any:
+        for split in ("train", "validation", "test"):
+            path = data_file(row.dataset, split)
+            header = training_pb2.ImportFileHeader(
+                dataset=row.dataset.replace("_", "-"),
+                file_name=path.name,
+                split=training_pb2.Split.Value(split.upper()),
+                task=row.task,
+            )
+            yield training_pb2.ImportDatasetRequest(header=header)
+            data = path.read_bytes()
+            for start in range(0, len(data), 1 << 20):
+                yield training_pb2.ImportDatasetRequest(chunk=data[start : start + (1 << 20)])
+
+    return training_pb2_grpc.TrainingServiceStub(channel).ImportDataset(parts())
+
+
+def _train(channel: grpc.Channel, row: RowSpec, dataset: str) -> training_pb2.TrainingJob:
+    stub = training_pb2_grpc.TrainingServiceStub(channel)
+    spec = training_pb2.TrainingSpec(model="bench", dataset=dataset, adaptable=row.adaptable)
+    job = stub.CreateTrainingJob(training_pb2.CreateTrainingJobRequest(spec=spec, promote_to="production"))
+    epoch = 0
+    for job in stub.WatchTrainingJob(training_pb2.WatchTrainingJobRequest(id=job.id)):  # noqa: B020  # the newest snapshot
+        if job.progress.epoch != epoch:
+            epoch = job.progress.epoch
+            print(
+                f"  epoch {epoch}: {job.progress.metric_name} {job.progress.metric:.4f}",
+                file=sys.stderr,
+                flush=True,
+            )
+    if job.state != training_pb2.TrainingJob.SUCCEEDED:
+        sys.exit(f"the job ended {training_pb2.TrainingJob.State.Name(job.state)}: {job.error.message}")
+    return job
+
+
+def _ask_everything(channel: grpc.Channel, version: str, row: RowSpec) -> Any:
+    """Send the whole test split from CLIENTS threads in random call sizes; return the confusion table, or the span F1."""
+    rows = read_split(row.dataset, "test")
+    stub = inference_pb2_grpc.InferenceServiceStub(channel)
+    dice, calls, start = random.Random(13), [], 0  # noqa: S311  # sizes of calls, no secret
+    while start < len(rows.texts):
+        size = dice.randint(1, 32)
+        calls.append((start, rows.texts[start : start + size]))
+        start += size
+
+    def ask(call: tuple[int, list[str]]) -> tuple[int, list[Any]]:
+        first, texts = call
+        if row.task == training_pb2.CLASSIFICATION:
+            request = inference_pb2.ClassifyRequest(model=version, texts=texts, top_k=1)
+            results = stub.Classify(request, wait_for_ready=True, timeout=120).results
+            return first, [result.classification.labels[0].label for result in results]
+        entities = stub.ExtractEntities(
+            inference_pb2.ExtractEntitiesRequest(model=version, texts=texts), wait_for_ready=True, timeout=120
+        )
+        return first, [
+            [Span(each.start, each.end, each.label) for each in result.entities.entities]
+            for result in entities.results
+        ]
+
+    _wait_loaded(stub, version)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = [
+            answer for _, part in sorted(pool.map(ask, calls), key=lambda each: each[0]) for answer in part
+        ]
+    if row.task == training_pb2.CLASSIFICATION:
+        return dict(Counter(zip(rows.labels, answers, strict=True)))
+    true = {(i, span) for i, spans in enumerate(rows.entities or ()) for span in spans}
+    answered = {(i, span) for i, spans in enumerate(answers) for span in spans}
+    return 2 * len(true & answered) / (len(true) + len(answered))
+
+
+def _wait_loaded(stub: inference_pb2_grpc.InferenceServiceStub, version: str) -> None:
+    for _ in range(600):
+        try:
+            loaded = stub.GetLoadedModel(
+                inference_pb2.GetLoadedModelRequest(model=version), wait_for_ready=True
+            )
+        except grpc.RpcError as error:
+            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
+                raise
+        else:
+            if loaded.state == inference_pb2.LoadedModel.ACTIVE:
+                return
+        time.sleep(0.1)
+    sys.exit(f"{version} was not loaded within a minute")
+
+
+def _baseline(kind: str, dataset: str) -> Baseline:
+    return (
+        hugging_face(dataset, RATES[dataset], EPOCHS[dataset])
+        if kind == "hugging-face"
+        else logistic_regression(dataset)
+    )
+
+
+def _hardware() -> str:
+    model = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
+    cpu = next(
+        (line.split(":", 1)[1].strip() for line in model.splitlines() if line.startswith("Model name")), "CPU"
+    )
+    cores = len(__import__("os").sched_getaffinity(0))
+    return f"{cores} cores of {cpu}, {platform.system()}, no GPU"
+
+
+def main(names: list[str]) -> None:
+    """Run the named rows."""
+    for name in names or list(ROWS):
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        result = run_row(name)
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+        held = [
+            *([result["score"] >= result["aim"]] if result["aim"] else []),
+            *(result["score"] >= each["test"] - MARGIN for each in result["baselines"]),
+        ]
+        scores = ", ".join(f"{each['name']} {each['test']:.4f}" for each in result["baselines"])
+        print(
+            f"{name}: {result['metric']} {result['score']:.4f} ({scores}) {'held' if all(held) else 'NOT HELD'}"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

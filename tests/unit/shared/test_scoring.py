@@ -1,0 +1,141 @@
+"""Scores, against the libraries that the field trusts."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seqeval.metrics.v1 import precision_recall_fscore_support
+from seqeval.scheme import IOB2
+from sklearn.metrics import classification_report
+
+from shared.scoring import score_classification, score_entities, surfaces
+
+LABELS = ("a", "b", "c")
+
+
+@dataclass(frozen=True)
+class Mention:
+    start: int
+    end: int
+    label: str
+
+
+pairs = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=40)
+
+
+@given(pairs)
+def test_classification_is_scored_as_scikit_learn_does(rows: list[tuple[str, str]]) -> None:
+    """Accuracy, macro F1 and each label's scores are those of scikit-learn's own report."""
+    true, answered = [t for t, _ in rows], [a for _, a in rows]
+    scores = score_classification(true, answered, LABELS)
+    report = classification_report(true, answered, output_dict=True, zero_division=0)
+    assert scores.row_count == len(rows)
+    assert scores.metrics["accuracy"] == pytest.approx(sum(t == a for t, a in rows) / len(rows))
+    assert scores.metrics["macro_f1"] == pytest.approx(report["macro avg"]["f1-score"])
+    for label in set(true) | set(answered):
+        ours = scores.per_label[label]
+        assert (ours.precision, ours.recall, ours.f1, ours.support) == pytest.approx(
+            [report[label][key] for key in ("precision", "recall", "f1-score", "support")]
+        )
+
+
+@given(pairs)
+def test_the_confusion_table_counts_every_row(rows: list[tuple[str, str]]) -> None:
+    """Its entries are the pairs that occur, in the order of the labels, and sum to the rows."""
+    scores = score_classification([t for t, _ in rows], [a for _, a in rows], LABELS)
+    assert {(t, a): count for t, a, count in scores.confusion} == {
+        pair: rows.count(pair) for pair in set(rows)
+    }
+    assert [(t, a) for t, a, _ in scores.confusion] == sorted(set(rows))
+
+
+def test_a_true_label_that_the_model_does_not_know_counts_as_missed() -> None:
+    """It lowers accuracy and has a row of its own; leaving it out would flatter."""
+    scores = score_classification(["a", "new"], ["a", "a"], ("a",))
+    assert scores.metrics["accuracy"] == 0.5
+    assert scores.per_label["new"].recall == 0
+    assert scores.per_label["new"].support == 1
+
+
+@st.composite
+def tagged(draw: st.DrawFn) -> list[tuple[list[str], list[Mention]]]:
+    """Texts of one-letter words: BIO tags, and the same mentions as spans."""
+    texts = []
+    for _ in range(draw(st.integers(1, 5))):
+        tags: list[str] = []
+        mentions = []
+        for length, label in draw(
+            st.lists(st.tuples(st.integers(1, 3), st.sampled_from(("", *LABELS))), max_size=5)
+        ):
+            if label:
+                mentions.append(Mention(len(tags), len(tags) + length, label))
+            tags += [f"B-{label}", *[f"I-{label}"] * (length - 1)] if label else ["O"] * length
+        texts.append((tags, mentions))
+    return texts
+
+
+@given(tagged(), tagged())
+def test_entities_are_scored_as_seqeval_does(
+    left: list[tuple[list[str], list[Mention]]], right: list[tuple[list[str], list[Mention]]]
+) -> None:
+    """Strict spans: micro and per-label precision, recall and F1 are seqeval's in its strict IOB2 mode."""
+    count = min(len(left), len(right))
+    true_tags, answered_tags = [], []
+    for (t, _), (a, _) in zip(left[:count], right[:count], strict=True):
+        longest = max(len(t), len(a), 1)
+        true_tags.append(t + ["O"] * (longest - len(t)))
+        answered_tags.append(a + ["O"] * (longest - len(a)))
+    true, answered = [m for _, m in left[:count]], [m for _, m in right[:count]]
+    scores = score_entities(true, answered, LABELS, set(), ["x" * 20] * count)
+    if not any(true) and not any(answered):
+        assert scores.metrics["span_f1"] == 0
+        return
+    oracle = {"scheme": IOB2, "zero_division": 0}
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        true_tags, answered_tags, average="micro", **oracle
+    )
+    ours = scores.metrics
+    assert (ours["span_precision"], ours["span_recall"], ours["span_f1"]) == pytest.approx(
+        (precision, recall, f1)
+    )
+    occurring = sorted({m.label for ms in (*true, *answered) for m in ms})
+    by_label = precision_recall_fscore_support(true_tags, answered_tags, average=None, **oracle)
+    for i, label in enumerate(occurring):
+        label_scores = scores.per_label[label]
+        assert (
+            label_scores.precision,
+            label_scores.recall,
+            label_scores.f1,
+            label_scores.support,
+        ) == pytest.approx([column[i] for column in by_label])
+
+
+def test_a_mention_must_be_exact() -> None:
+    """One code point off, or another label, is both a false answer and a missed mention."""
+    texts = ["Ada Lovelace met Bob"]
+    true = [[Mention(0, 12, "a"), Mention(17, 20, "a")]]
+    answered = [[Mention(0, 3, "a"), Mention(17, 20, "b")]]
+    assert score_entities(true, answered, LABELS, set(), texts).metrics["span_f1"] == 0
+    assert score_entities(true, true, LABELS, set(), texts).metrics["span_f1"] == 1
+
+
+def test_unseen_mentions_are_scored_by_themselves() -> None:
+    """A mention is unseen if its surface, in any case, never had its label in training."""
+    seen = surfaces(["ADA and Paris"], [[Mention(0, 3, "a"), Mention(8, 13, "b")]])
+    assert seen == {("a", "ada"), ("b", "paris")}
+    texts = ["Ada, Grace, Paris"]
+    true = [[Mention(0, 3, "a"), Mention(5, 10, "a"), Mention(12, 17, "a")]]
+    answered = [[Mention(0, 3, "a"), Mention(5, 10, "a")]]
+    metrics = score_entities(true, answered, LABELS, seen, texts).metrics
+    assert metrics["span_recall"] == pytest.approx(2 / 3)
+    assert metrics["unseen_span_recall"] == pytest.approx(1 / 2)  # Grace is found, Paris as an `a` is not
+    assert (
+        "unseen_span_recall" not in score_entities([[Mention(0, 3, "a")]], [[]], LABELS, seen, texts).metrics
+    )
+
+
+def test_texts_and_answers_must_match_in_number() -> None:
+    """Scores of mismatched lists would be nonsense."""
+    with pytest.raises(ValueError, match="2 texts, 1 truths and 1 answers"):
+        score_entities([[]], [[]], LABELS, set(), ["a", "b"])
