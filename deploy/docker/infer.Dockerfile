@@ -21,10 +21,12 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target
 
 FROM python:3.11-slim
 COPY --from=build /opt/tagsmith /opt/tagsmith
-# Loopback would reach nobody, and the root file system may be read-only: all that is written goes below /tmp and the cache.
+# Loopback would reach nobody. The root file system may be read-only: all that is written goes below /tmp and the cache. Nothing is
+# imported from the working directory.
 ENV PATH=/opt/tagsmith/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
     HOME=/tmp \
     TMPDIR=/tmp \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \

@@ -21,11 +21,13 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target
 
 FROM python:3.11-slim
 COPY --from=build /opt/tagsmith /opt/tagsmith
-# Loopback would reach nobody, and the root file system may be read-only: all that is written goes below /tmp and the state.
+# Loopback would reach nobody. The root file system may be read-only: all that is written goes below /tmp and the state. Nothing is
+# imported from the working directory.
 # Base models come from the image or from TAGSMITH_BASES_DIR, never from the network.
 ENV PATH=/opt/tagsmith/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
     HOME=/tmp \
     TMPDIR=/tmp \
     HF_HUB_OFFLINE=1 \

@@ -18,7 +18,6 @@ from shared.data.readers import read_rows
 from shared.data.rows import Row, Span
 from shared.data.splits import assign_splits
 from shared.rpc.status import Explained
-from shared.scoring import score_classification, score_entities, surfaces
 from shared.store.manifest import SplitEvaluation
 from shared.stubs.inference.v1 import inference_pb2 as pb
 
@@ -70,6 +69,10 @@ def _score_classifier(session: Session, version: str, rows: list[Row], labels: l
     for texts in batches(row.text for row in rows):
         for record in classify_batch(session, pb.ClassifyRequest(model=version, texts=texts, top_k=1)):
             answered.append(_answered(record)["labels"][0]["label"])
+    from shared.scoring import (
+        score_classification,
+    )  # scikit-learn: a second that other commands need not wait
+
     return score_classification([row.label or "" for row in rows], answered, labels)
 
 
@@ -81,6 +84,8 @@ def _score_extractor(
     for batch in batches(texts):
         for record in extract_batch(session, pb.ExtractEntitiesRequest(model=version, texts=batch)):
             answered.append([Span(x["start"], x["end"], x["label"]) for x in _answered(record)["entities"]])
+    from shared.scoring import score_entities, surfaces  # as above
+
     seen = surfaces([row.text for row in train_rows], [row.entities or () for row in train_rows])
     scores = score_entities([row.entities or () for row in rows], answered, labels, seen, texts)
     if not train_rows:  # nothing is known of what the version has seen

@@ -11,7 +11,7 @@ from shared.rpc.status import Explained
 
 _MOST_PROBLEMS_SHOWN = 20
 
-_REMEDIES = {
+_REMEDIES = {  # by reason: those of tagsmith.errors.v1, and SERVICE_ENDED of `tagsmith up`
     "TEXT_EMPTY": "give a text that is not blank",
     "TEXT_TOO_LONG": "split the text",
     "NAME_MALFORMED": "names look like support, support@production or support@7",
@@ -37,6 +37,7 @@ _REMEDIES = {
     "TRAINING_DIVERGED": "train again with a lower learning rate",
     "TRAINER_LOST": "the job's log says more; train again, with less memory if it was killed for that",
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",
+    "SERVICE_ENDED": "its log says more; --train-port and --infer-port choose other ports",
     "INTERNAL": "look for the incident in the service's log",
 }
 _REMEDIES_BY_CODE = {
@@ -68,7 +69,8 @@ def remedy(explained: Explained) -> str:
 def error_lines(explained: Explained) -> Iterator[str]:
     """Say it to people."""
     advice = f" ({remedy(explained)})" if remedy(explained) else ""
-    yield f"error: {explained.reason or explained.code}: {_one_line(explained.message)}{advice}"
+    message = explained.message.rpartition("last error: ")[2]  # gRPC tells of a failed connection at length
+    yield f"error: {explained.reason or explained.code}: {_one_line(message)}{advice}"
     for problem in explained.problems[:_MOST_PROBLEMS_SHOWN]:
         yield f"  {problem.field}: {_one_line(problem.description)}"
     count = int(explained.metadata.get("problem_count", len(explained.problems)))

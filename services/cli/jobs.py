@@ -174,16 +174,15 @@ def bases(context: typer.Context, as_json: AsJson = False) -> None:
     """List the base models that the server knows."""
     session = session_of(context)
     found = session.call(session.training.ListBaseModels, pb.ListBaseModelsRequest()).base_models
-    table = Table("base", "languages", "parameters", "max tokens", "licence", "available", "", box=None)
+    table = Table("base", "languages", "parameters", "max tokens", "licence", "", box=None)
     for base in found:
         table.add_row(
-            base.id + (" (default)" if base.is_default else ""),
+            base.id,
             " ".join(base.languages),
             f"{base.parameter_count / 1e6:.1f} M",
             str(base.max_tokens),
             base.licence,
-            "yes" if base.available else "no",
-            base.description,
+            ("not here" if not base.available else "default" if base.is_default else ""),
         )
     session.show({"base_models": [base_record(base) for base in found]}, table)
 

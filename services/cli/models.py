@@ -163,7 +163,9 @@ def _gate_table(version: pb.ModelVersion) -> Table:
 
 
 def _version(session: Session, name: str) -> pb.ModelVersion:
-    return session.call(session.registry.GetModelVersion, pb.GetModelVersionRequest(model_version=name))
+    request = pb.GetModelVersionRequest(model_version=name)
+    version: pb.ModelVersion = session.call(session.registry.GetModelVersion, request)
+    return version
 
 
 def _move(session: Session, target: VersionName, alias: str, *, expected: int | None, reason: str) -> None:

@@ -14,7 +14,7 @@ def session_of(context: typer.Context) -> Session:
     return session
 
 
-def _answer_in_json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001  # the form of a callback
+def _answer_in_json(context: typer.Context, value: bool) -> bool:
     session_of(context).as_json = value
     return value
 

@@ -18,7 +18,6 @@ import psutil
 
 _POLL_S = 0.05
 _STOP_S = 15.0  # from SIGTERM to SIGKILL
-_LAST_WORDS_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,12 @@ class ServiceProcess:
         return None
 
     def last_words(self) -> str:
-        """Return the end of its log, for when it has died."""
-        return "\n".join(self._lines()[-_LAST_WORDS_LINES:])
+        """Return what it said last, for when it has died."""
+        lines = [line for line in self._lines() if line.strip()]
+        if not lines:
+            return "nothing"
+        event = _event(lines[-1])
+        return str(event.get("cause") or event.get("problems") or lines[-1])
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""

@@ -5,6 +5,7 @@ for a bounded time; nothing else is repeated. Results go to stdout, everything e
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -23,6 +24,7 @@ from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceStub
 CALL_TIMEOUT_S = 60.0
 PATIENCE_S = 60.0
 _LEAST_PAUSE_S = 0.05
+_PIPE_WIDTH = 400
 
 Answer = TypeVar("Answer")
 
@@ -35,8 +37,17 @@ class Session:
         self.train_address = train_address
         self.infer_address = infer_address
         self.as_json = as_json
-        self.stdout = Console(highlight=False, markup=False, emoji=False)
-        self.stderr = Console(highlight=False, markup=False, emoji=False, stderr=True)
+        # In a pipe there is no edge to wrap or cut at.
+        self.stdout = Console(
+            highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH
+        )
+        self.stderr = Console(
+            highlight=False,
+            markup=False,
+            emoji=False,
+            width=None if sys.stderr.isatty() else _PIPE_WIDTH,
+            stderr=True,
+        )
         self._channels: dict[str, grpc.Channel] = {}
 
     def __enter__(self) -> Self:
@@ -51,17 +62,17 @@ class Session:
     @cached_property
     def training(self) -> TrainingServiceStub:
         """The training service."""
-        return TrainingServiceStub(self._channel(self.train_address))
+        return TrainingServiceStub(self._channel(self.train_address))  # type: ignore[no-untyped-call]  # generated
 
     @cached_property
     def registry(self) -> RegistryServiceStub:
         """The registry, which the training service serves."""
-        return RegistryServiceStub(self._channel(self.train_address))
+        return RegistryServiceStub(self._channel(self.train_address))  # type: ignore[no-untyped-call]  # generated
 
     @cached_property
     def inference(self) -> InferenceServiceStub:
         """The inference service."""
-        return InferenceServiceStub(self._channel(self.infer_address))
+        return InferenceServiceStub(self._channel(self.infer_address))  # type: ignore[no-untyped-call]  # generated
 
     def call(
         self,

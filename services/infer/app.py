@@ -47,8 +47,8 @@ def main() -> int:
     try:
         settings = read_settings()
         configure_logs("infer", settings.log_level)
-        asyncio.run(serve(settings))
-    except (SettingsInvalidError, PortTakenError, FieldInvalidError) as error:
+        asyncio.run(_serve_until_told(settings))
+    except (SettingsInvalidError, PortTakenError, FieldInvalidError, StoreUnavailableError) as error:
         print(f"tagsmith inference service: {error}", file=sys.stderr)  # noqa: T201  # for the operator, not the log
         return 2
     except ModelNotLoadableError as error:
@@ -57,9 +57,12 @@ def main() -> int:
     return 0
 
 
-async def serve(settings: InferSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises PortTakenError, FieldInvalidError, ModelNotLoadableError."""
-    stop = stop_signal()
+async def _serve_until_told(settings: InferSettings) -> None:
+    await serve(settings, stop_signal())
+
+
+async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. Raises PortTakenError, FieldInvalidError, ModelNotLoadableError."""
     hardware = await asyncio.to_thread(_probe, settings)
     health = HealthServer(settings.host, settings.health_port)
     server = build_server()

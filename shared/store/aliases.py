@@ -42,7 +42,7 @@ class AliasLog:
 
     def names(self, model: str) -> list[str]:
         """Return the names of a model's aliases, sorted."""
-        return self._objects.list_folders(layout.aliases(model))
+        return list(filter(layout.is_id, self._objects.list_folders(layout.aliases(model))))
 
     def current(self, model: str, alias: str) -> AliasRecord:
         """Return the newest record. Raises AliasNotFoundError."""

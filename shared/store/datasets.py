@@ -121,7 +121,8 @@ class DatasetStore:
 
     def names(self) -> list[str]:
         """Return the names of all datasets, sorted."""
-        return [name for name in self._objects.list_folders(layout.DATASETS) if self._latest(name)[0]]
+        names = filter(layout.is_id, self._objects.list_folders(layout.DATASETS))
+        return [name for name in names if last_number(self._objects, layout.latest(name))]
 
     def _put(self, key: str, data: bytes) -> None:
         # Not `create`: a put of the same bytes mends a damaged object.

@@ -28,9 +28,8 @@ _ASIDE: Final = "~writing"  # "~" is in no key
 _ABANDONED_AFTER_S: Final = 24 * 3600  # nobody goes on writing a file that was last written to a day ago
 _CHUNK_BYTES: Final = 1 << 20
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_OBJECT: Final = (
-    os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-)  # non-blocking: a pipe would hang the reader
+# Non-blocking, because a pipe in an object's place would hang its reader.
+_OBJECT: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NOT_OURS: Final = (errno.ELOOP, errno.ENOTDIR)  # a link, or a file where a folder belongs
 
 
@@ -57,9 +56,8 @@ class FolderStore:
             try:
                 os.link(written, name, src_dir_fd=aside, dst_dir_fd=folder)
             except FileExistsError:
-                os.fsync(
-                    folder
-                )  # who hears that the key is taken may build on it, so it must outlive a crash
+                # Who hears that the key is taken may build on it, so it must outlive a crash.
+                os.fsync(folder)
                 raise KeyExistsError(key) from None
             os.fsync(folder)
 

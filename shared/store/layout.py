@@ -39,6 +39,15 @@ def split_key(key: str) -> list[str]:
     return segments
 
 
+def is_id(name: str) -> bool:
+    """Tell whether a folder can be that of a model, an alias or a dataset; `banking.bak` cannot."""
+    try:
+        check_id(name, field="name")
+    except NameMalformedError:
+        return False
+    return True
+
+
 def blob(digest: str) -> str:
     """Key of the file whose SHA-256 is `digest`."""
     return f"blobs/sha256/{_check_digest(digest)[:2]}/{digest}"

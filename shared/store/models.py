@@ -108,7 +108,7 @@ class ModelStore:
 
     def models(self) -> list[str]:
         """Return the names of all models, sorted; one whose first version is still in the making is among them."""
-        return self._objects.list_folders(layout.MODELS)
+        return list(filter(layout.is_id, self._objects.list_folders(layout.MODELS)))
 
     def versions(self, model: str) -> list[int]:
         """Return the numbers of all versions, published and rejected, ascending. Raises ModelNotFoundError."""

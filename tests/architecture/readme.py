@@ -24,6 +24,16 @@ def section(title: str) -> str:
     return "\n".join(taken)
 
 
-def first_cells(title: str) -> list[str]:
-    """Return the code-quoted first cell of every table row below the heading `title`."""
-    return re.findall(r"^\| *`([^`]+)`", section(title), flags=re.MULTILINE)
+def rows(title: str) -> list[tuple[str, ...]]:
+    """Return the cells of every table row below the heading `title`, head rows and rules left out, code quotes kept."""
+    lines = [line.strip() for line in section(title).splitlines()]
+    tables = [line.strip("|").split("|") for line in lines if line.startswith("|")]
+    cells = [tuple(cell.strip() for cell in row) for row in tables]
+    heads = {index - 1 for index, row in enumerate(cells) if set(row[0]) <= set("-:")}
+    return [row for index, row in enumerate(cells) if index not in heads and index - 1 not in heads]
+
+
+def quoted(cell: str) -> str:
+    """Return the text of a cell that is one code span; of any other cell, an empty string."""
+    found = re.fullmatch(r"`([^`]+)`", cell)
+    return found[1] if found else ""

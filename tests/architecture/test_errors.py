@@ -10,10 +10,17 @@ import shared.errors
 from shared.errors import ProblemsError, TagsmithError
 from shared.rpc.status import CODES
 from shared.stubs.errors.v1 import error_reason_pb2
-from tests.architecture.proto_files import elements
-from tests.architecture.readme import first_cells
+from tests.architecture.proto_files import Element, elements
+from tests.architecture.readme import quoted, rows
 
 REASONS = sorted(set(error_reason_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"})
+CLASSES = [
+    each
+    for each in vars(shared.errors).values()
+    if isinstance(each, type)
+    and issubclass(each, TagsmithError)
+    and each not in (TagsmithError, ProblemsError)
+]
 VALUES = [
     element
     for element in elements()
@@ -23,14 +30,7 @@ VALUES = [
 
 def test_every_reason_has_one_class() -> None:
     """Each reason but INTERNAL, which is what nobody foresaw, is raised by exactly one class of shared.errors."""
-    classes = [
-        each
-        for each in vars(shared.errors).values()
-        if isinstance(each, type)
-        and issubclass(each, TagsmithError)
-        and each not in (TagsmithError, ProblemsError)
-    ]
-    assert sorted([*(each.reason for each in classes), "INTERNAL"]) == REASONS
+    assert sorted([*(each.reason for each in CLASSES), "INTERNAL"]) == REASONS
 
 
 def test_every_reason_has_one_code() -> None:
@@ -46,12 +46,21 @@ def test_every_reason_has_one_code() -> None:
 
 
 def test_every_reason_stands_in_the_readme() -> None:
-    """The README's table `Errors` has one row for each reason and no other."""
-    assert sorted(first_cells("Errors")) == REASONS
+    """The README's table `Errors` has one row for each reason and no other, with the code that callers see."""
+    told = {quoted(reason): code for reason, code, _ in rows("Errors")}
+    assert sorted(told) == REASONS
+    seen = {
+        reason: code.removesuffix(" with RetryInfo")
+        for reason, code in told.items()
+        if not code.startswith("(")
+    }
+    assert seen == {reason: code_pb2.Code.Name(CODES[reason]) for reason in seen}
+    may_be_retried = {reason for reason, code in told.items() if code.endswith(" with RetryInfo")}
+    assert may_be_retried == {each.reason for each in CLASSES if each.retry_after_ms is not None}
 
 
 @pytest.mark.parametrize("element", VALUES[1:], ids=lambda element: element.name.rpartition(".")[2])
-def test_every_reason_has_an_example(element) -> None:  # type: ignore[no-untyped-def]  # pytest's ids want it bare
+def test_every_reason_has_an_example(element: Element) -> None:
     """The comment of a reason ends with an example of its ErrorInfo: JSON of this reason with text metadata."""
     found = re.search(r"^\s*Example: (\{.*\})\Z", element.comment, flags=re.MULTILINE)
     assert found

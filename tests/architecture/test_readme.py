@@ -1,17 +1,35 @@
-"""The README tells of every setting and every metric, and of none that is gone."""
+"""The README tells of every setting, metric and guarantee as they are, and of none that is gone."""
 
 import prometheus_client.metrics
 import pytest
 
 from shared.telemetry import metrics
-from tests.architecture.readme import first_cells
+from tests.architecture.readme import quoted, rows
 from tests.architecture.settings_classes import SETTINGS, variables
+from tests.architecture.test_guarantees import PROVED
+
+ALL_VARIABLES = {name: field for service in SETTINGS for name, field in variables(service).items()}
 
 
 def test_every_setting_stands_in_the_readme() -> None:
     """The README's tables below `Settings` have one row for each variable and no other."""
-    known = {variable for service in SETTINGS for variable in variables(service)}
-    assert sorted(first_cells("Settings")) == sorted(known)
+    assert sorted(quoted(name) for name, *_ in rows("Settings")) == sorted(ALL_VARIABLES)
+
+
+def test_every_default_is_the_readmes() -> None:
+    """A default that the README quotes is the one in force, and what it calls required has none."""
+    told = {quoted(name): default for name, default, _ in rows("Settings")}
+    in_force = {
+        name: "required" if field.is_required() else str(field.default).lower()
+        for name, field in ALL_VARIABLES.items()
+    }
+    checked = {
+        name for name, default in told.items() if quoted(default) or "required" in (default, in_force[name])
+    }
+    assert len(checked) > len(told) / 2
+    assert {name: (quoted(told[name]) or told[name]).lower() for name in checked} == {
+        name: in_force[name] for name in checked
+    }
 
 
 @pytest.mark.parametrize("service", SETTINGS)
@@ -22,20 +40,33 @@ def test_every_setting_has_its_prefix(service: str) -> None:
     assert others <= {"TAGSMITH_STORE", "TAGSMITH_BASES_DIR"}
 
 
-def exported_metrics() -> list[str]:
-    """Return the names of all metrics as Prometheus shows them."""
+def exported_metrics() -> dict[str, tuple[str, ...]]:
+    """Return the labels of all metrics by the names that Prometheus shows."""
     kinds = prometheus_client.metrics.MetricWrapperBase
-    families = [each.describe()[0] for each in vars(metrics).values() if isinstance(each, kinds)]
-    return sorted(f"{family.name}_total" if family.type == "counter" else family.name for family in families)
+    found: dict[str, tuple[str, ...]] = {}
+    for each in vars(metrics).values():
+        if isinstance(each, kinds):
+            family = each.describe()[0]
+            found[f"{family.name}_total" if family.type == "counter" else family.name] = each._labelnames
+    return found
 
 
 def test_every_metric_stands_in_the_readme() -> None:
-    """The README's tables below `Metrics` have one row for each metric and no other."""
+    """The README's table below `Metrics` has one row for each metric, with its labels, and no other."""
+    told = {
+        quoted(name): () if labels == "–" else tuple(label.strip() for label in labels.split(","))
+        for name, labels, _ in rows("Metrics")
+    }
     assert exported_metrics()
-    assert sorted(first_cells("Metrics")) == exported_metrics()
+    assert told == exported_metrics()
 
 
 def test_every_metric_has_our_prefix_and_a_unit() -> None:
-    """Names start with `tagsmith_`; times are in seconds and counters end with `_total`, as Prometheus asks."""
+    """Names start with `tagsmith_` and times are in seconds, as Prometheus asks."""
     assert all(name.startswith("tagsmith_") for name in exported_metrics())
     assert not [name for name in exported_metrics() if name.endswith(("_ms", "_milliseconds", "_minutes"))]
+
+
+def test_every_guarantee_stands_in_the_readme() -> None:
+    """The README prints exactly the guarantees that a test of their name proves."""
+    assert [guarantee for guarantee, _ in rows("Guarantees")] == list(PROVED)

@@ -47,3 +47,15 @@ def test_an_undeclared_skip_fails_the_session(tmp_path: Path) -> None:
     assert result.returncode == pytest.ExitCode.TESTS_FAILED, result.stdout
     for reason in ("of a module", "of a call", "of a mark", "of a fixture"):
         assert f"UNDECLARED SKIP: {reason} " in result.stdout
+
+
+def test_every_declared_reason_is_in_use() -> None:
+    """The declaration does not outlive the skip: each reason stands in a test."""
+    lines = (TESTS / "declared_skips.txt").read_text().splitlines()
+    sources = [path.read_text() for path in TESTS.rglob("*.py") if path != Path(__file__)]
+    unused = [
+        line
+        for line in lines
+        if line and line[0] != "#" and not any(f'"{line}"' in source for source in sources)
+    ]
+    assert unused == []

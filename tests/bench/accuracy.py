@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from services.cli.up import running_services
 
+from services.cli.up import running_services
 from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
 from shared.stubs.registry.v1 import registry_pb2, registry_pb2_grpc
 from shared.stubs.training.v1 import training_pb2, training_pb2_grpc
@@ -64,7 +64,10 @@ MARGIN = 0.003
 def run_row(name: str) -> dict[str, Any]:
     """Train and serve one row, hold it against its baselines, and return the result file's content."""
     row = ROWS[name]
-    with tempfile.TemporaryDirectory() as folder, running_services(Path(folder), echo=False) as services:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_services(Path(folder), train_port=0, infer_port=0) as services,
+    ):
         train = grpc.insecure_channel(services.train_address)
         infer = grpc.insecure_channel(services.infer_address)
         started = time.monotonic()

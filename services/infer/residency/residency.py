@@ -187,7 +187,7 @@ class Residency:
         started_s = self._loop.time()
         _log.info("model_loading", model_version=str(version))
         try:
-            model = await self._loop.run_in_executor(self._loading_thread, self._loader.load, version)
+            model = await asyncio.wrap_future(self._loading_thread.submit(self._loader.load, version))
         except Exception as error:  # noqa: BLE001  # a version that cannot be loaded, for whatever reason, harms no other
             self._note_failure(resident, error)
         else:

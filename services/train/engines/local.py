@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from services.train.engines.port import Exit, Handle
+from services.train.engines.port import UNWATCHED, Exit, Handle
 
 TRAINER_COMMAND = (sys.executable, "-m", "services.train.trainer")
 
@@ -82,7 +82,7 @@ class LocalTrainer:
     ) -> None:
         """A process of our own (`child`), or one that another service started at `start_s`."""
         self._pid = pid
-        self._folder = folder
+        self._mark = str(folder)
         self._child = child
         self._start_s = start_s
 
@@ -97,7 +97,7 @@ class LocalTrainer:
             alive = same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             alive = False
-        return None if alive else Exit()
+        return None if alive else UNWATCHED
 
     def stop(self, *, grace_s: float) -> bool:
         """See Trainer.stop: SIGTERM to every process of it, then SIGKILL."""
@@ -114,21 +114,31 @@ class LocalTrainer:
         return self.poll() is not None
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """Yield every living process of the trainer's session."""
-        self.poll()  # reaps our own child
+        """Yield every living process of the trainer's session.
+
+        While the trainer lives the session is its own. Afterwards the id may become another's, so its processes are told by the
+        folder in their environment, which reads as empty within `exec` and on the way out.
+        """
+        trainer_lives = self.poll() is None  # which reaps our own child
+        if not trainer_lives:
+            self._reap_orphans()
         for pid in psutil.pids():
             try:
                 if os.getsid(pid) != self._pid:
                     continue
                 process = psutil.Process(pid)
-                if process.status() != psutil.STATUS_ZOMBIE and self._is_ours(process):
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                if trainer_lives or process.environ().get(_MARK, "") in ("", self._mark):
                     yield process
             except (ProcessLookupError, PermissionError, psutil.NoSuchProcess, psutil.AccessDenied):
                 continue  # gone meanwhile, or another user's
 
-    def _is_ours(self, process: psutil.Process) -> bool:
-        environment = process.environ()  # empty within `exec`, and on the way out
-        return not environment or environment.get(_MARK) == str(self._folder)
+    def _reap_orphans(self) -> None:
+        """Reap what our child started and left, where that has become our own: the service is process 1 of its container."""
+        with suppress(ChildProcessError):
+            while os.waitpid(-self._pid, os.WNOHANG) != (0, 0):
+                pass
 
 
 def _start_s(process: psutil.Process) -> float:

@@ -14,7 +14,7 @@ Handle = Mapping[str, str | int | float]  # how an engine finds a trainer again;
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a trainer's process ended. Both None: nobody watched when it did."""
+    """How a trainer's process ended: by itself or by a signal; with neither, UNWATCHED."""
 
     code: int | None = None
     signal: str | None = None  # such as SIGKILL
@@ -32,6 +32,9 @@ class Exit:
         if self.code is not None:
             return f"ended with exit code {self.code}"
         return "ended while no service watched it"
+
+
+UNWATCHED = Exit()
 
 
 class Trainer(Protocol):

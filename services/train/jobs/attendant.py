@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from services.train.engines.port import Engine, Exit, Trainer
+from services.train.engines.port import UNWATCHED, Engine, Exit, Trainer
 from services.train.events import Failed, Failure, Finished
 from services.train.jobs.ending import TrainerEnd, after_trainer
 from services.train.jobs.event_log import EventLog
@@ -60,6 +60,8 @@ class Attendant:
         self._publication = publication
         self._assign = assign
         self._trainer: Trainer | None = None
+        self._spoke = False
+        self._last_word: TrainerEvent | None = None
         self._stop = asyncio.Event()
         self._service_stops = False
 
@@ -90,35 +92,35 @@ class Attendant:
         if self._job.cancel_requested:  # before this attendant could hear of it
             self._stop.set()
         try:
-            last_word, exit_ = await self._follow_trainer()
-            await self._settle(last_word, exit_)
+            await self._settle(await self._follow_trainer())
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001  # a job must end: whatever happened is on record, and in the log
             await self._stop_trainer()
             await self._fail(error)
 
-    async def _follow_trainer(self) -> tuple[TrainerEvent | None, Exit]:
-        """Record what the trainer says until it and all that it started are gone. Returns its last word and how it ended."""
+    async def _follow_trainer(self) -> Exit:
+        """Record what the trainer says until it and all that it started are gone. Returns how it ended."""
+        self._spoke, self._last_word = False, None
         if self._trainer is None:
             self._trainer = await asyncio.to_thread(self._open_trainer)
         if self._trainer is None:
-            return None, Exit()
+            return UNWATCHED
         events = EventLog(self._folder / "events.jsonl")
-        last_word: TrainerEvent | None = None
         patience_s = math.inf  # on the monotonic clock: until when the trainer may end by itself
         while True:
-            exit_ = await asyncio.to_thread(
-                self._trainer.poll
-            )  # before reading: nothing said before the end is missed
+            # Before reading: what a trainer said before its end is never missed.
+            exit_ = await asyncio.to_thread(self._trainer.poll)
             if heard := await asyncio.to_thread(events.read):
                 await self._change(partial(JobRecord.heard, events=heard))
-                if word := next((each for each in heard if isinstance(each, Finished | Failed)), None):
-                    last_word, patience_s = word, time.monotonic() + _LAST_WORD_GRACE_S
+                self._spoke = True
+                if isinstance(heard[-1], Finished | Failed):
+                    self._last_word = heard[-1]
+                    patience_s = time.monotonic() + _LAST_WORD_GRACE_S
             if exit_ is not None or self._stop.is_set() or time.monotonic() > patience_s:
                 await self._stop_trainer()
             if exit_ is not None:
-                return last_word, exit_
+                return exit_
             await self._pause()
 
     def _open_trainer(self) -> Trainer | None:
@@ -137,7 +139,7 @@ class Attendant:
                 self._folder, lambda handle: self._table.change(self._job.id, lambda job: job.started(handle))
             )
 
-    async def _settle(self, last_word: TrainerEvent | None, exit_: Exit) -> None:
+    async def _settle(self, exit_: Exit) -> None:
         """Put the end on record. The alias moves first: a job that reads SUCCEEDED has moved it."""
         manifest = await asyncio.to_thread(self._publication.manifest, self._job)
         self._job = await asyncio.to_thread(self._table.job, self._job.id)
@@ -145,7 +147,11 @@ class Attendant:
         if promotes and not self._job.cancel_requested:  # a cancel that came too late still keeps the alias
             await asyncio.to_thread(self._publication.promote, self._job)
         end = TrainerEnd(
-            last_word=last_word, exit=exit_, manifest=manifest, service_stops=self._service_stops
+            last_word=self._last_word,
+            exit=exit_,
+            spoke=self._spoke,
+            manifest=manifest,
+            service_stops=self._service_stops,
         )
         await self._change(lambda job: after_trainer(job, end, now=datetime.now(UTC)))
         _log.info("job_ended", job=self._job.id, state=self._job.state, reason=_reason(self._job))

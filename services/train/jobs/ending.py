@@ -1,13 +1,13 @@
 """What the end of a trainer means for its job.
 
 The store decides first: a manifest of this job in it is the job's success (or the gate's refusal), whatever the trainer managed to
-say. Then comes a caller's cancellation, then what the trainer said itself, then the service's own stopping. Pure.
+say. Then comes a caller's cancellation, then what the trainer said itself, then whether the service is to blame. Pure.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.train.engines.port import Exit
+from services.train.engines.port import UNWATCHED, Exit
 from services.train.events import Failed, Failure
 from services.train.jobs.record import JobRecord, TrainerEvent
 from shared.errors import GateRejectedError, TrainerLostError
@@ -20,6 +20,7 @@ class TrainerEnd:
 
     last_word: TrainerEvent | None  # its Finished or Failed
     exit: Exit
+    spoke: bool  # it said anything at all
     manifest: Manifest | None  # of this job, from the store
     service_stops: bool
 
@@ -32,8 +33,8 @@ def after_trainer(job: JobRecord, end: TrainerEnd, *, now: datetime) -> JobRecor
         return job.ended("CANCELLED", now=now)
     if isinstance(end.last_word, Failed):
         return job.ended("FAILED", now=now, failure=end.last_word.failure)
-    if end.service_stops:
-        return job.requeued()
+    if end.service_stops or (end.exit == UNWATCHED and not end.spoke):
+        return job.requeued()  # the second: it died with a service that was about to let it run
     return job.ended("FAILED", now=now, failure=_lost(end.exit))
 
 

@@ -87,11 +87,12 @@ class Supervisor:
             attendant.stop_service()
         task = asyncio.create_task(attendant.attend(), name=f"attend {job.id}")
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._leave(job.id, done))
+        task.add_done_callback(lambda done: self._leave(job.id, attendant, done))
 
-    def _leave(self, job_id: str, task: asyncio.Task[None]) -> None:
+    def _leave(self, job_id: str, attendant: Attendant, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        del self._attendants[job_id]
+        if self._attendants.get(job_id) is attendant:  # a job that went back to the queue may have its next one
+            del self._attendants[job_id]
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("attendant_died", job=job_id, exc_info=error)

@@ -94,7 +94,7 @@ def _trace_tokens(
     inputs = tuple(config.ordered_inputs(encoder.transformer))
     ids = torch.ones(_TRACED, dtype=torch.long)
     feeds = {"input_ids": ids, "attention_mask": ids.clone(), "token_type_ids": torch.zeros_like(ids)}
-    axes = {name: _TOKENS for name in inputs} | {
+    axes = dict.fromkeys(inputs, _TOKENS) | {
         name: _TOKENS if per_token else {0: "windows"} for name, per_token in outputs.items()
     }
     with config.patch_model_for_export(encoder.transformer):

@@ -22,6 +22,8 @@ EVALUATION_BATCH_TOKENS = 4096
 def vectors_of(encoder: Encoder, reading: Reading, examples: Sequence[Example], pad_id: int) -> Tensor:
     """Return the vectors, (targets of all examples in order, width), that the head will read."""
     batch = pad([example.window for example in examples], pad_id)
+    hidden: Tensor
+    pooled: Tensor
     hidden, pooled = encoder(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
     if reading == "pooled":
         return pooled

@@ -11,13 +11,13 @@ from typing import Final
 
 import numpy as np
 
+from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Decision, Judgement, Logits, Reference
 from shared.errors import TagsmithError
 from shared.runtime.batches import batch_by_length
 from shared.runtime.model import EncodedText, Model
-from shared.runtime.network import OpenFile
 from shared.runtime.windows import Window
-from shared.store.manifest import GateCheck, Manifest
+from shared.store.manifest import GateCheck
 
 MOST_LOGIT_DIFFERENCE: Final = 1e-4
 TIE_MARGIN: Final = 1e-3  # decisions closer than this may fall either way
@@ -43,13 +43,17 @@ class _Measure:
 
 
 def gate(
-    reference: Reference, judgements: Sequence[Judgement], manifest: Manifest, open_file: OpenFile
+    reference: Reference,
+    judgements: Sequence[Judgement],
+    candidate: Candidate,
+    *,
+    threads: int = 1,
 ) -> tuple[GateCheck, ...]:
-    """Check the version that `manifest` and `open_file` describe. `judgements` are the reference's, of all validation texts."""
+    """Check `candidate`. `judgements` are the reference's, of all validation texts; `threads` run each graph."""
     try:
-        model = Model.load(manifest, open_file)
+        model = Model.load(candidate.manifest, candidate.open_file, threads=threads)
     except TagsmithError as error:
-        return (_check("fp32.runs", 0, lambda: _Measure(1, error.message)),)
+        return (GateCheck(name="fp32.runs", passed=False, measured=1, limit=0, detail=error.message),)
     trial = _Trial(reference, judgements, model)
     largest = MOST_LOGIT_DIFFERENCE
     return (
@@ -115,7 +119,8 @@ class _Trial:
 
     def padding(self) -> _Measure:
         sample = self._sample()
-        longest = self._window_of(self._model.manifest.tokenization.max_tokens)
+        most = self._model.manifest.tokenization.max_tokens
+        longest = self._window_of(min(most, max(64, 2 * sample[-1].token_count)))
         alone = [self._model.run([window])[0] for window in sample]
         padded = [
             logits

@@ -42,7 +42,9 @@ class Optimisation:
         self._parameters: list[nn.Parameter] = [each for group in groups for each in group["params"]]
         self._optimiser = torch.optim.AdamW(groups, fused=True)
         warmup_steps = math.ceil(hyperparameters.warmup_share * total_steps)
-        self._schedule = get_linear_schedule_with_warmup(self._optimiser, warmup_steps, total_steps)
+        self._schedule = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]
+            self._optimiser, warmup_steps, total_steps
+        )
 
     def step(self, loss: Tensor, number: int) -> float:
         """Take optimiser step `number` and return the loss. Raises TrainingDivergedError if it, or its gradient, is not finite."""

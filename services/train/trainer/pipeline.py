@@ -57,7 +57,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> Finished:
     emit(PhaseStarted(phase="EXPORTING"))
     graphs = export(network, scratch, adaptable=assignment.spec.adaptable)
     candidate = draft(assignment, corpus, reader, graphs, tokenizer)
-    checks = gate(reference, judgements, candidate.manifest, candidate.open_file)
+    checks = gate(reference, judgements, candidate, threads=assignment.threads)
     manifest = complete(candidate, checks)
     if manifest.state == "published":
         manifest = serving.add_answers(manifest, candidate, corpus, judgements, threads=assignment.threads)

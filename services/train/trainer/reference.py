@@ -38,7 +38,7 @@ class Reference:
 
     def __init__(self, network: Network, reader: TextReader, labels: Sequence[str]) -> None:
         """`labels` are in the order of training's targets."""
-        self._network = network.eval()
+        self.network = network.eval()
         self.reader = reader
         self.labels = tuple(labels)
 
@@ -56,7 +56,7 @@ class Reference:
         with torch.inference_mode():
             for indices in batch_by_length([each.token_count for each in windows], batch_tokens=batch_tokens):
                 batch = pad([windows[i] for i in indices], self.reader.tokenizer.pad_id)
-                computed = self._network(
+                computed = self.network(
                     torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
                 )
                 results.update(zip(indices, computed.numpy(), strict=True))

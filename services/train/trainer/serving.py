@@ -33,7 +33,7 @@ def add_answers(
 def _evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "test"]) -> SplitEvaluation:
     rows, train = corpus.splits[split], corpus.splits["train"]
     texts = [row.text for row in rows]
-    answers = model.answer(texts)
+    answers = _answers(model, texts)
     if corpus.task == "classification":
         best = [str(_best_label(answer)) for answer in answers]
         return score_classification([row.label or "" for row in rows], best, corpus.labels)
@@ -51,7 +51,11 @@ def _golden_examples(model: Model, judgements: Sequence[Judgement]) -> tuple[Gol
     ]
     step = max(1, len(decisive) // MOST_GOLDEN_EXAMPLES)
     texts = decisive[::step][:MOST_GOLDEN_EXAMPLES]
-    return tuple(_golden(text, answer) for text, answer in zip(texts, model.answer(texts), strict=True))
+    return tuple(_golden(text, answer) for text, answer in zip(texts, _answers(model, texts), strict=True))
+
+
+def _answers(model: Model, texts: Sequence[str]) -> list[Answer]:
+    return [*model.answer(texts)]
 
 
 def _golden(text: str, answer: Answer) -> GoldenExample:

@@ -220,6 +220,14 @@ def test_what_is_acknowledged_is_durable(
     assert ("fsync", (tmp_path / "store/a/b").stat().st_ino) in journal.entries
 
 
+def test_a_new_root_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every folder that had to be made for the root is durable before anything is stored in it."""
+    journal = Journal()
+    monkeypatch.setattr(folder, "os", journal)
+    FolderStore(tmp_path / "a/b")
+    assert journal.entries == [("fsync", path.stat().st_ino) for path in (tmp_path / "a", tmp_path)]
+
+
 def test_crash_leftovers_are_never_listed(folder_store: FolderStore, tmp_path: Path) -> None:
     """Empty folders and files still being written are no models, no versions and no keys."""
     (tmp_path / "store/models/ghost/versions/0000001").mkdir(parents=True)

@@ -22,6 +22,7 @@ from shared.errors import (
 from shared.names import VersionName
 from shared.store import layout
 from shared.store.cache import FileCache
+from shared.store.datasets import DatasetStore
 from shared.store.manifest import SplitEvaluation, StoredFile
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
@@ -58,6 +59,17 @@ def test_g3_two_jobs_race_for_one_version(store: ModelStore, tmp_path: Path) -> 
     assert isinstance(outcomes[1], VersionConflictError)
     assert outcomes[1].metadata == {"model_version": "banking@1", "job": "job-b"}
     assert store.manifest(version).lineage.job_id == "job-a"
+
+
+def test_a_manifest_of_another_job_is_never_adopted(
+    objects: ObjectStore, store: ModelStore, tmp_path: Path
+) -> None:
+    """Where a version holds another job's manifest, whoever wrote it there, the number's own job hears of the conflict."""
+    version = store.reserve("banking", "job-a")
+    files = put_files(store, tmp_path, "x")
+    objects.create(layout.manifest(version), manifest_of(version, "job-b", files).model_dump_json().encode())
+    with pytest.raises(VersionConflictError):
+        store.publish(manifest_of(version, "job-a", files))
 
 
 def test_a_number_that_nobody_reserved(store: ModelStore, tmp_path: Path) -> None:
@@ -213,6 +225,15 @@ def test_foreign_files_are_passed_over(objects: ObjectStore, store: ModelStore, 
     assert store.versions("banking") == [1]
     assert store.alias("banking", "production").sequence == 1
     assert store.reserve("banking", "job-b") == VersionName("banking", 2)
+    for key in (
+        "models/banking.bak/versions/0000001/manifest.json",
+        "models/banking/aliases/Old/00000001.json",
+    ):
+        objects.create(key, b"?")
+    objects.create("datasets/support.bak/latest/00000001.json", b"?")
+    assert store.models() == ["banking"]
+    assert [record.alias for record in store.aliases("banking")] == ["production"]
+    assert DatasetStore(objects).names() == []
 
 
 def test_errors_are_typed(store: ModelStore) -> None:

@@ -1,4 +1,4 @@
-"""A training service for each module, and a folder that a test may start and kill its own over."""
+"""A training service for all, and a folder that a test may start and kill its own over."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from tests.integration.train_service.harness import Service
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running service with the dataset `support`, shared by a module's tests."""
+    """A running service with the dataset `support`, shared by all tests that do not kill it."""
     shared = Service(tmp_path_factory.mktemp("service"))
     try:
         shared.start(max_concurrent_jobs="8")

@@ -69,7 +69,9 @@ class Service:
             "TAGSMITH_TRAIN_METRICS_PORT": "0",
             "OMP_NUM_THREADS": "1",
         }
-        return os.environ | ours | {f"TAGSMITH_TRAIN_{name.upper()}": value for name, value in settings.items()}
+        return (
+            os.environ | ours | {f"TAGSMITH_TRAIN_{name.upper()}": value for name, value in settings.items()}
+        )
 
     def kill(self) -> None:
         """End the process as a crash would: SIGKILL, its trainers live on."""
@@ -118,7 +120,9 @@ class Service:
         opening = pb.ImportDatasetRequest(header=pb.ImportFileHeader(dataset=dataset, **fields))
         return self.training.ImportDataset(iter([opening, pb.ImportDatasetRequest(chunk=data)]))
 
-    def submit(self, model: str, *, request_id: str = "", promote_to: str = "", **spec: object) -> pb.TrainingJob:
+    def submit(
+        self, model: str, *, request_id: str = "", promote_to: str = "", **spec: object
+    ) -> pb.TrainingJob:
         """Submit a job on the dataset `support`."""
         return self.training.CreateTrainingJob(
             pb.CreateTrainingJobRequest(

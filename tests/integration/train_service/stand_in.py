@@ -1,16 +1,16 @@
 """A trainer without torch: speaks `events.jsonl` and publishes a tiny version. What it does is told by the first word of its model's name.
 
-    succeed             goes through all phases and publishes
-    reject              publishes a version that the gate refused
-    pause-<phase>       waits in that phase for a file `go` in its folder, then succeeds
-    silent              publishes, then is killed before it can say so
-    torn                says every line in two halves, and one line that is no event
-    diverge             fails with a reason
-    crash               is killed
-    leave               ends with exit code 3 and no word
-    lie                 says that it finished, and published nothing
-    stubborn            ignores SIGTERM, and so does a child of it; writes both process ids into `pids`
-    linger              publishes and says so, and never ends
+succeed             goes through all phases and publishes
+reject              publishes a version that the gate refused
+pause-<phase>       waits in that phase for a file `go` in its folder, then succeeds
+silent              publishes, then is killed before it can say so
+torn                says every line in two halves, and one line that is no event
+diverge             fails with a reason
+crash               is killed
+leave               ends with exit code 3 and no word
+lie                 says that it finished, and published nothing
+stubborn            ignores SIGTERM, and so does a child of it; writes both process ids into `pids`
+linger              publishes and says so, and never ends
 """
 
 import os
@@ -74,7 +74,9 @@ def _run(behaviour: str, where: str, assignment: Assignment, folder: Path, say: 
 
 def _act(behaviour: str, folder: Path, say: Say) -> None:
     if behaviour == "diverge":
-        failure = Failure(reason="TRAINING_DIVERGED", message="The loss is not finite.", metadata={"step": "1"})
+        failure = Failure(
+            reason="TRAINING_DIVERGED", message="The loss is not finite.", metadata={"step": "1"}
+        )
         say(Failed(failure=failure))
         sys.exit(1)
     if behaviour == "leave":

@@ -233,3 +233,12 @@ def test_images_carry_the_version(workload: Workload) -> None:
     """The image's name is the service's, its tag the project's version."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert workload.container["image"] == f"tagsmith-{workload.service}:{version}"
+
+
+def test_the_instructions_are_of_this_version() -> None:
+    """The README beside the manifests names the images and the Kubernetes releases that the tests check."""
+    told = (BASE.parent / "README.md").read_text()
+    assert f"Kubernetes {RELEASES[0]} to {RELEASES[1]}" in told
+    for workload in WORKLOADS:
+        command = f"docker build --file deploy/docker/{workload.service}.Dockerfile --tag {workload.container['image']} ."
+        assert command in told

@@ -164,9 +164,9 @@ async def test_a_full_queue_refuses_at_once_and_recovers() -> None:
 async def test_texts_that_are_being_tokenized_count_as_waiting() -> None:
     """Memory is bounded before the queue as well as in it, and a call that leaves gives its room back."""
     dispatcher = _dispatcher(queue_limit_tokens=16)
-    with dispatcher.admitted(1_000_000):  # a legal call enters however large it is ...
-        with pytest.raises(QueueFullError), dispatcher.admitted(1):  # ... and the next one waits outside
-            pass
+    # A legal call enters however large it is, and the next one stays outside.
+    with dispatcher.admitted(1_000_000), pytest.raises(QueueFullError), dispatcher.admitted(1):
+        pass
     with dispatcher.admitted(1):
         pass
 

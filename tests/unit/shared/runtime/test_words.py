@@ -31,6 +31,7 @@ def surfaces(text: str) -> list[str]:
         ("a\tb\r\nc\0d", ["a", "b", "c", "d"]),
         ("co\u00adop zero\u200bwidth", ["co\u00adop", "zero", "width"]),
         ("\u200d\u200e \u2060", []),
+        ("\u0301 a", ["\u0301", "a"]),
         ("", []),
     ],
 )

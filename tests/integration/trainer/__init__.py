@@ -1,0 +1,1 @@
+"""The trainer: from rows and a base to a gated version in the store, with torch."""

@@ -1,0 +1,143 @@
+"""Whole jobs on a tiny base: what is learnt, what is left alone, what is published."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from safetensors.numpy import load_file
+
+from shared.names import VersionName
+from shared.runtime.classification import LabelScore
+from shared.runtime.entities import EntitySpan
+from shared.store.manifest import Manifest, Task
+from tests.integration.trainer.conftest import Trained
+from tests.integration.trainer.world import Workplace, constants, splits_of
+
+KINDS = [(task, adaptable) for task in ("classification", "entities") for adaptable in (True, False)]
+TASKS: list[Task] = ["classification", "entities"]
+
+
+@pytest.mark.parametrize(("task", "adaptable"), KINDS)
+def test_a_job_publishes_a_version_that_answers(
+    task: Task,
+    adaptable: bool,
+    trained: Trained,
+    workplace: Workplace,
+) -> None:
+    """Each recipe, with and without Adaptable, goes from rows to a gated version that has learnt them and serves."""
+    outcome = trained(task, adaptable)
+    metric = "accuracy" if task == "classification" else "span_f1"
+    manifest = outcome.manifest
+
+    assert outcome.phases == ["TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"]
+    assert (outcome.finished.outcome, manifest.state) == ("succeeded", "published")
+    assert outcome.finished.metrics[f"test.{metric}"] == manifest.evaluations["test"].metrics[metric]
+    assert manifest.evaluations["test"].metrics[metric] >= 0.9
+    assert all(check.passed for check in manifest.gate_checks)
+    assert set(manifest.variants["fp32"].graphs) == ({"model"} if adaptable else {"encoder", "head"})
+    assert len(manifest.golden_examples) == 16
+
+    model = workplace.load(manifest)
+    model.check_golden()
+    if task == "classification":
+        ((best, *_),) = model.answer(["where is my refund please"])
+        assert isinstance(best, LabelScore)
+        assert best.label == "delivery"
+    else:
+        ((only,),) = model.answer(["where is Ada Lovelace please"])
+        assert isinstance(only, EntitySpan)
+        assert (only.start, only.end, only.label) == (9, 21, "person")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_adaptable_off_leaves_the_encoder_as_it_was(
+    task: Task, trained: Trained, workplace: Workplace, tiny_base: Path
+) -> None:
+    """Every weight of the base that is read stands, bit for bit, in the exported encoder."""
+    exported = constants(workplace.graph(trained(task, False).manifest, "encoder"))
+    missing = [name for name, weight in _read_weights(tiny_base).items() if not _among(weight, exported)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_adaptable_on_changes_every_layer(
+    task: Task, trained: Trained, workplace: Workplace, tiny_base: Path
+) -> None:
+    """No weight of the base, embeddings counted, is found unchanged in the exported model."""
+    exported = constants(workplace.graph(trained(task, True).manifest, "model"))
+    weights = _read_weights(tiny_base)
+    unchanged = [name for name, weight in weights.items() if np.ptp(weight) > 0 and _among(weight, exported)]
+    assert unchanged == []
+
+
+def test_frozen_jobs_on_one_base_share_one_encoder(trained: Trained) -> None:
+    """A frozen classifier and a frozen extractor name the same encoder blob, and heads of their own."""
+    one, other = (trained(task, False).manifest.variants["fp32"].graphs for task in TASKS)
+    assert one["encoder"].file == other["encoder"].file
+    assert one["head"].file != other["head"].file
+
+
+@pytest.mark.parametrize(("task", "adaptable"), [("classification", False), ("entities", True)])
+def test_the_same_seed_gives_the_same_files(
+    task: Task, adaptable: bool, trained: Trained, workplace: Workplace, tiny_base: Path
+) -> None:
+    """A spec trained again has every digest and score of the first time; another seed has other weights."""
+    first = trained(task, adaptable).manifest
+    again = workplace.train(workplace.assign(tiny_base, task, adaptable=adaptable)).manifest
+    other = workplace.train(workplace.assign(tiny_base, task, adaptable=adaptable, seed=14)).manifest
+    assert (again.files, again.evaluations) == (first.files, first.evaluations)
+    assert _trained_file(other) != _trained_file(first)
+
+
+@pytest.mark.parametrize("adaptable", [True, False])
+def test_shuffled_labels_score_chance(adaptable: bool, workplace: Workplace, tiny_base: Path) -> None:
+    """With labels that have nothing to do with the texts, no information leaks into the scores."""
+    rows = splits_of("classification")
+    dice = random.Random(5)  # noqa: S311 - test data
+    for split, members in rows.items():
+        labels = [row.label for row in members]
+        dice.shuffle(labels)
+        rows[split] = [replace(row, label=label) for row, label in zip(members, labels, strict=True)]
+    assignment = workplace.assign(tiny_base, "classification", adaptable=adaptable, rows=rows)
+    metrics = workplace.train(assignment).finished.metrics
+    assert 0.1 <= metrics["test.accuracy"] <= 0.6  # 1/3, give or take three deviations of 36 rows
+
+
+def test_an_entity_after_token_300_is_found(trained: Trained, workplace: Workplace) -> None:
+    """Texts far longer than a window are read whole."""
+    model = workplace.load(trained("entities", True).manifest)
+    text = "the my of " * 110 + "we met Ada Lovelace in it " + "to and a " * 40
+    (answer,) = model.answer([text])
+    assert [text[each.start : each.end] for each in answer if isinstance(each, EntitySpan)] == [
+        "Ada Lovelace"
+    ]
+
+
+def test_the_manifest_tells_where_a_version_comes_from(
+    trained: Trained, workplace: Workplace, tiny_base: Path
+) -> None:
+    """Lineage names job, base, dataset, spec, seed and packages."""
+    lineage = trained("classification", True).manifest.lineage
+    assert (lineage.base_model.id, lineage.adaptable, lineage.seed) == (tiny_base.name, True, 13)
+    assert lineage.dataset.startswith("tiny@sha256:")
+    assert lineage.spec["recipe"] == "transformer-classifier"
+    assert {"torch", "transformers", "onnxruntime", "tokenizers"} <= set(lineage.package_versions)
+    assert workplace.models.manifest(VersionName("tiny-classification", 1)).version.number == 1
+
+
+def _read_weights(base: Path) -> dict[str, npt.NDArray[np.float32]]:
+    weights = load_file(base / "model.safetensors")
+    return {name: weight for name, weight in weights.items() if not name.startswith("pooler.")}
+
+
+def _among(weight: npt.NDArray[np.float32], exported: list[np.ndarray]) -> bool:
+    """Tell whether `weight` is there; the exporter transposes matrices."""
+    return any(np.array_equal(weight, each) or np.array_equal(weight, each.T) for each in exported)
+
+
+def _trained_file(manifest: Manifest) -> str:
+    graphs = {**manifest.variants["fp32"].graphs}
+    return (graphs.get("head") or graphs["model"]).file.digest
