@@ -2,8 +2,9 @@
 
 Invariant: a call is answered by one version from beginning to end, and its texts do not influence each other: a text that
 cannot be read, or whose run fails, has its own error in its place.
-Concurrency: the event loop runs the path; tokenizing and decoding block threads, in parts small enough that a call with long
-texts and a call with short ones take turns. The version stays pinned until the last thread that works for the call has ended.
+Concurrency: the event loop runs the path; tokenizing and decoding block threads. A call is worked off in parts, a few at a time:
+a call of 4 MiB neither fills the queue nor holds a thread for seconds, and short calls of others are answered between its
+parts. The version stays pinned until the last thread that works for the call has ended.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from services.infer.batching.dispatcher import Dispatcher, Incident, Ran
 from services.infer.calls import (
@@ -39,7 +40,8 @@ from shared.telemetry import metrics
 A = TypeVar("A")
 Decode = Callable[[Model, EncodedText, Sequence[Logits]], Sequence[A]]
 
-PART_CODE_POINTS: Final = 20_000  # of texts that a thread takes at once; one longer text is a part alone
+PART_CODE_POINTS: Final = 20_000  # of the texts of a part; one longer text is a part alone
+PARTS_AT_ONCE: Final = 2  # of one call: while one is run, the next is tokenized
 CODE_POINTS_PER_TOKEN: Final = 4  # a guess for admission, put right when the tokens are counted
 
 
@@ -84,20 +86,55 @@ class Answering:
         """Answer texts that can be read; result i belongs to text i."""
         if not texts:
             return [], CallTiming()
+        self.dispatcher.check_room()
+        parts = list(_parts(texts))
+        read: dict[int, _Part[A]] = {}
+        numbered = iter(enumerate(parts))
+
+        async def work() -> None:
+            for number, part in numbered:
+                read[number] = await self._read_part(loaded, part, deadline_s, decode)
+
+        workers = [asyncio.create_task(work()) for _ in parts[:PARTS_AT_ONCE]]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+        done = [read[number] for number in range(len(parts))]
+        return [answer for part in done for answer in part.answers], _timing(done)
+
+    async def _read_part(
+        self, loaded: Loaded, texts: Sequence[str], deadline_s: float, decode: Decode[A]
+    ) -> "_Part[A]":
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        with self.dispatcher.admitted(_estimated_tokens(texts)):
-            encoded: list[EncodedText] = []
-            for part in _parts(texts, len):
-                encoded += await loaded.in_thread(self.text_threads, loaded.model.encode, part)
+        with self.dispatcher.expecting(sum(len(text) for text in texts) // CODE_POINTS_PER_TOKEN + 1):
+            encoded = await loaded.in_thread(self.text_threads, loaded.model.encode, texts)
             tokenize_s = loop.time() - started_s
         windows = [window for text in encoded for window in text.windows]
         ran = await self.dispatcher.run(loaded, windows, deadline_s=deadline_s)
-        answers: list[TextAnswer[A] | Incident] = []
-        for pairs in _parts(list(_by_text(encoded, ran)), lambda pair: len(pair[0].text)):
-            answers += await loaded.in_thread(self.text_threads, _decode_part, decode, loaded.model, pairs)
-        token_count = sum(text.token_count for text in encoded)
-        return answers, CallTiming(tokenize_s, ran.queue_s, ran.inference_s, token_count)
+        pairs = list(_by_text(encoded, ran))
+        answers = await loaded.in_thread(self.text_threads, _decode_part, decode, loaded.model, pairs)
+        return _Part(answers, tokenize_s, ran, sum(text.token_count for text in encoded))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[A]):
+    answers: list[TextAnswer[A] | Incident]
+    tokenize_s: float
+    ran: Ran
+    token_count: int
+
+
+def _timing(parts: Sequence[_Part[A]]) -> CallTiming:
+    first_start_s = min(part.ran.first_start_s for part in parts)
+    return CallTiming(
+        tokenize_s=sum(part.tokenize_s for part in parts),
+        queue_s=max(part.ran.last_start_s for part in parts) - min(part.ran.queued_s for part in parts),
+        inference_s=max(part.ran.end_s for part in parts) - first_start_s,
+        token_count=sum(part.token_count for part in parts),
+    )
 
 
 def _check_task(loaded: Loaded, task: Task) -> None:
@@ -110,25 +147,17 @@ def _check_task(loaded: Loaded, task: Task) -> None:
         )
 
 
-def _estimated_tokens(texts: Sequence[str]) -> int:
-    return sum(len(text) // CODE_POINTS_PER_TOKEN + 1 for text in texts)
-
-
-T = TypeVar("T")
-
-
-def _parts(items: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Cut `items` into runs of at most PART_CODE_POINTS, or of one item."""
-    part: list[T] = []
-    total = 0
-    for item in items:
-        if part and total + size(item) > PART_CODE_POINTS:
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Cut `texts` into runs of at most PART_CODE_POINTS, or of one text."""
+    part: list[str] = []
+    code_points = 0
+    for text in texts:
+        if part and code_points + len(text) > PART_CODE_POINTS:
             yield part
-            part, total = [], 0
-        part.append(item)
-        total += size(item)
-    if part:
-        yield part
+            part, code_points = [], 0
+        part.append(text)
+        code_points += len(text)
+    yield part
 
 
 Computed = Sequence[Logits] | Incident

@@ -35,9 +35,9 @@ class TextTokenizer:
         """`source` is the file or its bytes."""
         self._json = source if isinstance(source, bytes) else source.read_bytes()
         self._threads = threading.local()
-        tokenizer = self._build()
-        self._threads.tokenizer = tokenizer
-        self.pad_id = _pad_id(tokenizer, self._json)
+        tokenizer = _parse(self._json)
+        self.pad_id = _pad_id(tokenizer)
+        self._threads.tokenizer = _without_presets(tokenizer)
         self.prefix, self.suffix = _special_ids(tokenizer)
 
     def encode(self, texts: Sequence[str], *, offsets: bool = True) -> list[Tokens]:
@@ -51,19 +51,23 @@ class TextTokenizer:
     def _of_this_thread(self) -> Tokenizer:
         tokenizer: Tokenizer | None = getattr(self._threads, "tokenizer", None)
         if tokenizer is None:
-            tokenizer = self._threads.tokenizer = self._build()
+            tokenizer = self._threads.tokenizer = _without_presets(_parse(self._json))
         return tokenizer
 
-    def _build(self) -> Tokenizer:
-        try:
-            tokenizer = Tokenizer.from_buffer(self._json)
-        except Exception as error:  # the library raises plain Exception and nothing narrower
-            raise ModelNotLoadableError("tokenizer.json cannot be read", cause="tokenizer") from error
-        # Files carry their trainer's presets: MiniLM's would cut at 128 tokens and pad every text to 128.
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True
-        return tokenizer
+
+def _parse(source: bytes) -> Tokenizer:
+    try:
+        return Tokenizer.from_buffer(source)
+    except Exception as error:  # the library raises plain Exception and nothing narrower
+        raise ModelNotLoadableError("tokenizer.json cannot be read", cause="tokenizer") from error
+
+
+def _without_presets(tokenizer: Tokenizer) -> Tokenizer:
+    # Files carry their trainer's presets: MiniLM's would cut at 128 tokens and pad every text to 128.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
 def _tokens(encoding: Encoding, *, offsets: bool) -> Tokens:
@@ -81,10 +85,9 @@ def _special_ids(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]
     raise ModelNotLoadableError("tokenizer.json yields no tokens for plain text", cause="tokenizer")
 
 
-def _pad_id(tokenizer: Tokenizer, source: bytes) -> int:
-    """Find the id for padding; it is masked, but some graphs number positions by it."""
-    preset = Tokenizer.from_buffer(source).padding
-    if preset:
-        return int(preset["pad_id"])
+def _pad_id(tokenizer: Tokenizer) -> int:
+    """Find the id for padding, before presets are off; it is masked, but some graphs number positions by it."""
+    if tokenizer.padding:
+        return int(tokenizer.padding["pad_id"])
     ids = (tokenizer.token_to_id(token) for token in _PAD_TOKENS)
     return next((number for number in ids if number is not None), 0)

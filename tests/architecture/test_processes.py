@@ -3,14 +3,13 @@
 import json
 import subprocess
 import sys
-import tomllib
 from functools import cache
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import packages_distributions
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.architecture.requirements import installed_by
 from tests.architecture.source_tree import ROOT
 
 # What an installation of each service may hold besides the core: the extras of its image.
@@ -39,29 +38,6 @@ def test_a_service_process_holds_no_code_of_the_other(module: str, other: str) -
     """A fresh inference process holds no training code, and the reverse."""
     package = other.rpartition(".")[0]
     assert not [name for name in loaded_by(module) if name.startswith(package)]
-
-
-def installed_by(extras: tuple[str, ...]) -> set[str]:
-    """Return the distributions that an installation with these extras brings, dependencies of dependencies included."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [
-        *project["dependencies"],
-        *(line for extra in extras for line in project["optional-dependencies"][extra]),
-    ]
-    waiting = [(Requirement(line), "") for line in lines]
-    found: set[str] = set()
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while waiting:
-        requirement, extra = waiting.pop()
-        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-        if not applies or key in seen:
-            continue
-        seen.add(key)
-        found.add(key[0])
-        nested = [Requirement(line) for line in requires(requirement.name) or []]
-        waiting += [(each, wanted) for each in nested for wanted in (*requirement.extras, "")]
-    return found
 
 
 def import_without(extras: tuple[str, ...], module: str) -> subprocess.CompletedProcess[str]:

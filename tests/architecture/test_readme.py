@@ -46,7 +46,7 @@ def exported_metrics() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for each in vars(metrics).values():
         if isinstance(each, kinds):
-            family = each.describe()[0]
+            (family,) = each.describe()
             found[f"{family.name}_total" if family.type == "counter" else family.name] = each._labelnames
     return found
 

@@ -63,11 +63,13 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What became of the windows of one call; outcome i belongs to window i."""
+    """What became of some windows; outcome i belongs to window i. Times are on the loop's clock."""
 
     outcomes: tuple[Logits | Incident, ...]
-    queue_s: float  # from the call's arrival to the start of its last batch
-    inference_s: float  # from the start of its first batch to the end of its last
+    queued_s: float  # when they arrived
+    first_start_s: float  # when their first batch began
+    last_start_s: float  # when their last batch began
+    end_s: float  # when their last batch ended
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ class Dispatcher:
         default_factory=dict
     )  # an ordered set: arrival order, removal at any place
     _queued_tokens: int = 0
-    _admitted_tokens: int = 0
+    _expected_tokens: int = 0
     _idle_runners: int = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(init=False, default_factory=asyncio.get_running_loop)
 
@@ -116,25 +118,28 @@ class Dispatcher:
         """All runners begin idle."""
         self._idle_runners = self.runner_count
 
-    @contextmanager
-    def admitted(self, estimated_tokens: int) -> Iterator[None]:
-        """Keep room for a call while its texts become windows. Raises QueueFullError if too much waits already.
+    def check_room(self) -> None:
+        """Raise QueueFullError if too much waits already.
 
-        A call of any size enters as long as the limit is not reached, so every legal call can be answered; what waits is
-        bounded by the limit and one call.
+        A call of any size enters as long as the limit is not reached, so that every legal call can be answered. Since calls
+        wait in parts of bounded size, what waits is bounded by the limit and the parts of the calls that have entered.
         """
-        waiting = self._queued_tokens + self._admitted_tokens
+        waiting = self._queued_tokens + self._expected_tokens
         if waiting >= self.queue_limit_tokens:
             raise QueueFullError(
                 f"{waiting} tokens wait, the limit is {self.queue_limit_tokens}: try again later or add replicas.",
                 queued_tokens=waiting,
                 limit_tokens=self.queue_limit_tokens,
             )
-        self._count(admitted=estimated_tokens)
+
+    @contextmanager
+    def expecting(self, estimated_tokens: int) -> Iterator[None]:
+        """Count texts as waiting while they become windows."""
+        self._count(expected=estimated_tokens)
         try:
             yield
         finally:
-            self._count(admitted=-estimated_tokens)
+            self._count(expected=-estimated_tokens)
 
     async def run(self, lane: Lane, windows: Sequence[Window], *, deadline_s: float = math.inf) -> Ran:
         """Run one call's windows (at least one), batched with those of others. `deadline_s` is on the loop's clock.
@@ -160,8 +165,10 @@ class Dispatcher:
             raise
         return Ran(
             tuple(outcome for outcome in call.outcomes if outcome is not None),
-            queue_s=call.last_start_s - call.arrived_s,
-            inference_s=self._loop.time() - call.first_start_s,
+            queued_s=call.arrived_s,
+            first_start_s=call.first_start_s,
+            last_start_s=call.last_start_s,
+            end_s=self._loop.time(),
         )
 
     def _pump(self) -> None:
@@ -214,10 +221,10 @@ class Dispatcher:
             del self._queue[item]
         self._count(queued=-sum(item.tokens for item in items))
 
-    def _count(self, *, queued: int = 0, admitted: int = 0) -> None:
+    def _count(self, *, queued: int = 0, expected: int = 0) -> None:
         self._queued_tokens += queued
-        self._admitted_tokens += admitted
-        metrics.QUEUE_TOKENS.set(self._queued_tokens + self._admitted_tokens)
+        self._expected_tokens += expected
+        metrics.QUEUE_TOKENS.set(self._queued_tokens + self._expected_tokens)
 
 
 def _report(version: VersionName, outcomes: Sequence[Logits | Poisoned]) -> Incident:

@@ -82,9 +82,10 @@ class LocalTrainer:
     ) -> None:
         """A process of our own (`child`), or one that another service started at `start_s`."""
         self._pid = pid
-        self._mark = str(folder)
+        self._folder = folder
         self._child = child
         self._start_s = start_s
+        self._seen_alive = child is not None
 
     def poll(self) -> Exit | None:
         """See Trainer.poll."""
@@ -97,6 +98,7 @@ class LocalTrainer:
             alive = same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             alive = False
+        self._seen_alive |= alive
         return None if alive else UNWATCHED
 
     def stop(self, *, grace_s: float) -> bool:
@@ -116,20 +118,18 @@ class LocalTrainer:
     def _processes(self) -> Iterator[psutil.Process]:
         """Yield every living process of the trainer's session.
 
-        While the trainer lives the session is its own. Afterwards the id may become another's, so its processes are told by the
-        folder in their environment, which reads as empty within `exec` and on the way out.
+        The session of a trainer that was seen alive is its own. Where it had ended before it was adopted, its id may be another's
+        by now, so its processes are told by the folder in their environment.
         """
-        trainer_lives = self.poll() is None  # which reaps our own child
-        if not trainer_lives:
+        if self.poll() is not None:  # which reaps our own child
             self._reap_orphans()
         for pid in psutil.pids():
             try:
                 if os.getsid(pid) != self._pid:
                     continue
                 process = psutil.Process(pid)
-                if process.status() == psutil.STATUS_ZOMBIE:
-                    continue
-                if trainer_lives or process.environ().get(_MARK, "") in ("", self._mark):
+                ours = self._seen_alive or process.environ().get(_MARK) == str(self._folder)
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
                     yield process
             except (ProcessLookupError, PermissionError, psutil.NoSuchProcess, psutil.AccessDenied):
                 continue  # gone meanwhile, or another user's

@@ -44,7 +44,9 @@ class Client:
         self.stub = InferenceServiceStub(channel)
 
     async def classify(self, model: str, texts: list[str], **fields: Any) -> pb.ClassifyResponse:
-        return await self._when_loaded(self.stub.Classify, pb.ClassifyRequest(model=model, texts=texts, **fields))
+        return await self._when_loaded(
+            self.stub.Classify, pb.ClassifyRequest(model=model, texts=texts, **fields)
+        )
 
     async def extract(self, model: str, texts: list[str], **fields: Any) -> pb.ExtractEntitiesResponse:
         request = pb.ExtractEntitiesRequest(model=model, texts=texts, **fields)

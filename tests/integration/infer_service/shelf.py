@@ -136,7 +136,9 @@ class Shelf:
         job_id = "job-0000000000000000"
         version = self.models.reserve(model, job_id)
         folder = next(self._scratch)
-        manifest, _ = tiny_manifest(folder, task, model=model, number=version.number, job_id=job_id, seed=seed)
+        manifest, _ = tiny_manifest(
+            folder, task, model=model, number=version.number, job_id=job_id, seed=seed
+        )
         paths = {"model": folder / "model.onnx", "tokenizer": folder / "tokenizer.json"}
         change_files(paths)
         for path in paths.values():

@@ -126,9 +126,7 @@ def test_wrong_pooling_is_rejected(trained: Trained, tmp_path: Path) -> None:
     network = outcome.reference.network
     other = Network(network.encoder, network.head.head, "first-token")
     graph = export(other, tmp_path, adaptable=True)["model"]
-    assert {"fp32.logits", "fp32.decisions"} <= failed_checks(
-        outcome, with_graph(outcome.candidate, "model", graph)
-    )
+    assert "fp32.logits" in failed_checks(outcome, with_graph(outcome.candidate, "model", graph))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -146,7 +144,7 @@ def test_swapped_labels_that_no_row_has_are_rejected(trained: Trained) -> None:
     """Labels that validation has no row of are held to their place too."""
     outcome = trained("classification", True)
     first, *others = outcome.candidate.manifest.labels
-    manifest = outcome.candidate.manifest.model_copy(update={"labels": tuple([first, *reversed(others)])})
+    manifest = outcome.candidate.manifest.model_copy(update={"labels": (first, *reversed(others))})
     shown = [each for each in outcome.judgements if each.decision == first]
     checks = gate(outcome.reference, shown, replace(outcome.candidate, manifest=manifest))
     assert {check.name for check in checks if not check.passed} == {"fp32.label_order"}

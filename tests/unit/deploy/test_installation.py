@@ -32,11 +32,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
             (context / destination).mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, context / destination)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    made = folder / "venv/bin/python"
+    made = str(folder / "venv/bin/python")
     pip = [made, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt"]
     subprocess.run([*pip, ".[infer,cpu]"], cwd=context, check=True)
     shutil.rmtree(context)
-    return str(made)
+    return made
 
 
 def test_the_environment_holds_only_inference(python: str) -> None:

@@ -1,0 +1,43 @@
+"""Every library that an installation brings is pinned, and the tests run with the pinned ones."""
+
+from importlib.metadata import version
+
+from packaging.utils import canonicalize_name
+
+from tests.architecture.requirements import PROJECT, installed_by
+from tests.architecture.source_tree import ROOT
+
+# The ONNX Runtime build of GPU machines replaces the one of `cpu`; where it is not installed its needs cannot be told.
+ELSEWHERE = {"gpu"}
+# Wheels that a CUDA build of torch brings, each pinned by torch itself.
+PINNED_BY_TORCH = ("nvidia-", "cuda-", "triton")
+
+
+def pins() -> dict[str, str]:
+    """Return the versions of constraints.txt by canonical name."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): pinned for name, pinned in pairs}
+
+
+def brought() -> set[str]:
+    """Return every distribution that the extras bring, on the machine that runs the tests."""
+    found = installed_by(tuple(set(PROJECT["optional-dependencies"]) - ELSEWHERE)) - {"tagsmith"}
+    return {name for name in found if not name.startswith(PINNED_BY_TORCH)}
+
+
+def test_every_requirement_is_pinned() -> None:
+    """The constraints name every distribution that an extra brings, dependencies of dependencies included."""
+    assert sorted(brought() - set(pins())) == []
+
+
+def test_the_tests_run_with_the_pinned_versions() -> None:
+    """What is installed here is what the constraints say, builds such as `+cpu` apart."""
+    installed = {name: version(name).partition("+")[0] for name in brought()}
+    assert installed == {name: pinned for name, pinned in pins().items() if name in installed}
+
+
+def test_the_inference_extra_brings_no_torch() -> None:
+    """With `infer` and either build of ONNX Runtime there is no torch, transformers or scikit-learn."""
+    assert not {"torch", "transformers", "optimum", "scikit-learn", "scipy"} & installed_by(("infer", "cpu"))
+    assert PROJECT["optional-dependencies"]["infer"] == []

@@ -1,0 +1,322 @@
+"""The supervisor and its attendants over a real table, with scripted trainers and a store that fails at will."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from services.train.engines.port import Exit
+from services.train.events import Finished, PhaseStarted
+from services.train.jobs import attendant as attendant_module
+from services.train.jobs.attendant import Attendant
+from services.train.jobs.publication import Publication
+from services.train.jobs.record import JobRecord
+from services.train.jobs.state_folder import StateFolder
+from services.train.jobs.supervisor import Supervisor
+from services.train.jobs.table import JobTable
+from services.train.spec import Assignment
+from shared.errors import BaseModelNotFoundError, StoreUnavailableError
+from shared.names import VersionName
+from shared.store.manifest import Manifest
+from shared.store.memory import MemoryStore
+from shared.store.models import ModelStore
+from tests.tiny import publish_tiny
+from tests.unit.train.jobs.records import LATER, ScriptedEngine, ScriptedTrainer, job_record
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries and polls come in milliseconds."""
+    monkeypatch.setattr(attendant_module, "POLL_INTERVAL_S", 0.005)
+    monkeypatch.setattr(attendant_module, "_RETRY_INTERVAL_S", 0.01)
+    monkeypatch.setattr(attendant_module, "_LAST_WORD_GRACE_S", 0.05)
+
+
+class FailingPublication(Publication):
+    """Fails the next calls as it is told."""
+
+    def __init__(self, models: ModelStore) -> None:
+        super().__init__(models)
+        self.failures: list[Exception] = []
+        self.promotions = 0
+
+    def manifest(self, job: JobRecord) -> Manifest | None:
+        self._fail()
+        return super().manifest(job)
+
+    def promote(self, job: JobRecord) -> None:
+        super().promote(job)
+        self.promotions += 1
+        self._fail()
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+@dataclass
+class Shop:
+    """A supervisor with all that it needs, over one folder."""
+
+    folder: Path
+    engine: ScriptedEngine
+    most_running: int = 2
+    models: ModelStore = field(default_factory=lambda: ModelStore(MemoryStore()))
+
+    def __post_init__(self) -> None:
+        self.publication = FailingPublication(self.models)
+        self.assign: Callable[[JobRecord], Assignment] = self._assign
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Shop"]:
+        """Run the supervisor over the table, as the service does, and stop it at the end."""
+        loop = asyncio.get_running_loop()
+        self.table = JobTable(
+            self.folder / "jobs.sqlite",
+            lambda job: loop.call_soon_threadsafe(self.supervisor.notice, job),
+        )
+        self.supervisor = Supervisor(self.table, self._attendant, most_running=self.most_running)
+        await self.supervisor.adopt()
+        running = asyncio.create_task(self.supervisor.run())
+        try:
+            yield self
+        finally:
+            self.supervisor.stop()
+            await running
+            self.table.close()
+
+    def _attendant(self, job: JobRecord) -> Attendant:
+        return Attendant(
+            job,
+            self.folder / job.id,
+            table=self.table,
+            engine=self.engine,
+            publication=self.publication,
+            assign=lambda job: self.assign(job),
+        )
+
+    def _assign(self, job: JobRecord) -> Assignment:
+        return Assignment(
+            job_id=job.id, version=job.version, spec=job.spec, store="s", base_model_folder="b", threads=1
+        )
+
+    async def until(self, number: int, *states: str) -> JobRecord:
+        """Wait until a job is in one of `states`."""
+        return await until(lambda: self._in_state(number, states), f"job {number} to be in {states}")
+
+    async def _in_state(self, number: int, states: tuple[str, ...]) -> JobRecord | None:
+        job = await asyncio.to_thread(self.table.job, job_record(number).id)
+        return job if job.state in states else None
+
+
+async def until(probe: Callable[[], Awaitable[JobRecord | None]], what: str) -> JobRecord:
+    """Return the first answer of `probe`."""
+    for _ in range(1000):
+        if (found := await probe()) is not None:
+            return found
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"waited for {what}")
+
+
+def publishing(models: ModelStore, scratch: Path) -> Callable[[Path], ScriptedTrainer]:
+    """A trainer that publishes, says so and ends well."""
+
+    def play(folder: Path) -> ScriptedTrainer:
+        job_id = folder.name
+        publish_tiny(models, "banking", "classification", scratch=scratch, job_id=job_id)
+        story = (PhaseStarted(phase="PUBLISHING"), Finished(outcome="succeeded", metrics={}))
+        (folder / "events.jsonl").write_text("".join(event.model_dump_json() + "\n" for event in story))
+        return ScriptedTrainer(exit_=Exit(code=0))
+
+    return play
+
+
+def hanging(_: Path) -> ScriptedTrainer:
+    """A trainer that runs until it is stopped."""
+    return ScriptedTrainer()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A state folder."""
+    return StateFolder(tmp_path / "state").path
+
+
+async def test_no_more_run_than_are_allowed(folder: Path) -> None:
+    """Jobs are claimed oldest first, as many as may run; the end of one makes room for the next."""
+    async with Shop(folder, ScriptedEngine(hanging)).open() as shop:
+        for number in (1, 2, 3):
+            shop.table.add(job_record(number))
+        await shop.until(1, "PREPARING")
+        await shop.until(2, "PREPARING")
+        await asyncio.sleep(0.05)
+        assert shop.table.job(job_record(3).id).state == "QUEUED"
+
+        shop.table.change(job_record(2).id, lambda job: job.cancelled(now=LATER))
+        await shop.until(2, "CANCELLED")
+        await shop.until(3, "PREPARING")
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+async def test_a_store_that_is_away_loses_no_job(folder: Path, tmp_path: Path, failures: int) -> None:
+    """While the store cannot be read a finished job waits; then it ends SUCCEEDED and its alias has moved once."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    shop.publication.failures = [StoreUnavailableError("away")] * failures
+    async with shop.open():
+        shop.table.add(job_record(1))
+        await shop.until(1, "SUCCEEDED")
+    assert [record.actor for record in shop.models.alias_history("banking", "production")] == [job_record(1).id]
+    assert shop.engine.starts == 1
+
+
+async def test_a_failure_between_promotion_and_record_promotes_once(folder: Path, tmp_path: Path) -> None:
+    """A failure right after the alias moved leads to a second try, and to one move."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    original = shop.publication.promote
+
+    def promote_and_fail_once(job: JobRecord) -> None:
+        if shop.publication.promotions == 0:
+            shop.publication.failures = [StoreUnavailableError("died after the move")]
+        original(job)
+
+    shop.publication.promote = promote_and_fail_once  # type: ignore[method-assign]
+    async with shop.open():
+        shop.table.add(job_record(1))
+        await shop.until(1, "SUCCEEDED")
+    assert shop.publication.promotions == 2
+    assert len(shop.models.alias_history("banking", "production")) == 1
+
+
+async def test_a_cancel_that_comes_too_late_keeps_the_alias(folder: Path, tmp_path: Path) -> None:
+    """A job that published before its cancellation took hold is SUCCEEDED in truth, and its alias does not move."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+
+    def publish_and_hang(job_folder: Path) -> ScriptedTrainer:
+        publishing(shop.models, tmp_path)(job_folder)
+        (job_folder / "events.jsonl").unlink()
+        return ScriptedTrainer()
+
+    shop.engine.on_start = publish_and_hang
+    async with shop.open():
+        shop.table.add(job_record(1))
+        await shop.until(1, "PREPARING")
+        await until(lambda: asyncio.sleep(0, shop.engine.trainers or None), "the trainer")  # type: ignore[arg-type, return-value]
+        shop.table.change(job_record(1).id, lambda job: job.cancelled(now=LATER))
+        ended = await shop.until(1, "SUCCEEDED")
+    assert ended.cancel_requested
+    assert shop.models.aliases("banking") == []
+    assert shop.models.versions("banking") == [1]
+
+
+async def test_a_base_that_has_gone_fails_its_job(folder: Path) -> None:
+    """A job whose base model is no longer there when its turn comes is FAILED with that reason, and the next one runs."""
+    shop = Shop(folder, ScriptedEngine(hanging), most_running=1)
+
+    def missing(job: JobRecord) -> Assignment:
+        if job.id == job_record(1).id:
+            raise BaseModelNotFoundError("gone", base_model="x")
+        return shop._assign(job)
+
+    shop.assign = missing
+    async with shop.open():
+        shop.table.add(job_record(1))
+        shop.table.add(job_record(2))
+        ended = await shop.until(1, "FAILED")
+        await shop.until(2, "PREPARING")
+    assert ended.failure is not None
+    assert ended.failure.reason == "BASE_MODEL_NOT_FOUND"
+
+
+async def test_what_nobody_foresaw_ends_the_job_and_nothing_else(folder: Path) -> None:
+    """An unforeseen error stops the job's trainer and fails the job as INTERNAL, without its text; the next job runs."""
+    shop = Shop(folder, ScriptedEngine(hanging), most_running=1)
+
+    def broken(_: Path) -> ScriptedTrainer:
+        shop.engine.on_start = hanging
+        raise ValueError("secret words")
+
+    shop.engine.on_start = broken
+    async with shop.open():
+        shop.table.add(job_record(1))
+        shop.table.add(job_record(2))
+        ended = await shop.until(1, "FAILED")
+        await shop.until(2, "PREPARING")
+    assert ended.failure is not None
+    assert ended.failure.reason == "INTERNAL"
+    assert "secret" not in ended.failure.message
+
+
+async def test_a_disk_that_is_full_delays_a_start(folder: Path) -> None:
+    """A trainer that cannot be started for want of disk is tried again; the job does not fail."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    tries = 0
+
+    def full_twice(_: Path) -> ScriptedTrainer:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError(28, "No space left on device")
+        return ScriptedTrainer()
+
+    shop.engine.on_start = full_twice
+
+    class Recorded(ScriptedEngine):
+        """Fails before anything is on record, as Popen does."""
+
+        def start(self, folder: Path, on_record: Callable[..., object]) -> ScriptedTrainer:
+            trainer = self.on_start(folder)
+            on_record({"number": 1})
+            return trainer
+
+    shop.engine = Recorded(full_twice)
+    async with shop.open():
+        shop.table.add(job_record(1))
+        job = await until(lambda: asyncio.to_thread(lambda: _with_handle(shop)), "a handle on record")
+    assert (job.state, tries) == ("PREPARING", 3)
+
+
+def _with_handle(shop: Shop) -> JobRecord | None:
+    job = shop.table.job(job_record(1).id)
+    return job if job.handle is not None else None
+
+
+async def test_a_stop_puts_every_job_back_and_the_next_start_runs_it(folder: Path, tmp_path: Path) -> None:
+    """Stopping stops each trainer and requeues its job as new; over the same table the next supervisor runs it to its end."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    async with shop.open():
+        shop.table.add(job_record(1))
+        await shop.until(1, "PREPARING")
+        await until(lambda: asyncio.to_thread(lambda: _with_handle(shop)), "a handle on record")
+        [trainer] = await until(lambda: asyncio.sleep(0, list(shop.engine.trainers.values()) or None), "it")  # type: ignore[arg-type, return-value, misc]
+    assert trainer.stops > 0
+    table = JobTable(folder / "jobs.sqlite", lambda job: None)
+    again = table.job(job_record(1).id)
+    assert (again.state, again.handle, again.start_time) == ("QUEUED", None, None)
+    table.close()
+
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    async with shop.open():
+        await shop.until(1, "SUCCEEDED")
+    assert shop.models.resolve(VersionName("banking", 1)) == VersionName("banking", 1)
+
+
+async def test_a_job_that_goes_back_to_the_queue_is_claimed_again(folder: Path, tmp_path: Path) -> None:
+    """A job found with a trainer that never said a word is started anew at once, by the same supervisor."""
+    shop = Shop(folder, ScriptedEngine(hanging), most_running=1)
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    table = JobTable(folder / "jobs.sqlite", lambda job: None)
+    table.add(job_record(1))
+    table.claim(now=LATER)
+    table.change(job_record(1).id, lambda job: job.started({"number": 0}))
+    table.close()
+
+    async with shop.open():
+        await shop.until(1, "SUCCEEDED")
+        shop.table.add(job_record(2, promote_to=""))
+        await shop.until(2, "SUCCEEDED")
+    assert shop.engine.starts == 2
