@@ -35,5 +35,8 @@ stubs: $(READY)       ## regenerate shared/stubs from protos
 	  --python_out=. --pyi_out=. --grpc_python_out=. \
 	  $$(find protos/tagsmith -name '*.proto' | sort)
 
+client: $(READY)      ## the wheel that callers install: dist/tagsmith_client-*.whl
+	$(BIN)/python protos/python/build_client.py
+
 clean:
 	rm -rf $(VENV) build dist var

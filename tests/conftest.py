@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import shared  # noqa: F401  # before any test imports ONNX Runtime: it says that nothing is to be reported
+
 DECLARED = Path(__file__).with_name("declared_skips.txt")
 
 

@@ -29,6 +29,7 @@ ENV PATH=/opt/tagsmith/bin:$PATH \
     PYTHONSAFEPATH=1 \
     HOME=/tmp \
     TMPDIR=/tmp \
+    ORT_DISABLE_TELEMETRY=1 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     TAGSMITH_INFER_HOST=0.0.0.0 \
     TAGSMITH_INFER_CACHE_DIR=/var/cache/tagsmith

@@ -31,6 +31,7 @@ ENV PATH=/opt/tagsmith/bin:$PATH \
     HOME=/tmp \
     TMPDIR=/tmp \
     HF_HUB_OFFLINE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     TAGSMITH_TRAIN_HOST=0.0.0.0 \
     TAGSMITH_TRAIN_STATE_DIR=/var/lib/tagsmith/state

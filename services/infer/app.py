@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from services.infer.answering import Answering
 from services.infer.batching.dispatcher import Dispatcher
@@ -38,6 +39,7 @@ from shared.telemetry.logs import configure_logs, get_logger
 from shared.telemetry.metrics import start_metrics_server
 
 _log = get_logger()
+_CONNECTION_AGE_S: Final = 60.0  # clients that balance over replicas meet new ones within this time
 _SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 _STORE_THREADS = 4  # a hanging store takes these and no others
 
@@ -65,7 +67,7 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises PortTakenError, FieldInvalidError, ModelNotLoadableError."""
     hardware = await asyncio.to_thread(_probe, settings)
     health = HealthServer(settings.host, settings.health_port)
-    server = build_server()
+    server = build_server(max_connection_age_s=_CONNECTION_AGE_S)
     port = bind(server, settings.host, settings.port)
     ports = {
         "port": port,

@@ -182,11 +182,12 @@ def _front_matter(card: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _parameter_count(weights: Path) -> int:
-    """The numbers in a safetensors file, from its header alone."""
+    """The weights in a safetensors file, from its header alone; whole numbers are tables, such as position ids."""
     with weights.open("rb") as file:
         (header_bytes,) = struct.unpack("<Q", file.read(8))
         header: dict[str, Any] = json.loads(file.read(header_bytes))
-    return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    tensors = (entry for name, entry in header.items() if name != "__metadata__")
+    return sum(prod(tensor["shape"]) for tensor in tensors if "F" in tensor["dtype"])
 
 
 def base_digest(folder: Path) -> str:

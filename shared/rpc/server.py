@@ -9,16 +9,29 @@ from shared.rpc.interceptors import ErrorInterceptor
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
-def build_server(*, max_message_bytes: int = MAX_MESSAGE_BYTES) -> grpc.aio.Server:
-    """Make a server with the error interceptor. Connections age out so that clients find new replicas."""
+def build_server(
+    *, max_message_bytes: int = MAX_MESSAGE_BYTES, max_connection_age_s: float | None = None
+) -> grpc.aio.Server:
+    """Make a server with the error interceptor.
+
+    With `max_connection_age_s` connections end in good order after about that time, so that clients find new replicas; calls in
+    flight get as long again. Not for a server of streams that last longer.
+    """
+    age = (
+        []
+        if max_connection_age_s is None
+        else [
+            ("grpc.max_connection_age_ms", int(1000 * max_connection_age_s)),
+            ("grpc.max_connection_age_grace_ms", int(1000 * max_connection_age_s)),
+        ]
+    )
     return grpc.aio.server(
         interceptors=[ErrorInterceptor()],
         options=[
             ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", -1),
-            ("grpc.max_connection_age_ms", 60_000),
-            ("grpc.max_connection_age_grace_ms", 60_000),
+            *age,
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ],

@@ -56,6 +56,7 @@ def _options(threads: int, on_cpu: bool) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     # Spinning threads would burn the cores of the pod's other sessions between runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # its errors reach us as exceptions, and its lines are no JSON
     if on_cpu:
         # Every batch has another shape: the arena would grow to the worst of them and the patterns never match.
         options.enable_cpu_mem_arena = False

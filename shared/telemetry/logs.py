@@ -1,14 +1,17 @@
 """Structured logs: one JSON object a line on stderr.
 
-Fields carry ids, counts, durations and names of models. They never carry a user's text, and exceptions are logged by type and
-traceback without local values.
+Fields carry ids, counts, durations and names of models. They never carry a user's text: exceptions are logged by type and
+frames, without local values, and with their message only if it cannot quote what a caller sent.
 """
 
 import logging
 import sys
+import traceback
 from typing import cast
 
 import structlog
+
+from shared.errors import TagsmithError
 
 
 def configure_logs(service: str, level: str = "INFO") -> None:
@@ -18,7 +21,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_describe),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -30,3 +33,21 @@ def configure_logs(service: str, level: str = "INFO") -> None:
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """Return a logger: the first argument of its methods is the event's name, the rest are fields."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
+
+
+def _describe(exc_info: structlog.typing.ExcInfo) -> str:
+    """Write an exception and its causes, the innermost first as Python does."""
+    error: BaseException | None = exc_info[1]
+    parts: list[str] = []
+    while error is not None:
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + _headline(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\nwhich led to:\n".join(reversed(parts))
+
+
+def _headline(error: BaseException) -> str:
+    """Name an exception. A KeyError or UnicodeError may quote a user's text; ours, the system's and ONNX Runtime's do not."""
+    kind = type(error)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    safe = isinstance(error, TagsmithError | OSError) or kind.__module__.startswith("onnxruntime.")
+    return f"{name}: {error}" if safe else name

@@ -1,10 +1,12 @@
 """What a fresh process really loads: static contracts do not see what libraries import."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -71,3 +73,12 @@ def test_a_missing_library_would_be_noticed() -> None:
     """The trainer cannot start with the inference image's libraries: the test above can fail."""
     result = import_without(EXTRAS["services.infer.app"], "services.train.trainer.network")
     assert "not installed: torch" in result.stderr
+
+
+@pytest.mark.parametrize("module", ["shared.runtime.session", "services.train.trainer.__main__"])
+def test_nothing_is_reported_to_others(module: str, tmp_path: Path) -> None:
+    """ONNX Runtime, whose official builds report to their maker, starts no reporting in a process of ours: no device id, no queue."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    code = f"import {module}, onnxruntime, time; time.sleep(0.3)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []

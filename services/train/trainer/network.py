@@ -28,17 +28,21 @@ def reading_of(task: Task, spec: JobSpec) -> Reading:
 def load_encoder(folder: Path) -> "Encoder":
     """Load a base's weights as float32. Raises BaseModelNotFoundError if the folder does not hold a known encoder."""
     try:
-        transformer = AutoModel.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, use_safetensors=True
+        transformer, loading = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
         )
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-    ) as error:  # what transformers raises for absent, foreign or unknown files
+    except (OSError, ValueError, KeyError) as error:  # for absent, foreign or unknown files
         raise BaseModelNotFoundError(
             f"The folder of base model {folder.name!r} cannot be read as an encoder.", base_model=folder.name
         ) from error
+    if any(not name.startswith("pooler.") for name in loading["missing_keys"]):  # they would be random
+        raise BaseModelNotFoundError(
+            f"The weights of base model {folder.name!r} are not complete.", base_model=folder.name
+        )
     if getattr(transformer, "pooler", None) is not None:
         transformer.pooler = None  # trained for another task, and not part of what is read
     return Encoder(transformer)

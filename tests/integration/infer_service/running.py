@@ -60,7 +60,9 @@ class Client:
     async def until(self, version: object, state: str, within_s: float = 10) -> None:
         """Wait until a version has a state."""
         async with asyncio.timeout(within_s):
-            while (await self.states()).get(str(version)) != state:
+            while True:
+                if (await self.states()).get(str(version)) == state:
+                    return
                 await asyncio.sleep(0.02)
 
     async def _when_loaded(self, method: Any, request: Any) -> Any:
@@ -175,19 +177,19 @@ class Process(Service):
         self.lines.extend(iter(self.process.stderr.readline, ""))
 
 
-def _environment(shelf_folder: Path, cache: Path, settings: dict[str, Any]) -> dict[str, str]:
+def _environment(store: Path | str, cache: Path, settings: dict[str, Any]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TAGSMITH_")}
     own = {f"TAGSMITH_INFER_{name.upper()}": str(value) for name, value in {**DEFAULTS, **settings}.items()}
     return {
         **kept,
         **own,
-        "TAGSMITH_STORE": str(shelf_folder),
+        "TAGSMITH_STORE": str(store),
         "TAGSMITH_INFER_CACHE_DIR": str(cache),
         "OMP_NUM_THREADS": "1",
     }
 
 
-def launch(store: Path, cache: Path, **settings: Any) -> "subprocess.Popen[str]":
+def launch(store: Path | str, cache: Path, **settings: Any) -> "subprocess.Popen[str]":
     """Start the process and return at once."""
     return subprocess.Popen(
         [sys.executable, "-m", "services.infer"],

@@ -60,7 +60,7 @@ async def test_g11_batched_equals_unbatched(shelf: Shelf, service: Service) -> N
     topics, names = shelf.model(VersionName(TOPIC_MODEL, 1)), shelf.model(VersionName(NAME_MODEL, 1))
 
     async def calls(client: Client, seed: int) -> None:
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311  # the same texts in every run
         for number in range(12):
             classify = (seed + number) % 2
             words = TOPICS if classify else NAMES + SURNAMES
@@ -168,7 +168,7 @@ async def test_a_call_with_no_readable_text_is_still_answered(client: Client) ->
 
 
 async def test_long_texts_block_nobody(client: Client) -> None:
-    """While 4 MiB of text, the most that a call may carry, are tokenized, run and decoded, the event loop goes on, and short calls
+    """While 2 MB of text are tokenized, run and decoded, the event loop goes on, and short calls
     of others are answered between.
     """
     text = "the card of my login " * 4761 + "ada"
@@ -188,9 +188,7 @@ async def test_long_texts_block_nobody(client: Client) -> None:
             short_calls += 1
 
     others = [asyncio.create_task(beat()), asyncio.create_task(call())]
-    started_s = time.monotonic()
-    response = await client.extract(NAME_MODEL, [text] * 41)
-    print("BEAT", longest_s, short_calls, time.monotonic() - started_s)
+    response = await client.extract(NAME_MODEL, [text] * 20)
     for other in others:
         other.cancel()
     assert all([each.surface for each in result.entities.entities] == ["ada"] for result in response.results)

@@ -3,8 +3,8 @@
 import time
 
 import psutil
-from shared.stubs.training.v1 import training_pb2 as pb
 
+from shared.stubs.training.v1 import training_pb2 as pb
 from tests.integration.train_service.harness import Service, refused, state_of, wait_for
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -231,18 +232,10 @@ def test_no_spooled_file_is_left(service: Service) -> None:
         yield chunk(CSV)
         raise RuntimeError("the caller dies")
 
-    with pytest.raises(Exception, match="."):  # noqa: B017  # whatever the client library makes of it
+    with pytest.raises((grpc.RpcError, RuntimeError)):
         service.training.ImportDataset(endless())
     assert list(Path(service.state_dir / "imports").iterdir()) == []
     assert "broken-off" not in listed(service)
-
-
-def test_nowhere_is_allowed_by_default(own_service: Service) -> None:
-    """A service without roots refuses every server path."""
-    file = own_service.folder / "rows.csv"
-    file.write_bytes(CSV)
-    with refused("PERMISSION_DENIED", "PATH_NOT_ALLOWED"):
-        send(own_service, header(server_path=str(file)))
 
 
 def test_datasets_are_listed_in_pages(service: Service) -> None:

@@ -9,7 +9,7 @@ from services.train.jobs.lifecycle import PHASES
 from shared.names import VersionName
 from shared.stubs.registry.v1 import registry_pb2
 from shared.stubs.training.v1 import training_pb2 as pb
-from tests.integration.train_service.harness import Service, refused, state_of
+from tests.integration.train_service.harness import CSV, Service, refused, state_of
 
 
 def test_a_job_goes_from_submit_to_a_promoted_version(service: Service) -> None:
@@ -217,3 +217,11 @@ def test_base_models_are_listed(service: Service) -> None:
     [default] = [base for base in listed if base.is_default]
     assert (default.id, default.available, default.max_tokens) == ("all-minilm-l6-v2", True, 512)
     assert default.digest.startswith("sha256:")
+
+
+def test_no_server_path_is_allowed_by_default(service: Service) -> None:
+    """A service without roots refuses every server path."""
+    file = service.folder / "rows.csv"
+    file.write_bytes(CSV)
+    with refused("PERMISSION_DENIED", "PATH_NOT_ALLOWED"):
+        service.import_csv(b"", server_path=str(file))

@@ -22,7 +22,9 @@ class Scripted:
 
     metric_name = "accuracy"
 
-    def __init__(self, script: Sequence[tuple[float, float]], *, steps_per_epoch: int, diverges_at: int = 0) -> None:
+    def __init__(
+        self, script: Sequence[tuple[float, float]], *, steps_per_epoch: int, diverges_at: int = 0
+    ) -> None:
         self.module = nn.Linear(1, 1)
         self.steps_per_epoch = steps_per_epoch
         self.seen: list[Tensor] = []

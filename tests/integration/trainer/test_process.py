@@ -22,7 +22,7 @@ from shared.errors import StoreUnavailableError
 from shared.names import VersionName
 from shared.store.folder import FolderStore
 from tests.bases import make_tiny_base
-from tests.integration.trainer.world import FAST, Workplace, topic_rows
+from tests.integration.trainer.world import FAST, Workplace
 
 CANCEL_LIMIT_S = 1.0
 
@@ -39,7 +39,11 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "services.train.trainer", str(folder)]
     with (folder / "trainer.log").open("wb") as log:
         return subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
         )
 
 
@@ -123,7 +127,9 @@ def test_a_full_disk_while_publishing_leaves_nothing_half(
             nonlocal count
             count += 1
             if count == failing:
-                raise StoreUnavailableError("the store failed to put: ENOSPC", operation="put", os_error="ENOSPC")
+                raise StoreUnavailableError(
+                    "the store failed to put: ENOSPC", operation="put", os_error="ENOSPC"
+                )
             put(self, key, source)
 
         return write
@@ -193,13 +199,16 @@ def test_a_dataset_that_cannot_be_used_is_told_with_every_problem(
     assert {problem.field for problem in told.problems} == {"train", "validation"}
 
 
-def test_a_base_without_weights_is_named(workplace: Workplace, tmp_path: Path) -> None:
-    """A base whose files are gone fails as BASE_MODEL_NOT_FOUND."""
+@pytest.mark.parametrize("lost", ["the file", "a layer"])
+def test_a_base_without_its_weights_is_named(lost: str, workplace: Workplace, tmp_path: Path) -> None:
+    """A base whose weights are gone, all or some, fails as BASE_MODEL_NOT_FOUND; nothing is trained from noise."""
     base = make_tiny_base(tmp_path)
+    weights = load_file(base / "model.safetensors")
     (base / "model.safetensors").unlink()
-    rows = {"train": topic_rows(9, 1), "validation": topic_rows(9, 2)}
-    assignment = workplace.assign(base, "classification", adaptable=False, rows=rows)  # type: ignore[arg-type]
-    folder = prepare(workplace, assignment)
+    if lost == "a layer":
+        kept = {name: weight for name, weight in weights.items() if ".layer.1." not in name}
+        save_file(kept, base / "model.safetensors", metadata={"format": "pt"})
+    folder = prepare(workplace, workplace.assign(base, "classification", adaptable=False))
     assert main(folder) == 1
     told = failure(folder).failure
     assert (told.reason, told.metadata) == ("BASE_MODEL_NOT_FOUND", {"base_model": "tiny-bert"})

@@ -14,7 +14,7 @@ from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
 from shared.store.manifest import Manifest, Task
 from tests.integration.trainer.conftest import Trained
-from tests.integration.trainer.world import Workplace, constants, splits_of
+from tests.integration.trainer.world import FAST, Workplace, constants, splits_of
 
 KINDS = [(task, adaptable) for task in ("classification", "entities") for adaptable in (True, False)]
 TASKS: list[Task] = ["classification", "entities"]
@@ -71,6 +71,21 @@ def test_adaptable_on_changes_every_layer(
     weights = _read_weights(tiny_base)
     unchanged = [name for name, weight in weights.items() if np.ptp(weight) > 0 and _among(weight, exported)]
     assert unchanged == []
+
+
+@pytest.mark.parametrize("adaptable", [True, False])
+def test_the_first_token_can_be_read_in_place_of_the_mean(
+    adaptable: bool, workplace: Workplace, tiny_base: Path
+) -> None:
+    """`first-token` pooling trains, passes the gate and serves, with Adaptable on and off."""
+    chosen = FAST.model_copy(update={"pooling": "first-token"})
+    manifest = workplace.train(
+        workplace.assign(tiny_base, "classification", adaptable=adaptable, hyperparameters=chosen)
+    ).manifest
+    assert manifest.state == "published"
+    workplace.load(manifest).check_golden()
+    if not adaptable:
+        assert manifest.variants["fp32"].graphs["head"].inputs == ("hidden_states",)
 
 
 def test_frozen_jobs_on_one_base_share_one_encoder(trained: Trained) -> None:

@@ -49,6 +49,7 @@ def test_the_image_runs_as_a_plain_user(workload: Workload) -> None:
     assert file.all("ENTRYPOINT", -1) == [f'["python", "-m", "services.{workload.service}"]']
     mounts = {mount["mountPath"] for mount in workload.container["volumeMounts"]}
     assert file.environment["PYTHONSAFEPATH"] == "1"  # the working directory is writable
+    assert file.environment["ORT_DISABLE_TELEMETRY"] == "1"
     written = {
         value
         for name, value in file.environment.items()

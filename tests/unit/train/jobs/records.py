@@ -87,10 +87,11 @@ class ScriptedEngine:
         self.trainers: dict[Path, ScriptedTrainer] = {}
 
     def start(self, folder: Path, on_record: Callable[[Handle], object]) -> ScriptedTrainer:
-        on_record({"number": self.starts})
         self.starts += 1
-        self.trainers[folder] = self.on_start(folder)
-        return self.trainers[folder]
+        trainer = self.on_start(folder)
+        on_record({"number": self.starts})
+        self.trainers[folder] = trainer
+        return trainer
 
     def adopt(self, handle: Handle, folder: Path) -> ScriptedTrainer:
         return self.trainers.get(folder) or ScriptedTrainer(exit_=UNWATCHED)

@@ -25,9 +25,7 @@ def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
 
 @given(cuts=st.lists(st.integers(0, len(TEXT)), max_size=8))
 @settings(max_examples=50, deadline=None)
-def test_however_it_is_torn_every_event_is_read_once(
-    tmp_path_factory: object, cuts: list[int]
-) -> None:
+def test_however_it_is_torn_every_event_is_read_once(tmp_path_factory: object, cuts: list[int]) -> None:
     """Wherever writes are cut, the events come out whole, once, and in order."""
     file = tmp_path_factory.mktemp("log") / "events.jsonl"  # type: ignore[attr-defined]
     log = EventLog(file)

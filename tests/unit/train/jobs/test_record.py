@@ -48,6 +48,10 @@ def test_a_job_back_in_the_queue_is_as_new() -> None:
 def test_an_end_is_final() -> None:
     """No change leads out of an end."""
     ended = job_record().claimed(now=LATER).ended("FAILED", now=LATER)
-    for change in (ended.requeued, lambda: ended.claimed(now=LATER), lambda: ended.ended("SUCCEEDED", now=LATER)):
+    for change in (
+        ended.requeued,
+        lambda: ended.claimed(now=LATER),
+        lambda: ended.ended("SUCCEEDED", now=LATER),
+    ):
         with pytest.raises(IllegalTransitionError):
             change()

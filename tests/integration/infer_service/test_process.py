@@ -1,0 +1,183 @@
+"""The service as a process: starting, refusing to start, stopping, and what it writes."""
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from shared.rpc.status import explain
+from shared.stubs.inference.v1 import inference_pb2 as pb
+from tests.integration.infer_service.running import Client, as_process, connected, launch, refusal
+from tests.integration.infer_service.shelf import POISON, Shelf
+
+CANARY = "xylophagous"  # a word that is nowhere else
+
+
+def _refused(store: Path | str, cache: Path, **settings: object) -> tuple[int, str]:
+    """Start the service where it cannot run; return its exit code and its words."""
+    process = launch(store, cache, **settings)
+    _, stderr = process.communicate(timeout=20)
+    return process.returncode, stderr
+
+
+@pytest.mark.parametrize("name", ["port", "health_port", "metrics_port"])
+def test_a_taken_port_is_refused_in_clear_words(tmp_path: Path, name: str) -> None:
+    """Exit code 2, and the address is named; nothing is shared in silence."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        code, words = _refused(tmp_path / "store", tmp_path / "cache", **{name: port})
+    assert code == 2
+    assert f"127.0.0.1:{port}" in words
+    assert "Traceback" not in words
+
+
+def test_require_gpu_on_a_machine_without_one_is_refused_in_clear_words(tmp_path: Path) -> None:
+    """Exit code 3 at the start, before any model is asked for: refusing beats answering thirty times slower."""
+    if "CUDAExecutionProvider" in _available_providers():
+        pytest.skip("this machine may have a GPU")
+    code, words = _refused(tmp_path / "store", tmp_path / "cache", provider="require-gpu")
+    assert code == 3
+    assert "require-gpu" in words
+    assert "CUDA" in words
+    assert "Traceback" not in words
+
+
+def _available_providers() -> list[str]:
+    import onnxruntime  # here alone: the test's own process needs it for nothing else
+
+    return list(onnxruntime.get_available_providers())
+
+
+def test_prefer_gpu_on_a_machine_without_one_answers_from_the_cpu_and_says_so(tmp_path: Path) -> None:
+    """The provider in the log is the one that runs."""
+    with as_process(
+        tmp_path / "store", tmp_path / "cache", provider="prefer-gpu", allow_empty=True
+    ) as process:
+        if "CUDAExecutionProvider" not in _available_providers():
+            assert process.event("listening")["provider"] == "CPUExecutionProvider"
+            process.event("gpu_not_available")
+
+
+def test_bad_settings_are_refused_all_at_once(tmp_path: Path) -> None:
+    """Exit code 2, every bad variable by name."""
+    code, words = _refused(tmp_path, tmp_path, port="abc", provider="tpu", required_models="No Name")
+    assert code == 2
+    for name in ("PORT", "PROVIDER", "REQUIRED_MODELS"):
+        assert f"TAGSMITH_INFER_{name}: " in words
+    assert "Traceback" not in words
+
+
+def test_an_unknown_kind_of_store_is_refused(tmp_path: Path) -> None:
+    """Exit code 2; the URL's kind is named."""
+    code, words = _refused("ftp://models.example/x", tmp_path)
+    assert code == 2
+    assert "ftp://" in words
+    assert "Traceback" not in words
+
+
+async def _ready(port: int) -> tuple[bool, bool]:
+    """Liveness and readiness."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        probe = health_pb2_grpc.HealthStub(channel)
+        statuses = [
+            (await probe.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
+            for name in ("liveness", "readiness")
+        ]
+    alive, ready = (status == health_pb2.HealthCheckResponse.SERVING for status in statuses)
+    return alive, ready
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    """Alive, not ready; when the store appears, the required model is loaded and the server is ready."""
+    (tmp_path / "shelf").write_text("a file where the store's folder should be")
+    with as_process(tmp_path / "shelf" / "store", tmp_path / "cache", required_models="topics") as process:
+        await asyncio.to_thread(process.event, "store_unavailable")
+        assert await _ready(process.health_port) == (True, False)
+        (tmp_path / "shelf").unlink()
+        Shelf(tmp_path / "shelf").good("topics", "classification")
+        await asyncio.to_thread(process.event, "ready")
+        assert await _ready(process.health_port) == (True, True)
+        async with connected(process.port) as client:
+            assert (await client.classify("topics", ["card"])).model_version == "topics@1"
+        assert process.stop() == 0
+
+
+async def test_a_server_that_requires_no_model_is_ready_only_where_that_is_allowed(tmp_path: Path) -> None:
+    """An empty list is more often a mistake than a wish: not ready, and the log says what to set; liveness is another matter."""
+    Shelf(tmp_path)
+    with as_process(tmp_path / "store", tmp_path / "cache") as process:
+        await asyncio.to_thread(process.event, "never_ready")
+        assert await _ready(process.health_port) == (True, False)
+    with as_process(tmp_path / "store", tmp_path / "cache", allow_empty=True) as process:
+        await asyncio.to_thread(process.event, "ready")
+        assert await _ready(process.health_port) == (True, True)
+
+
+async def test_sigterm_under_load_answers_every_accepted_call_and_exits_0(tmp_path: Path) -> None:
+    """After SIGTERM the server is not ready but serves on; then calls in flight end, new ones are refused so that clients go
+    elsewhere, and the process exits 0. No call is lost: what the server counts as answered, the clients have.
+    """
+    shelf = Shelf(tmp_path)
+    shelf.good("topics", "classification")
+    texts = ["my card of login and refund " * 20] * 8
+    outcomes: list[str] = []
+
+    async def call_on(client: Client) -> None:
+        while True:
+            try:
+                response = await client.stub.Classify(
+                    pb.ClassifyRequest(model="topics", texts=texts, top_k=1), timeout=20
+                )
+            except grpc.aio.AioRpcError as error:
+                explained = explain(error)
+                outcomes.append(f"{explained.code} {explained.reason or explained.message}")
+                return
+            assert len(response.results) == len(texts)
+            outcomes.append("answered")
+
+    with as_process(shelf.folder, tmp_path / "cache", required_models="topics", drain_delay_s=0.5) as process:
+        await asyncio.to_thread(process.event, "ready")
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connected(process.port)) for _ in range(8)]
+            calls = [asyncio.create_task(call_on(client)) for client in clients]
+            await asyncio.sleep(0.5)
+            stopping = asyncio.create_task(asyncio.to_thread(process.stop))
+            await asyncio.sleep(0.25)
+            answered_before = len(outcomes)
+            assert await _ready(process.health_port) == (True, False)
+            await asyncio.gather(*calls)
+            assert await stopping == 0
+    refused = [outcome for outcome in outcomes if outcome != "answered"]
+    assert len(outcomes) - len(refused) > answered_before > 0
+    assert refused == ["UNAVAILABLE SERVER_DRAINING"] * 8
+
+
+async def test_g10_a_users_text_never_reaches_logs_or_metrics(tmp_path: Path) -> None:
+    """Through every path that can go wrong: answered, poisoned, too long, wrong task, refused call, expired deadline."""
+    shelf = Shelf(tmp_path)
+    shelf.point(shelf.poisoned("topics"))
+    with as_process(
+        shelf.folder, tmp_path / "cache", required_models="topics", log_level="DEBUG", code_points_limit=500
+    ) as process:
+        await asyncio.to_thread(process.event, "ready")
+        async with connected(process.port) as client:
+            await client.classify("topics", [f"my {CANARY}", f"{POISON} {CANARY}", CANARY * 100, ""])
+            for call in (
+                client.extract("topics", [CANARY]),
+                client.classify("topics", [CANARY] * 300),
+                client.classify("topics", [CANARY], top_k=-1),
+                client.classify("unknown", [CANARY]),
+                client.stub.Classify(pb.ClassifyRequest(model="topics", texts=[CANARY]), timeout=0.0001),
+            ):
+                assert CANARY not in str(await refusal(call))
+        await asyncio.to_thread(process.event, "model_run_failed")
+        metrics = process.metrics()
+        assert process.stop() == 0
+    assert "tagsmith_texts_total" in metrics
+    for written in (metrics, process.stderr):
+        assert CANARY not in written.lower()
+        assert POISON not in written.lower()

@@ -1,0 +1,92 @@
+"""G13 on the real small English base: what is served decides as what was trained."""
+
+from itertools import product
+
+import pytest
+
+from services.train.catalogue import DEFAULT_BASE_MODEL, Catalogue
+from services.train.trainer.reference import Decision
+from shared.data.rows import Row, Span, SplitName
+from shared.runtime.classification import LabelScore
+from shared.runtime.entities import EntitySpan
+from shared.store.manifest import Task
+from tests.integration.trainer.world import FAST, Workplace
+
+INTENTS = {
+    "refund": ("I want my money back for", "please refund", "you charged me twice for"),
+    "delivery": ("where is", "the courier lost", "nobody brought me"),
+    "broken": ("it does not work any more:", "the screen is cracked on", "I cannot switch on"),
+}
+THINGS = (
+    "my phone",
+    "the blue lamp",
+    "this toaster",
+    "order 4711",
+    "the café's coffee machine",
+    "my son's bike",
+)
+PLACES = ("Berlin", "São Paulo", "New York", "Köln-Ehrenfeld", "Kyoto", "Dún Laoghaire")
+TIES = 1e-3
+
+
+def intent_rows() -> list[Row]:
+    """Every opening with every thing."""
+    return [
+        Row(f"{opening} {thing}", label=intent)
+        for intent, openings in INTENTS.items()
+        for opening, thing in product(openings, THINGS)
+    ]
+
+
+def place_rows() -> list[Row]:
+    """Every place after openings that name none."""
+    openings = [opening for openings in INTENTS.values() for opening in openings]
+    rows = []
+    for opening, place in product(openings, PLACES):
+        text = f"{opening} a parcel in {place} – today"
+        start = text.index(place)
+        rows.append(Row(text, entities=(Span(start, start + len(place), "place"),)))
+    return rows
+
+
+def split(rows: list[Row]) -> dict[SplitName, list[Row]]:
+    """Every third row validates."""
+    train = [row for i, row in enumerate(rows) if i % 3]
+    return {"train": train, "validation": rows[::3]}
+
+
+@pytest.mark.parametrize(("task", "adaptable"), [("classification", True), ("entities", False)])
+def test_g13_what_is_served_decides_as_what_was_trained(
+    task: Task, adaptable: bool, workplace: Workplace
+) -> None:
+    """A version loaded from the store answers unseen texts, long and odd ones among them, as the torch network decides them."""
+    base = Catalogue(None).find(DEFAULT_BASE_MODEL).folder
+    assert base is not None
+    rows = split(intent_rows() if task == "classification" else place_rows())
+    chosen = FAST.model_copy(
+        update={"max_epochs": 3, "encoder_learning_rate": 1e-4, "head_learning_rate": 2e-3, "max_tokens": 48}
+    )
+    outcome = workplace.train(
+        workplace.assign(base, task, adaptable=adaptable, rows=rows, hyperparameters=chosen)
+    )
+    assert outcome.manifest.state == "published"
+
+    texts = [
+        *(f"Hello! {row.text}, and thanks" for row in rows["validation"]),
+        " ".join(row.text for row in rows["train"]),  # several windows
+        "😀 e\u0301\u0327 日本語 [SEP]\r\n\tStraße",
+        "!",
+    ]
+    judgements = outcome.reference.judge(texts)
+    model = workplace.load(outcome.manifest)
+    assert len(judgements[-3].encoded.windows) > 3
+    for judgement, answer in zip(judgements, model.answer(texts), strict=True):
+        assert judgement.decision == decision(task, [*answer]) or judgement.margin < TIES
+
+
+def decision(task: Task, answer: list[LabelScore | EntitySpan]) -> Decision:
+    """What of an answer must not differ."""
+    if task == "classification":
+        assert isinstance(answer[0], LabelScore)
+        return answer[0].label
+    return frozenset((each.start, each.end, each.label) for each in answer if isinstance(each, EntitySpan))

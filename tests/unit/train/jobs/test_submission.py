@@ -1,0 +1,135 @@
+"""From an order to a job, on real stores and the real catalogue."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.train.catalogue import Catalogue
+from services.train.jobs.submission import Order, Submission
+from services.train.jobs.table import JobTable
+from shared.data.rows import Row, Span
+from shared.errors import SpecInvalidError
+from shared.store.datasets import DatasetStore
+from shared.store.memory import MemoryStore
+from shared.store.models import ModelStore
+
+ORDER = Order(model="banking", dataset="support")
+MANY = [Row(f"text {n}", label="ab"[n % 2]) for n in range(320)]
+
+
+class Desk:
+    """A submission with its stores."""
+
+    def __init__(self, folder: Path) -> None:
+        objects = MemoryStore()
+        self.models = ModelStore(objects)
+        self.datasets = DatasetStore(objects)
+        self.table = JobTable(folder / "jobs.sqlite", lambda job: None)
+        self.submission = Submission(self.table, self.models, self.datasets, Catalogue(None))
+        self.datasets.save("support", "classification", {"train": MANY, "validation": MANY[:2]})
+        entities = [Row("Ada", entities=(Span(0, 3, "person"),))]
+        self.datasets.save("people", "entities", {"train": entities, "validation": entities})
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A desk with a classification dataset `support` and an entities dataset `people`."""
+    return Desk(tmp_path)
+
+
+def test_what_is_left_open_is_filled_in(desk: Desk) -> None:
+    """Recipe by the dataset's task, base, Adaptable on, seed, knobs and the snapshot: a spec has nothing open."""
+    spec = desk.submission.resolve(ORDER)
+    assert (spec.recipe, spec.base_model, spec.adaptable, spec.seed) == (
+        "transformer-classifier",
+        "all-minilm-l6-v2",
+        True,
+        13,
+    )
+    assert spec.dataset.startswith("support@sha256:")
+    assert desk.submission.resolve(replace(ORDER, dataset="people")).recipe == "entity-extractor"
+    assert desk.submission.resolve(replace(ORDER, adaptable=False)).adaptable is False
+
+
+def test_the_snapshot_is_fixed_at_submission(desk: Desk) -> None:
+    """A job keeps the rows that were newest when it was accepted; a repetition of the order gets the same job."""
+    job = desk.submission.submit(ORDER, request_id="once")
+    desk.datasets.save("support", "classification", {"train": MANY[:8], "validation": MANY[:2]})
+    assert desk.submission.submit(ORDER, request_id="once") == job
+    assert desk.submission.resolve(ORDER).dataset != job.spec.dataset
+    assert desk.submission.resolve(replace(ORDER, dataset=job.spec.dataset)).dataset == job.spec.dataset
+
+
+def test_passes_follow_the_batch_size(desk: Desk) -> None:
+    """A batch size that the caller sets changes the number of passes so that there are as many steps; set passes stay."""
+    by_default = desk.submission.resolve(ORDER).hyperparameters
+    larger = desk.submission.resolve(replace(ORDER, hyperparameters={"batch_size": 320})).hyperparameters
+    assert larger.max_epochs >= by_default.max_epochs
+    both = {"batch_size": 4, "max_epochs": 3}
+    assert desk.submission.resolve(replace(ORDER, hyperparameters=both)).hyperparameters.max_epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("knobs", "field"),
+    [
+        ({"max_epochs": 0}, "max_epochs"),
+        ({"batch_size": 1025}, "batch_size"),
+        ({"encoder_learning_rate": float("nan")}, "encoder_learning_rate"),
+        ({"head_learning_rate": float("inf")}, "head_learning_rate"),
+        ({"warmup_share": 1.0}, "warmup_share"),
+        ({"weight_decay": -0.1}, "weight_decay"),
+        ({"patience": 0}, "patience"),
+        ({"max_tokens": 513}, "max_tokens"),
+        ({"max_tokens": 7}, "max_tokens"),
+    ],
+)
+def test_a_knob_out_of_its_range_is_named(desk: Desk, knobs: dict[str, float], field: str) -> None:
+    """Each knob has its range, NaN and infinity are outside of all, and max_tokens ends where the base's window does."""
+    with pytest.raises(SpecInvalidError) as raised:
+        desk.submission.submit(replace(ORDER, hyperparameters=knobs), request_id="")
+    assert [problem.field for problem in raised.value.problems] == [f"spec.hyperparameters.{field}"]
+    assert desk.models.models() == []
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_has_32_bits(desk: Desk, seed: int) -> None:
+    """Seeds that some random generator would not take are refused before a trainer runs."""
+    with pytest.raises(SpecInvalidError):
+        desk.submission.resolve(replace(ORDER, seed=seed))
+
+
+def test_jobs_of_one_model_have_versions_of_their_own(desk: Desk) -> None:
+    """Submissions at the same moment get one number each, without a gap."""
+    with ThreadPoolExecutor(8) as pool:
+        jobs = list(pool.map(lambda _: desk.submission.submit(ORDER, request_id=""), range(8)))
+    assert sorted(job.version for job in jobs) == [f"banking@{number}" for number in range(1, 9)]
+
+
+def test_losers_of_a_race_reserve_nothing(desk: Desk) -> None:
+    """Of many submissions with one request_id only the one that makes the job reserves a number."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: desk.submission.submit(ORDER, request_id="same"), range(8)))
+    assert desk.submission.submit(ORDER, request_id="").version == "banking@2"
+
+
+def test_order_digests_tell_orders_apart() -> None:
+    """Every field of an order counts in its digest; the order in which knobs were set does not."""
+    others = [
+        replace(ORDER, **{name: value})
+        for name, value in {
+            "model": "b",
+            "dataset": "b",
+            "recipe": "entity-extractor",
+            "base_model": "b",
+            "adaptable": True,
+            "hyperparameters": {"dropout": 0.0},
+            "seed": 13,
+            "promote_to": "b",
+        }.items()
+    ]
+    assert len({order.digest for order in (ORDER, *others)}) == 9
+    assert len(others) == len(Order.__dataclass_fields__)
+    one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
+    assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest

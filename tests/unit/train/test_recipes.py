@@ -1,0 +1,54 @@
+"""Recipe defaults."""
+
+from dataclasses import replace
+from math import ceil
+
+import pytest
+
+from services.train.catalogue import Catalogue
+from services.train.recipes import RECIPES, TASKS, default_hyperparameters, epochs_for
+from services.train.spec import RecipeName
+
+BASE = replace(Catalogue(None).list()[0], max_tokens=512)
+
+
+@pytest.mark.parametrize("adaptable", [True, False])
+@pytest.mark.parametrize("recipe", TASKS)
+def test_every_recipe_has_sound_defaults(recipe: RecipeName, adaptable: bool) -> None:
+    """Defaults are within the ranges of the spec, and the head learns faster than the encoder."""
+    chosen = default_hyperparameters(recipe, adaptable=adaptable, base=BASE, train_row_count=5000)
+    assert chosen.head_learning_rate > chosen.encoder_learning_rate
+    assert chosen.max_tokens == 256
+    assert chosen.pooling == BASE.pooling
+
+
+def test_recipes_and_tasks_belong_together() -> None:
+    """Each task has one recipe and each recipe one task."""
+    assert {RECIPES[task]: task for task in RECIPES} == TASKS
+
+
+@pytest.mark.parametrize("recipe", TASKS)
+def test_small_datasets_get_more_passes(recipe: RecipeName) -> None:
+    """Passes fall with the number of rows, so that the number of steps stays about the same between the bounds."""
+    counts = [10, 100, 1000, 10_000, 100_000, 1_000_000]
+    passes = [epochs_for(recipe, adaptable=True, train_row_count=n, batch_size=32) for n in counts]
+    assert passes == sorted(passes, reverse=True)
+    assert passes[0] > passes[3] > 1
+
+
+def test_a_larger_batch_gets_more_passes() -> None:
+    """A request's own batch size keeps the number of steps."""
+    small, large = (
+        epochs_for("transformer-classifier", adaptable=True, train_row_count=9000, batch_size=size)
+        * ceil(9000 / size)
+        for size in (16, 64)
+    )
+    assert small == pytest.approx(large, rel=0.5)
+
+
+def test_the_window_is_never_longer_than_the_base_allows() -> None:
+    """A base of short windows sets the limit."""
+    chosen = default_hyperparameters(
+        "entity-extractor", adaptable=True, base=replace(BASE, max_tokens=128), train_row_count=100
+    )
+    assert chosen.max_tokens == 128
