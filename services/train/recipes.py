@@ -49,14 +49,14 @@ _PRESETS: Final[dict[tuple[RecipeName, bool], _Preset]] = {
     ),
     ("transformer-classifier", False): _Preset(
         batch_size=64,
-        encoder_learning_rate=1e-4,
+        encoder_learning_rate=1e-4,  # unused
         head_learning_rate=1e-3,
         warmup_share=0.05,
         weight_decay=0.01,
-        dropout=0.1,
+        dropout=0.5,  # the head is wide, and frozen vectors are few
         patience=10,
-        steps=6000,
-        epochs=(10, 200),
+        steps=3500,
+        epochs=(10, 100),
     ),
     ("entity-extractor", True): _Preset(
         batch_size=16,

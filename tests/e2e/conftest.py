@@ -66,7 +66,9 @@ class Up:
 
     def processes(self) -> list[psutil.Process]:
         """Every living process that works in its folder, itself apart."""
-        return [each for each in psutil.process_iter() if each.pid != self.process.pid and self._works_here(each)]
+        return [
+            each for each in psutil.process_iter() if each.pid != self.process.pid and self._works_here(each)
+        ]
 
     def tagsmith(self, *arguments: str | Path, stdin: bytes = b"") -> Run:
         """Run a command against it."""
@@ -84,7 +86,10 @@ class Up:
     def _works_here(self, process: psutil.Process) -> bool:
         try:
             environment = process.environ()
-            return str(self.folder) in environment.get("TAGSMITH_STORE", "") and process.status() != psutil.STATUS_ZOMBIE
+            return (
+                str(self.folder) in environment.get("TAGSMITH_STORE", "")
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.Error:
             return False
 

@@ -91,7 +91,8 @@ class Supervisor:
 
     def _leave(self, job_id: str, attendant: Attendant, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._attendants.get(job_id) is attendant:  # a job that went back to the queue may have its next one
+        # A job that went back to the queue may have its next attendant by now.
+        if self._attendants.get(job_id) is attendant:
             del self._attendants[job_id]
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:

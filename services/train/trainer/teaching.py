@@ -4,8 +4,11 @@ Adaptable on: a linear head on an encoder that learns. Off: a deeper head on the
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import torch
 
 from services.train.events import Progress
 from services.train.spec import JobSpec
@@ -35,8 +38,10 @@ class Lesson:
     def teach(self, report: Report) -> Network:
         """Train to the end and return the network with its best weights. Raises TrainingDivergedError."""
         network, learner = self._fine_tuning() if self.spec.adaptable else self._head_training(report)
-        for progress in fit(learner, self.spec.hyperparameters, seed=self.spec.seed, now=time.monotonic):
-            report(progress)
+        # The steps of a head alone are so small that a second thread would only be waited for.
+        with _threads(torch.get_num_threads() if self.spec.adaptable else 1):
+            for progress in fit(learner, self.spec.hyperparameters, seed=self.spec.seed, now=time.monotonic):
+                report(progress)
         return network.eval()
 
     def _fine_tuning(self) -> tuple[Network, Learner]:
@@ -65,6 +70,16 @@ class Lesson:
             head, self.train, of_train, self.validation, of_validation, chosen, LABEL_SMOOTHING[self.task]
         )
         return Network(self.encoder, head, reading), learner
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _EncodingWatch:

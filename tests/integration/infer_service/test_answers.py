@@ -189,6 +189,7 @@ async def test_long_texts_block_nobody(client: Client) -> None:
 
     others = [asyncio.create_task(beat()), asyncio.create_task(call())]
     response = await client.extract(NAME_MODEL, [text] * 20)
+    assert not any(other.done() for other in others)
     for other in others:
         other.cancel()
     assert all([each.surface for each in result.entities.entities] == ["ada"] for result in response.results)

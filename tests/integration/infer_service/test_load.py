@@ -64,8 +64,9 @@ async def test_a_cancelled_caller_never_changes_its_batch_mates_answers(client: 
     """Of callers that share batches some hang up, before and during their run: the others have their answers."""
     busy = _classify(client, "card")
     await asyncio.sleep(RUN_S / 3)
-    staying = [_classify(client, word) for word in ("refund", "login", "card")]
     leaving_before, leaving_during = _classify(client, "parcel"), _classify(client, "driver")
+    await asyncio.sleep(RUN_S / 6)  # its window comes first in the batch
+    staying = [_classify(client, word) for word in ("refund", "login", "card")]
     await asyncio.sleep(RUN_S / 3)
     leaving_before.cancel()
     await asyncio.sleep(RUN_S)
@@ -149,4 +150,28 @@ async def test_a_call_of_many_parts_fails_as_one(client: Client, runs: Runs) -> 
     ran = len(runs.batches)
     await asyncio.sleep(RUN_S * 2)
     assert len(runs.batches) == ran
+    assert _labels(await _classify(client, "card")) == ["billing"]
+
+
+async def test_a_call_that_breaks_amid_its_parts_stops(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that is nobody's text's fails the call as INTERNAL, and no further part of it is worked off."""
+    encoded: list[int] = []
+    encode = Model.encode
+
+    def encode_or_break(model: Model, texts: Sequence[str]) -> object:
+        encoded.append(len(texts))
+        if texts[0].startswith("break"):
+            raise RuntimeError("a bug")
+        time.sleep(0.1)
+        return encode(model, texts)
+
+    monkeypatch.setattr(Model, "encode", encode_or_break)
+    long = "the card of my login " * 2000
+    explained = await refusal(_classify(client, f"break {long}", *[long] * 20))
+    assert (explained.code, explained.reason) == ("INTERNAL", "INTERNAL")
+    await asyncio.sleep(1)
+    assert len(encoded) <= 4
+    monkeypatch.undo()
     assert _labels(await _classify(client, "card")) == ["billing"]

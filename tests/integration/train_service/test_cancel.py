@@ -22,30 +22,22 @@ def living(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def test_cancel_leaves_no_process_after_five_seconds(service: Service) -> None:
-    """Cancel leaves no process after five seconds: a trainer that ignores SIGTERM is killed, and so is the child it started."""
+    """Cancel leaves no process after five seconds: a trainer that ignores SIGTERM is killed, and so is the child it started.
+
+    At the moment at which a watch says CANCELLED none of them lives.
+    """
     job, processes = stubborn_job(service)
     assert len(living(processes)) == 2
 
     started_s = time.monotonic()
-    answer = service.cancel(job.id)
-    assert answer.cancel_requested
-    end = service.end_of(job.id)
-    assert time.monotonic() - started_s < 5
-    assert state_of(end) == "CANCELLED"
-    assert not living(processes)
-    assert service.models.models().count("stubborn") == 1  # the reservation, and no version
-    assert service.models.versions("stubborn") == []
-
-
-def test_cancelled_is_never_said_before_the_processes_are_gone(service: Service) -> None:
-    """At the moment at which a watch says CANCELLED no process of the trainer lives."""
-    job, processes = stubborn_job(service)
-    service.cancel(job.id)
+    assert service.cancel(job.id).cancel_requested
     for snapshot in service.watch(job.id):
         if state_of(snapshot) == "CANCELLED":
             assert not living(processes)
-            return
-    raise AssertionError("the watch ended without CANCELLED")
+    assert time.monotonic() - started_s < 5
+    assert state_of(service.job(job.id)) == "CANCELLED"
+    assert service.models.models().count("stubborn") == 1  # the reservation, and no version
+    assert service.models.versions("stubborn") == []
 
 
 def test_cancel_of_a_job_in_training(service: Service) -> None:

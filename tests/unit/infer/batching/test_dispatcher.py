@@ -79,16 +79,16 @@ async def test_a_cancelled_caller_never_changes_its_batch_mates_answers() -> Non
     dispatcher, lane = _dispatcher(), Lane()
     running = asyncio.create_task(dispatcher.run(lane, _windows(1)))
     await asyncio.sleep(0)
+    leaves_during = asyncio.create_task(dispatcher.run(lane, _windows(5)))
     stays = asyncio.create_task(dispatcher.run(lane, _windows(2, 3)))
     leaves_before = asyncio.create_task(dispatcher.run(lane, _windows(4)))
-    leaves_during = asyncio.create_task(dispatcher.run(lane, _windows(5)))
     await asyncio.sleep(0.5)
     leaves_before.cancel()
     await asyncio.sleep(1)
     leaves_during.cancel()
     assert _values(await running) == [1]
     assert _values(await stays) == [2, 3]
-    assert lane.batches == [[1], [2, 3, 5]]
+    assert lane.batches == [[1], [5, 2, 3]]
     assert leaves_before.cancelled()
     assert leaves_during.cancelled()
     assert lane.pins == 0

@@ -61,11 +61,10 @@ def job_record(number: int = 1, *, model: str = "banking", **fields: object) -> 
 
 
 class ScriptedTrainer:
-    """A trainer that ends when it is told to, and obeys `stop` unless it is stubborn."""
+    """A trainer that has ended (`exit_`), or ends when it is stopped."""
 
-    def __init__(self, *, exit_: Exit | None = None, stubborn: bool = False) -> None:
+    def __init__(self, *, exit_: Exit | None = None) -> None:
         self.exit = exit_
-        self.stubborn = stubborn
         self.stops = 0
 
     def poll(self) -> Exit | None:
@@ -73,9 +72,8 @@ class ScriptedTrainer:
 
     def stop(self, *, grace_s: float) -> bool:
         self.stops += 1
-        if self.exit is None and not self.stubborn:
-            self.exit = Exit(signal="SIGTERM")
-        return self.exit is not None
+        self.exit = self.exit or Exit(signal="SIGTERM")
+        return True
 
 
 class ScriptedEngine:

@@ -1,5 +1,6 @@
 """From an order to a job, on real stores and the real catalogue."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from services.train.jobs.submission import Order, Submission
 from services.train.jobs.table import JobTable
 from shared.data.rows import Row, Span
 from shared.errors import SpecInvalidError
+from shared.names import VersionName
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
@@ -19,12 +21,20 @@ ORDER = Order(model="banking", dataset="support")
 MANY = [Row(f"text {n}", label="ab"[n % 2]) for n in range(320)]
 
 
+class SlowModels(ModelStore):
+    """Takes as long for a reservation as a store at the other end of a network."""
+
+    def reserve(self, model: str, job_id: str) -> VersionName:
+        time.sleep(0.02)
+        return super().reserve(model, job_id)
+
+
 class Desk:
     """A submission with its stores."""
 
     def __init__(self, folder: Path) -> None:
         objects = MemoryStore()
-        self.models = ModelStore(objects)
+        self.models = SlowModels(objects)
         self.datasets = DatasetStore(objects)
         self.table = JobTable(folder / "jobs.sqlite", lambda job: None)
         self.submission = Submission(self.table, self.models, self.datasets, Catalogue(None))

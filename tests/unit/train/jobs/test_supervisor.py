@@ -302,3 +302,43 @@ async def test_a_job_that_goes_back_to_the_queue_is_claimed_again(folder: Path, 
         shop.table.add(job_record(2, promote_to=""))
         await shop.until(2, "SUCCEEDED")
     assert shop.engine.starts == 2
+
+
+class SlowToLeave:
+    """An attendant that puts its job back and takes its time to go; the next one of the job stays."""
+
+    def __init__(self, shop: Shop, job: JobRecord, *, puts_back: bool) -> None:
+        self.shop, self.job, self.puts_back = shop, job, puts_back
+        self.told = asyncio.Event()
+
+    async def attend(self) -> None:
+        if self.puts_back:
+            self.shop.table.change(self.job.id, JobRecord.requeued)
+            await asyncio.sleep(0.05)
+        else:
+            await self.told.wait()
+
+    def cancel(self) -> None:
+        self.told.set()
+
+    def stop_service(self) -> None:
+        self.told.set()
+
+
+async def test_an_attendant_that_leaves_late_leaves_its_successor_alone(folder: Path) -> None:
+    """A job that went back to the queue has a new attendant before the old one is gone; a cancellation reaches the new one."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    made: list[SlowToLeave] = []
+
+    def make(job: JobRecord) -> SlowToLeave:
+        made.append(SlowToLeave(shop, job, puts_back=not made))
+        return made[-1]
+
+    shop._attendant = make  # type: ignore[method-assign, assignment]
+    async with shop.open():
+        shop.table.add(job_record(1))
+        await until(lambda: made[1:] or None, "the second attendant")
+        await asyncio.sleep(0.1)  # the first has left
+        shop.table.change(job_record(1).id, lambda job: job.cancelled(now=LATER))
+        async with asyncio.timeout(1):
+            await made[1].told.wait()

@@ -1,0 +1,211 @@
+"""What the gate measures: a loaded candidate beside the network that was trained.
+
+Each measure is a number that should be nought, or nearly, and a line on how it was taken. Whatever a measure raises is the
+gate's to judge: ONNX Runtime says so in exceptions if a graph cannot run in some shape.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.train.trainer.reference import Decision, Judgement, Logits, Reference
+from shared.runtime.batches import batch_by_length
+from shared.runtime.model import EncodedText, Model
+from shared.runtime.windows import Window
+
+TIE_MARGIN: Final = 1e-3  # decisions closer than this may fall either way
+
+_BATCH_TOKENS = 4096
+_SAMPLE = 64  # windows for the checks that run each window several times
+_BATCH_SIZES = (1, 2, 7, 32)
+_PROBES = (  # beside the validation texts: what tokenizers differ in
+    "Ünïcödé Straße ÅNGSTRÖM ﬁ",
+    "[CLS] [SEP] <s> </s> <unk>",
+    "日本語のテキスト และ ไทย",
+    "a\u0301 e\u0301\u0327 👩‍🚀 🏳️‍🌈",
+    "tab\tline\r\nend\u00a0nbsp\u200bzero",
+    "don't re-enter 3,141.59€ x@y.zz #tag",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What was found, and how."""
+
+    measured: float
+    detail: str
+
+
+class Trial:
+    """One candidate and what it is measured against."""
+
+    def __init__(self, reference: Reference, judgements: Sequence[Judgement], model: Model) -> None:
+        self._reference, self._judgements, self._model = reference, judgements, model
+        self._windows = [window for each in judgements for window in each.encoded.windows]
+        self._expected = [logits for each in judgements for logits in each.logits]
+        self._computed: list[Logits] = []  # of all windows, in batches as served; filled by `logits`
+
+    def tokenizer(self) -> Measure:
+        """Count the texts that the version's tokenizer reads otherwise than training did."""
+        texts = [*(each.encoded.text for each in self._judgements), *_PROBES]
+        mine, theirs = self._model.encode(texts), self._reference.reader.encode(texts)
+        differing = sum(not _same_encoding(a, b) for a, b in zip(mine, theirs, strict=True))
+        return Measure(differing, f"texts of {len(texts)} whose token ids or units differ from training's")
+
+    def logits(self) -> Measure:
+        """Take the largest difference over the whole validation set, in batches as served."""
+        self._computed = self._run(self._windows)
+        return Measure(
+            _furthest(self._computed, self._expected),
+            f"largest difference to the trained network over {len(self._windows)} validation windows",
+        )
+
+    def finite(self) -> Measure:
+        """Count the logits that are no numbers."""
+        broken = sum(int(np.count_nonzero(~np.isfinite(logits))) for logits in self._measured())
+        return Measure(broken, f"logits that are no numbers, of {len(self._computed)} windows")
+
+    def decisions(self) -> Measure:
+        """Count the validation texts that are decided otherwise, near ties apart."""
+        computed = iter(self._measured())
+        differing = ties = 0
+        for each in self._judgements:
+            if self._decide(each.encoded, [next(computed) for _ in each.encoded.windows]) == each.decision:
+                continue
+            ties += each.margin < TIE_MARGIN
+            differing += each.margin >= TIE_MARGIN
+        return Measure(
+            differing,
+            f"texts of {len(self._judgements)} decided otherwise; {ties} more by a margin < {TIE_MARGIN}",
+        )
+
+    def padding(self) -> Measure:
+        """Take the largest difference between a window alone and beside a longer one."""
+        sample = self._sample()
+        most = self._model.manifest.tokenization.max_tokens
+        longest = self._window_of(min(most, max(64, 2 * sample[-1].token_count)))
+        alone = [self._model.run([window])[0] for window in sample]
+        padded = [
+            logits
+            for start in range(0, len(sample), 7)
+            for logits in self._model.run([*sample[start : start + 7], longest])[:-1]
+        ]
+        return Measure(
+            _furthest(padded, alone),
+            f"{len(sample)} windows, alone and beside one of {longest.token_count} tokens",
+        )
+
+    def batching(self) -> Measure:
+        """Take the largest difference in batches of several sizes, in drawn order."""
+        random, furthest = np.random.default_rng(0), 0.0
+        sample = self._sample()
+        expected = self._reference.logits(sample)
+        for size in _BATCH_SIZES:
+            order = random.permutation(len(sample)).tolist()
+            for start in range(0, len(order), size):
+                drawn = order[start : start + size]
+                logits = self._model.run([sample[i] for i in drawn])
+                furthest = max(furthest, _furthest(logits, [expected[i] for i in drawn]))
+        sizes = ", ".join(map(str, _BATCH_SIZES))
+        return Measure(furthest, f"{len(sample)} windows in shuffled batches of {sizes}")
+
+    def lengths(self) -> Measure:
+        """Take the largest difference over windows of every kind of length."""
+        windows = [self._window_of(length) for length in self._swept_lengths()]
+        expected = self._reference.logits(windows, batch_tokens=1)
+        computed = [self._model.run([window])[0] for window in windows]
+        return Measure(
+            _furthest(computed, expected),
+            f"{len(windows)} lengths from {windows[0].token_count} to {windows[-1].token_count} tokens",
+        )
+
+    def label_order(self) -> Measure:
+        """Count the outputs whose name is not the one that training gave them."""
+        labels = self._reference.labels
+        if self._model.manifest.task == "classification":
+            told = list(self._told_labels(len(labels)))
+        else:
+            told = list(self._told_entities(len(labels)))
+        wrong = sum(a != b for a, b in zip(told, labels, strict=True)) + abs(
+            len(self._model.manifest.labels) - len(labels)
+        )
+        return Measure(wrong, f"outputs of {len(labels)} that are not named as in training")
+
+    def _told_labels(self, count: int) -> Iterator[str]:
+        """What the version calls each output, by showing it logits that can mean nothing else."""
+        text = self._judgements[0].encoded
+        for i in range(count):
+            logits = np.zeros(count, dtype=np.float32)
+            logits[i] = 10
+            yield self._model.classify(text, [logits] * len(text.windows))[0].label
+
+    def _told_entities(self, count: int) -> Iterator[str]:
+        (text,) = self._reference.reader.encode(["a"])
+        for i in range(count):
+            logits = np.zeros((text.windows[0].token_count, 2 * count + 1), dtype=np.float32)
+            logits[:, 2 * i + 1] = 10
+            yield self._model.extract(text, [logits])[0].label
+
+    def _decide(self, text: EncodedText, logits: Sequence[Logits]) -> Decision:
+        if self._model.manifest.task == "classification":
+            return self._model.classify(text, logits)[0].label
+        return frozenset((span.start, span.end, span.label) for span in self._model.extract(text, logits))
+
+    def _measured(self) -> list[Logits]:
+        if not self._computed:
+            raise RuntimeError("the logits could not be computed")
+        return self._computed
+
+    def _run(self, windows: Sequence[Window]) -> list[Logits]:
+        results: dict[int, Logits] = {}
+        for batch in batch_by_length([window.token_count for window in windows], batch_tokens=_BATCH_TOKENS):
+            results.update(zip(batch, self._model.run([windows[i] for i in batch]), strict=True))
+        return [results[i] for i in range(len(windows))]
+
+    def _sample(self) -> list[Window]:
+        """Windows of every length there is, the shortest and the longest among them."""
+        ranked = sorted(self._windows, key=lambda window: window.token_count)
+        count = min(_SAMPLE, len(ranked))
+        return [ranked[i] for i in np.linspace(0, len(ranked) - 1, count).round().astype(int)]
+
+    def _swept_lengths(self) -> list[int]:
+        tokenizer, most = self._reference.reader.tokenizer, self._reference.reader.max_tokens
+        least = len(tokenizer.prefix) + len(tokenizer.suffix) + 1
+        edges = {2**k + d for k in range(4, 14) for d in (-1, 0, 1)}
+        return sorted(length for length in {*range(least, 17), *edges, most} if least <= length <= most)
+
+    def _window_of(self, length: int) -> Window:
+        """A window of exactly `length` tokens, its content taken from validation texts."""
+        tokenizer = self._reference.reader.tokenizer
+        content = np.concatenate(
+            [w.token_ids[w.content_row : w.content_row + w.content_count] for w in self._windows]
+        )
+        inner = length - len(tokenizer.prefix) - len(tokenizer.suffix)
+        ids = np.concatenate((tokenizer.prefix, np.resize(content, inner), tokenizer.suffix)).astype(np.int64)
+        return Window(ids, 0, inner, len(tokenizer.prefix))
+
+
+def _same_encoding(one: EncodedText, other: EncodedText) -> bool:
+    same_windows = len(one.windows) == len(other.windows) and all(
+        np.array_equal(a.token_ids, b.token_ids) and (a.start, a.end) == (b.start, b.end)
+        for a, b in zip(one.windows, other.windows, strict=True)
+    )
+    if one.units is None or other.units is None:
+        return same_windows and one.units is other.units
+    return (
+        same_windows
+        and one.units.spans == other.units.spans
+        and np.array_equal(one.units.tokens, other.units.tokens)
+    )
+
+
+def _furthest(computed: Sequence[Logits], expected: Sequence[Logits]) -> float:
+    """The largest difference; NaN and infinity count as infinitely far."""
+    differences = (
+        float(np.abs(a - b).max()) if a.shape == b.shape else math.inf
+        for a, b in zip(computed, expected, strict=True)
+    )
+    return max((d if math.isfinite(d) else math.inf for d in differences), default=0.0)

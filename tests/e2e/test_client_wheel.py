@@ -1,0 +1,78 @@
+"""The wheel for callers, used as a caller would: built, installed elsewhere, in a process that has nothing of ours."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Up
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "services" / "cli" / "samples" / "support-intents.jsonl"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the freshly built wheel installed in it."""
+    folder = tmp_path_factory.mktemp("client")
+    builder = ROOT / "protos" / "python" / "build_client.py"
+    command = [sys.executable, builder, "--work", folder / "work", "--out", folder / "dist"]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = (folder / "dist").glob("tagsmith_client-*.whl")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert wheel.name == f"tagsmith_client-{version}-py3-none-any.whl"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        folder / "site",
+        wheel,
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "site"
+
+
+def test_the_readmes_example_runs(up: Up, installed: Path, tmp_path: Path) -> None:
+    """The example in the wheel's README imports, retrains, watches, promotes and classifies, word for word."""
+    readme = (ROOT / "protos" / "python" / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    shutil.copy(SAMPLE, tmp_path)
+    guard = "\nimport sys\nassert not {'shared', 'services'} & sys.modules.keys()\n"
+
+    run = subprocess.run(
+        [sys.executable, "-c", example + guard],
+        cwd=tmp_path,
+        env={**up.environment, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("imported support@sha256:")
+    assert "SUCCEEDED" in run.stdout
+    assert len(re.findall(r"^support@1: \w+ \(\d\.\d\d\)$", run.stdout, re.MULTILINE)) == 2
+
+
+def test_the_wheel_has_types_and_every_api(installed: Path) -> None:
+    """Messages come with their types, for each of the four packages."""
+    names = {path.relative_to(installed).as_posix() for path in installed.rglob("*_pb2*")}
+
+    for api, module in (
+        ("inference", "inference"),
+        ("training", "training"),
+        ("registry", "registry"),
+        ("errors", "error_reason"),
+    ):
+        assert {f"tagsmith/{api}/v1/{module}_pb2.py", f"tagsmith/{api}/v1/{module}_pb2.pyi"} <= names
+    assert (installed / "tagsmith" / "py.typed").exists()

@@ -1,0 +1,114 @@
+"""What a user reads when something is wrong: one clear line, the listed problems, a remedy, never a traceback."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Run, Up
+from tests.e2e.datasets import intents_file
+
+
+def refused(run: Run, *words: str, code: int = 1) -> None:
+    """The command failed, says these words on stderr, and shows nothing of its insides."""
+    assert run.code == code, run.out + run.err
+    assert run.out == ""
+    assert "Traceback" not in run.err
+    for word in words:
+        assert word in run.err
+
+
+def test_every_broken_row_is_named_and_nothing_is_stored(up: Up, tmp_path: Path) -> None:
+    """A broken file is refused with each of its lines, and no dataset appears."""
+    broken = tmp_path / "broken.csv"
+    broken.write_text('text,label\nhello,greeting\n"never closed,greeting\nthree,cells,here\n,greeting\n')
+
+    run = up.tagsmith("data", "import", "broken", broken, "--task", "classification")
+
+    refused(run, "error: DATASET_INVALID", "nothing was stored")
+    assert [line.split(": ")[0].strip() for line in run.err.splitlines()[1:]] == [
+        "broken.csv:3",
+        "broken.csv:4",
+        "broken.csv:5",
+    ]
+    refused(up.tagsmith("train", "broken", "broken"), "error: DATASET_NOT_FOUND", "tagsmith data list")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.csv", b"", "empty.csv: is empty"),
+        ("column.csv", b"text,intent\nx,a\n", "column.csv:1: the header has no column `label`"),
+        ("latin.csv", b"text,label\nd\xe9j\xe0,a\n", "latin.csv:2: is not UTF-8"),
+        (
+            "one.csv",
+            b"text,label\n" + b"".join(b"t%d,a\n" % n for n in range(40)),
+            "train: all rows have the one label 'a'",
+        ),
+    ],
+)
+def test_unusable_files_are_refused_in_clear_words(
+    up: Up, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    """Each kind of unusable file has its own words."""
+    file = tmp_path / name
+    file.write_bytes(content)
+
+    refused(
+        up.tagsmith("data", "import", "unusable", file, "--task", "classification"),
+        "error: DATASET_INVALID",
+        words,
+    )
+
+
+def test_what_does_not_exist_is_named_with_a_remedy(up: Up) -> None:
+    """An unknown model, version, job, dataset or base says which command lists what there is."""
+    refused(up.tagsmith("classify", "nowhere", "x"), "error: MODEL_NOT_FOUND", "`tagsmith models`")
+    refused(up.tagsmith("watch", "job-0123456789abcdef"), "error: JOB_NOT_FOUND", "`tagsmith jobs`")
+    refused(up.tagsmith("models", "Not A Name@1"), "error: NAME_MALFORMED")
+    refused(up.tagsmith("rollback", "nowhere"), "NOT_FOUND")
+
+
+def test_a_spec_out_of_range_is_refused_before_anything_runs(up: Up, tmp_path: Path) -> None:
+    """Every bad hyperparameter is named; no job is made."""
+    assert (
+        up.tagsmith("data", "import", "ranges", intents_file(tmp_path), "--task", "classification").code == 0
+    )
+
+    run = up.tagsmith("train", "ranges", "ranges", "--dropout", "1.5", "--batch-size", "0", "--json")
+
+    refused(run)
+    error = json.loads(run.err)["error"]
+    assert error["reason"] == "SPEC_INVALID"
+    assert {problem["field"].rpartition(".")[2] for problem in error["problems"]} == {"dropout", "batch_size"}
+    assert up.tagsmith("jobs", "--model", "ranges").out.strip() == "no jobs yet"
+    planned = up.tagsmith("train", "ranges", "ranges", "--validate-only")
+    assert planned.out.startswith("this job would be accepted: ranges from ranges@sha256:")
+    assert up.tagsmith("jobs", "--model", "ranges").out.strip() == "no jobs yet"
+
+
+def test_a_service_that_is_not_there_is_said_in_one_line(up: Up) -> None:
+    """No connection: one line that says what to start, and exit code 1."""
+    run = up.tagsmith("--train-address", "127.0.0.1:1", "models")
+
+    refused(run, "error: UNAVAILABLE", "Connection refused", "`tagsmith up`")
+    assert run.err.count("\n") == 1
+
+
+def test_wrong_use_has_exit_code_2(up: Up, tmp_path: Path) -> None:
+    """Options and arguments that cannot be are told as such."""
+    refused(up.tagsmith("train", "only-a-model"), "Missing argument", code=2)
+    refused(up.tagsmith("promote", "intents"), "say which version", code=2)
+    refused(
+        up.tagsmith("data", "import", "x", tmp_path / "absent.csv", "--task", "entities"),
+        "does not exist",
+        code=2,
+    )
+    refused(up.tagsmith("data", "import", "x", "--task", "entities"), "name at least one file", code=2)
+
+
+def test_texts_that_are_not_utf8_are_refused(up: Up) -> None:
+    """Bytes that are no text never reach a service."""
+    refused(up.tagsmith("classify", "intents", "-", stdin=b"fine\n\xff\n"), "text 2 is not UTF-8")
+    refused(up.tagsmith("classify", "intents", os.fsdecode(b"\xff")), "text 1 is not UTF-8")

@@ -1,0 +1,156 @@
+"""The whole path, by the commands that a user types."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Run, Up
+from tests.e2e.datasets import LABELS, intents_file, mentions_file
+
+QUICK = ("--max-epochs", "2", "--frozen")
+
+
+def ok(run: Run) -> Run:
+    assert run.code == 0, run.err + run.out
+    return run
+
+
+def record(run: Run) -> dict:
+    """The one JSON document that a command printed."""
+    ok(run)
+    assert run.err == ""
+    return json.loads(run.out)
+
+
+def records(run: Run) -> list[dict]:
+    """The JSON documents that a command printed, one a line."""
+    return [json.loads(line) for line in ok(run).out.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def intents(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset `intents`, and a model `intents` with one version, promoted."""
+    file = intents_file(tmp_path_factory.mktemp("story"))
+    imported = record(up.tagsmith("data", "import", "intents", file, "--task", "classification", "--json"))
+    assert imported["labels"] == LABELS
+    assert sum(split["row_count"] for split in imported["splits"].values()) == 135
+    run = ok(up.tagsmith("train", "intents", "intents", *QUICK, "--promote", "production"))
+    assert "intents@1 published" in run.out
+    assert "TRAINING" in run.err
+    return file
+
+
+def served(up: Up, text: str = "where is my parcel") -> str:
+    return records(up.tagsmith("classify", "intents", text, "--json"))[0]["model_version"]
+
+
+def wait_served(up: Up, version: str) -> None:
+    give_up = time.monotonic() + 15
+    while served(up) != version:
+        assert time.monotonic() < give_up, f"{version} is not served"
+
+
+def test_retrain_promote_and_roll_back(up: Up, intents: Path) -> None:
+    """A second version takes over when it is promoted, and the first one comes back by `rollback`, under the same name."""
+    assert served(up) == "intents@1"
+
+    job = record(up.tagsmith("train", "intents", "intents", *QUICK, "--seed", "5", "--json"))
+    assert (job["state"], job["model_version"]) == ("SUCCEEDED", "intents@2")
+    assert served(up) == "intents@1"  # nothing moved
+
+    moved = record(up.tagsmith("promote", "intents@2", "--expect", "1", "--reason", "better", "--json"))
+    assert (moved["version"], moved["previous_version"], moved["reason"]) == (2, 1, "better")
+    wait_served(up, "intents@2")
+
+    lost = up.tagsmith("promote", "intents@2", "--expect", "1", "--json")
+    assert lost.code == (0 if not lost.err else 1)  # already there: no conflict, no new record
+
+    back = record(up.tagsmith("rollback", "intents", "--json"))
+    assert (back["version"], back["previous_version"]) == (1, 2)
+    wait_served(up, "intents@1")
+
+    again = up.tagsmith("rollback", "intents")
+    assert again.code == 1
+    assert "intents@production has had no version before intents@1" in again.err
+
+
+def test_versions_and_metrics_are_shown(up: Up, intents: Path) -> None:
+    """`models` shows every version with its metrics, the split they are of and how many rows that has."""
+    everything = record(up.tagsmith("models", "--json"))["models"]
+    assert {"name": "intents", "aliases": {"production": 1}}.items() <= {
+        key: value
+        for key, value in next(m for m in everything if m["name"] == "intents").items()
+        if key != "latest_version"
+    }.items()
+    version = record(up.tagsmith("models", "intents@1", "--json"))
+    assert version["row_counts"].keys() == {"validation", "test"}
+    assert set(version["metrics"]) == {
+        "validation.accuracy",
+        "validation.macro_f1",
+        "test.accuracy",
+        "test.macro_f1",
+    }
+    assert all(check["passed"] for check in version["gate_checks"])
+    people = ok(up.tagsmith("models", "intents@1")).out
+    assert f"{version['metrics']['test.accuracy']:.4f}" in people
+
+
+def test_eval_repeats_the_manifests_metrics(up: Up, intents: Path) -> None:
+    """What `eval` measures over the RPCs on the test split is what the version's manifest says of it."""
+    scores = record(up.tagsmith("eval", "intents@1", intents, "--split", "test", "--json"))
+    version = record(up.tagsmith("models", "intents@1", "--json"))
+
+    assert scores["model_version"] == "intents@1"
+    assert scores["row_count"] == version["row_counts"]["test"]
+    assert scores["metrics"]["accuracy"] == pytest.approx(version["metrics"]["test.accuracy"])
+    assert scores["metrics"]["macro_f1"] == pytest.approx(version["metrics"]["test.macro_f1"])
+    assert "accuracy" in ok(up.tagsmith("eval", "intents@1", intents)).out
+
+
+def test_an_extractor_from_data_to_spans(up: Up, tmp_path: Path) -> None:
+    """Entities come back as slices of the text that was sent, and `eval` scores them as the manifest does."""
+    file = mentions_file(tmp_path)
+    ok(up.tagsmith("data", "import", "mentions", file, "--task", "entities"))
+    ok(up.tagsmith("train", "mentions", "mentions", "--max-epochs", "20", "--promote", "production"))
+
+    text = "é😀 we met Ada Lovelace!"
+    (answer,) = records(up.tagsmith("extract", "mentions", text, "--json"))
+    assert answer["model_version"] == "mentions@1"
+    assert all(text[each["start"] : each["end"]] == each["surface"] for each in answer["entities"])
+
+    scores = record(up.tagsmith("eval", "mentions", file, "--split", "test", "--json"))
+    version = record(up.tagsmith("models", "mentions@1", "--json"))
+    assert scores["metrics"]["span_f1"] == pytest.approx(version["metrics"]["test.span_f1"])
+    assert ok(up.tagsmith("extract", "mentions", text)).out.startswith("mentions@1")
+
+
+def test_stdin_is_read_a_text_a_line(up: Up, intents: Path) -> None:
+    """`-` answers every line in its place; a blank one has its own error and makes the exit code 1."""
+    lines = "where is my parcel\r\n\nmy card ü 😀\n" + "help\n" * 100
+    run = up.tagsmith("classify", "intents", "-", "--top-k", "1", "--json", stdin=lines.encode())
+
+    answers = [json.loads(line) for line in run.out.splitlines()]
+    assert run.code == 1
+    assert [answer["text"] for answer in answers[:3]] == ["where is my parcel", "", "my card ü 😀"]
+    assert len(answers) == 103
+    assert answers[1]["error"]["reason"] == "TEXT_EMPTY"
+    assert all(len(answer["labels"]) == 1 for answer in answers if "labels" in answer)
+
+
+def test_a_cancelled_job_ends_and_watch_says_so(up: Up, intents: Path) -> None:
+    """A detached job is cancelled; watching it ends with exit code 1 and its last state."""
+    job = record(
+        up.tagsmith(
+            "train", "intents", "intents", "--max-epochs", "1000", "--patience", "1000", "--detach", "--json"
+        )
+    )
+    assert record(up.tagsmith("cancel", job["id"], "--json"))["cancel_requested"]
+
+    run = up.tagsmith("watch", job["id"], "--json")
+    assert run.code == 1
+    assert json.loads(run.out.splitlines()[-1])["state"] == "CANCELLED"
+    assert "error" in json.loads(run.err)
+    listed = record(up.tagsmith("jobs", "--model", "intents", "--limit", "1", "--json"))["jobs"]
+    assert [(each["id"], each["state"]) for each in listed] == [(job["id"], "CANCELLED")]
