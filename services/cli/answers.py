@@ -4,7 +4,6 @@ With --json one line for each text. A text that has no answer is told in its pla
 answered.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -108,10 +107,7 @@ def _answer_all(
     for batch in batches(_texts(arguments)):
         for record in ask(batch):
             refused += "error" in record
-            if session.as_json:
-                session.stdout.out(json.dumps(record, ensure_ascii=False), highlight=False)
-            else:
-                session.show(record, f"{record['model_version']}  {_line(record, describe)}")
+            session.show(record, f"{record['model_version']}  {_line(record, describe)}")
     if refused:
         raise typer.Exit(1)
 

@@ -33,7 +33,7 @@ def main() -> int:
         with running_services(_FOLDER, train_port=0, infer_port=0) as services:
             os.environ["TAGSMITH_TRAIN_ADDRESS"] = services.train_address
             os.environ["TAGSMITH_INFER_ADDRESS"] = services.infer_address
-            _demonstrate(_tagsmith)
+            demonstrate(_tagsmith)
     except CommandError as error:
         sys.stderr.write("\n".join(error_lines(error.explained)) + "\n")
         return 1
@@ -49,7 +49,8 @@ def main() -> int:
     return 0
 
 
-def _demonstrate(tagsmith: Callable[..., None]) -> None:
+def demonstrate(tagsmith: Callable[..., None]) -> None:
+    """Tell the story; `tagsmith` runs a command with the arguments that it is called with."""
     _say("A support desk's messages become two datasets: what a customer wants, and what the message names.")
     tagsmith("data", "import", "support-intents", "--task", "classification", str(_INTENTS))
     tagsmith("data", "import", "support-entities", "--task", "entities", str(_ENTITIES))
@@ -58,7 +59,7 @@ def _demonstrate(tagsmith: Callable[..., None]) -> None:
     tagsmith("train", "support-intents", "support-intents", "--frozen", "--promote", "production")
 
     _say("An entity extractor: all weights learn (Adaptable on).")
-    tagsmith("train", "support-entities", "support-entities", "--max-epochs", "8", "--promote", "production")
+    tagsmith("train", "support-entities", "support-entities", "--max-epochs", "6", "--promote", "production")
 
     _say("Both answer over gRPC. These messages are in neither dataset.")
     tagsmith(

@@ -1,6 +1,5 @@
 """`tagsmith train`, `jobs`, `watch` and `cancel`."""
 
-import json
 import uuid
 from typing import Annotated, Literal
 
@@ -118,7 +117,7 @@ def train(
         session.show(job_record(job), f"{job.id} accepted; it will publish {job.model_version}")
     else:
         session.tell(f"{job.id}: {job.model_version} from {job.spec.dataset}")
-        finish(session, show_progress(session, watch_job(session, job.id)))
+        _follow(session, job.id)
 
 
 def jobs(
@@ -151,11 +150,11 @@ def watch(
     """Follow a job to its end; with --json, one snapshot a line."""
     session = session_of(context)
     if not session.as_json:
-        finish(session, show_progress(session, watch_job(session, job_id)))
+        _follow(session, job_id)
         return
     for job in watch_job(session, job_id):
-        session.stdout.out(json.dumps(job_record(job), ensure_ascii=False), highlight=False)
-    raise_unless_published(job)
+        session.show(job_record(job))
+    _raise_unless_published(job)
 
 
 def cancel(
@@ -187,19 +186,25 @@ def bases(context: typer.Context, as_json: AsJson = False) -> None:
     session.show({"base_models": [base_record(base) for base in found]}, table)
 
 
-def finish(session: Session, job: pb.TrainingJob) -> None:
-    """Print how a job ended. Raises CommandError unless it published a version that its gate passed."""
+def _follow(session: Session, job_id: str) -> None:
+    """Show a job's progress to its end, then how it ended. Raises CommandError unless it published a version."""
+    try:
+        job = show_progress(session, watch_job(session, job_id))
+    except KeyboardInterrupt:
+        session.tell(
+            f"{job_id} goes on: `tagsmith watch {job_id}` follows it, `tagsmith cancel {job_id}` ends it"
+        )
+        raise
     if session.as_json:
         session.show(job_record(job))
-    raise_unless_published(job)
+    _raise_unless_published(job)
     if not session.as_json:
         request = registry_pb2.GetModelVersionRequest(model_version=job.model_version)
         version = session.call(session.registry.GetModelVersion, request)
         session.show({}, f"{version.name} published", metrics_table(version))
 
 
-def raise_unless_published(job: pb.TrainingJob) -> None:
-    """Raise CommandError if a job ended in any other way than SUCCEEDED."""
+def _raise_unless_published(job: pb.TrainingJob) -> None:
     if job.state == pb.TrainingJob.SUCCEEDED:
         return
     if job.HasField("error"):

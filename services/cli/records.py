@@ -4,6 +4,7 @@ Times are ISO 8601 in UTC or null; enum values have the protos' names; numbers a
 strings of 64-bit ones).
 """
 
+import math
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -77,7 +78,7 @@ def job_record(job: training_pb2.TrainingJob) -> Record:
             "step": progress.step,
             "total_steps": progress.total_steps,
             "epoch": progress.epoch,
-            "loss": progress.loss,
+            "loss": progress.loss if math.isfinite(progress.loss) else None,  # JSON has no NaN
             "metric_name": progress.metric_name,
             "metric": progress.metric if progress.HasField("metric") else None,
             "best_metric": progress.best_metric if progress.HasField("best_metric") else None,

@@ -47,7 +47,9 @@ class InferSettings(BaseSettings):
     )
     threads_per_run: Annotated[int, Field(ge=1)] = 1  # of `threads`, on the CPU; so many batches run at once
 
-    batch_tokens: Annotated[int, Field(ge=16)] = 4096  # of a batch, padding counted
+    batch_tokens: Annotated[int | None, Field(ge=16)] = (
+        None  # of a batch, padding counted; None: by the hardware
+    )
     batch_padding_ratio: Annotated[float, Field(ge=1)] = 1.25  # padded tokens of a batch for each real one
     queue_limit_tokens: Annotated[int, Field(ge=1)] = 200_000  # that wait; more are refused
 

@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import platform
 import random
 import subprocess
@@ -23,7 +24,7 @@ from services.cli.up import running_services
 from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
 from shared.stubs.registry.v1 import registry_pb2, registry_pb2_grpc
 from shared.stubs.training.v1 import training_pb2, training_pb2_grpc
-from tests.bench.baselines import EPOCHS, RATES, Baseline, hugging_face, logistic_regression
+from tests.bench.baselines import Baseline, hugging_face, logistic_regression
 from tests.bench.data import Span, data_file, read_split
 
 RESULTS = Path(__file__).parent / "results"
@@ -134,7 +135,7 @@ def _train(channel: grpc.Channel, row: RowSpec, dataset: str) -> training_pb2.Tr
         if job.progress.epoch != epoch:
             epoch = job.progress.epoch
             print(
-                f"  epoch {epoch}: {job.progress.metric_name} {job.progress.metric:.4f}",
+                f"  epoch {epoch}: best {job.progress.metric_name} {job.progress.best_metric:.4f}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -196,11 +197,7 @@ def _wait_loaded(stub: inference_pb2_grpc.InferenceServiceStub, version: str) ->
 
 
 def _baseline(kind: str, dataset: str) -> Baseline:
-    return (
-        hugging_face(dataset, RATES[dataset], EPOCHS[dataset])
-        if kind == "hugging-face"
-        else logistic_regression(dataset)
-    )
+    return hugging_face(dataset) if kind == "hugging-face" else logistic_regression(dataset)
 
 
 def _hardware() -> str:
@@ -208,7 +205,7 @@ def _hardware() -> str:
     cpu = next(
         (line.split(":", 1)[1].strip() for line in model.splitlines() if line.startswith("Model name")), "CPU"
     )
-    cores = len(__import__("os").sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
     return f"{cores} cores of {cpu}, {platform.system()}, no GPU"
 
 

@@ -23,7 +23,7 @@ def mentions_file(folder: Path) -> Path:
     """Texts with a name, and a surname where the two are of one label; some without any."""
     rows = []
     for opening, (number, name), ending in product(
-        ("we met", "where is", "it is"), enumerate(NAMES), _ENDINGS
+        ("we met", "help", "😀 é please, it is the", "where is my", "😀 we met"), enumerate(NAMES), _ENDINGS
     ):
         surface = f"{name.title()} {SURNAMES[number].title()}"
         start = len(opening) + 1

@@ -21,9 +21,16 @@ from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
 from services.train.recipes import DEFAULT_SEED, RECIPES, TASKS, default_hyperparameters, epochs_for
 from services.train.spec import Hyperparameters, JobSpec, RecipeName
-from shared.errors import FieldInvalidError, Problem, RequestIdReusedError, SpecInvalidError
-from shared.names import DatasetName, check_id, new_job_id
+from shared.errors import (
+    FieldInvalidError,
+    ModelNotFoundError,
+    Problem,
+    RequestIdReusedError,
+    SpecInvalidError,
+)
+from shared.names import DatasetName, VersionName, check_id, new_job_id
 from shared.store.datasets import DatasetStore, Snapshot
+from shared.store.manifest import Task
 from shared.store.models import ModelStore
 
 _MOST_REQUEST_ID_CHARACTERS: Final = 128
@@ -96,7 +103,7 @@ class Submission:
         adaptable = order.adaptable is not False
         seed = DEFAULT_SEED if order.seed is None else order.seed
 
-        problems = list(_recipe_problems(recipe, snapshot))
+        problems = [*_recipe_problems(recipe, snapshot), *self._model_problems(order.model, TASKS[recipe])]
         if seed not in _SEEDS:
             problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
         hyperparameters = _hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable)
@@ -113,6 +120,18 @@ class Submission:
             hyperparameters=hyperparameters,
             seed=seed,
         )
+
+    def _model_problems(self, model: str, task: Task) -> list[Problem]:
+        """A name keeps its task: an alias that moved to a version of another task would fail every caller."""
+        try:
+            numbers = self._models.versions(model)
+        except ModelNotFoundError:
+            return []
+        kept = {self._models.manifest(VersionName(model, number)).task for number in numbers[-1:]}
+        return [
+            Problem("spec.model", f"versions of {model} do {other}, not {task}: choose another name")
+            for other in kept - {task}
+        ]
 
     def _known(self, order: Order, request_id: str) -> JobRecord | None:
         known = self._table.find_request(request_id) if request_id else None

@@ -16,6 +16,7 @@ from shared.names import VersionName
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
+from tests.tiny import publish_tiny
 
 ORDER = Order(model="banking", dataset="support")
 MANY = [Row(f"text {n}", label="ab"[n % 2]) for n in range(320)]
@@ -143,3 +144,12 @@ def test_order_digests_tell_orders_apart() -> None:
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest
+
+
+def test_a_model_keeps_its_task(desk: Desk, tmp_path: Path) -> None:
+    """A name whose versions classify takes no extractor: moving an alias to it would fail every caller."""
+    publish_tiny(desk.models, "banking", "classification", scratch=tmp_path)
+    assert desk.submission.resolve(ORDER).model == "banking"
+    with pytest.raises(SpecInvalidError) as caught:
+        desk.submission.resolve(replace(ORDER, dataset="people"))
+    assert [problem.field for problem in caught.value.problems] == ["spec.model"]

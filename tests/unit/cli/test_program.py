@@ -1,0 +1,91 @@
+"""The program as a whole."""
+
+import subprocess
+import sys
+
+import pytest
+import typer.main
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from services.cli.answers import batches
+from services.cli.app import app
+from services.cli.demo import demonstrate
+from services.cli.records import job_record, state_name
+from shared.stubs.training.v1 import training_pb2 as pb
+
+
+def commands(group=None, prefix=()):
+    """Every command with its path of words."""
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*prefix, name))
+        else:
+            yield (*prefix, name), command
+
+
+def test_the_commands_are_those_that_are_documented():
+    """One word or two for everything that a user does."""
+    assert {" ".join(path) for path, _ in commands()} == {
+        "up", "data import", "data list", "bases", "train", "jobs", "watch", "cancel",
+        "models", "promote", "rollback", "classify", "extract", "eval",
+    }  # fmt: skip
+
+
+def test_every_command_but_up_speaks_json():
+    """Scripts can use all of them."""
+    speaks = {
+        " ".join(path): any("--json" in each.opts for each in command.params) for path, command in commands()
+    }
+
+    assert [name for name, json in speaks.items() if not json] == ["up"]
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)
+def test_every_command_and_option_is_explained(path):
+    """`--help` works everywhere and every command says what it does."""
+    run = CliRunner().invoke(app, [*path, "--help"])
+
+    assert run.exit_code == 0
+    assert dict(commands())[path].help
+
+
+def test_the_command_starts_light():
+    """No torch, no ONNX Runtime, no scikit-learn and neither service: a command is there at once."""
+    heavy = "{'torch', 'transformers', 'onnxruntime', 'sklearn', 'services.train', 'services.infer'}"
+    code = f"import sys, services.cli.app; sys.exit(str(found) if (found := {heavy} & sys.modules.keys()) else 0)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_demo_says_commands_that_exist():
+    """Every command of the demo is understood: without a service each is refused by the connection, none as misused."""
+    nowhere = ["--train-address", "127.0.0.1:1", "--infer-address", "127.0.0.1:1"]
+    said = []
+    demonstrate(lambda *arguments: said.append(list(arguments)))
+
+    assert {arguments[0] for arguments in said} == {"data", "train", "classify", "extract", "eval", "models"}
+    for arguments in said:
+        run = CliRunner().invoke(app, [*nowhere, *arguments])
+        assert (run.exit_code, "UNAVAILABLE" in run.stderr) == (1, True), arguments
+
+
+@given(st.lists(st.text(), max_size=50), st.integers(1, 20))
+def test_batches_hold_every_text_in_order(texts, size):
+    """Nothing is lost, doubled or moved, and no batch is empty or too long."""
+    cut = list(batches(texts, size))
+
+    assert [text for batch in cut for text in batch] == texts
+    assert all(1 <= len(batch) <= size for batch in cut)
+
+
+def test_states_that_this_client_does_not_know_are_tolerated():
+    """A newer service may have more states."""
+    job = pb.TrainingJob(id="job-1", state=99)
+
+    assert state_name(job) == "STATE_99"
+    record = job_record(job)
+    assert record["state"] == "STATE_99"
+    assert record["start_time"] is None
+    assert record["progress"]["metric"] is None
