@@ -9,7 +9,7 @@ parts. The version stays pinned until the last thread that works for the call ha
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -27,18 +27,16 @@ from services.infer.calls import (
     TextLimits,
     text_fault,
 )
+from services.infer.decoding import Decode, best_labels, by_text, decode_part, entities
 from services.infer.gate import Gate
 from services.infer.residency.residency import Residency
 from services.infer.residency.resident import Loaded
 from shared.errors import TagsmithError, TaskMismatchError
-from shared.runtime.classification import LabelScore, Logits
-from shared.runtime.model import EncodedText, Model
-from shared.runtime.offsets import convert
+from shared.runtime.classification import LabelScore
 from shared.store.manifest import Task
 from shared.telemetry import metrics
 
 A = TypeVar("A")
-Decode = Callable[[Model, EncodedText, Sequence[Logits]], Sequence[A]]
 
 PART_CODE_POINTS: Final = 20_000  # of the texts of a part; one longer text is a part alone
 PARTS_AT_ONCE: Final = 2  # of one call: while one is run, the next is tokenized
@@ -57,11 +55,11 @@ class Answering:
 
     async def classify(self, call: ClassifyCall) -> Answer[LabelScore]:
         """Raises TagsmithError for faults of the call; those of a text are in its place."""
-        return await self._answer(call, "classification", partial(_best_labels, call))
+        return await self._answer(call, "classification", partial(best_labels, call))
 
     async def extract(self, call: ExtractCall) -> Answer[Entity]:
         """Raises TagsmithError for faults of the call; those of a text are in its place."""
-        return await self._answer(call, "entities", partial(_entities, call))
+        return await self._answer(call, "entities", partial(entities, call))
 
     async def _answer(self, call: Call, task: Task, decode: Decode[A]) -> Answer[A]:
         call.check(self.limits)
@@ -88,24 +86,13 @@ class Answering:
             return [], CallTiming()
         self.dispatcher.check_room()
         parts = list(_parts(texts))
-        read: dict[int, _Part[A]] = {}
-        numbered = iter(enumerate(parts))
-
-        async def work() -> None:
-            for number, part in numbered:
-                read[number] = await self._read_part(loaded, part, deadline_s, decode)
-
-        workers = [asyncio.create_task(work()) for _ in parts[:PARTS_AT_ONCE]]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-        done = [read[number] for number in range(len(parts))]
+        read = partial(self._read_part, loaded, deadline_s, decode)
+        # The usual call begins here and now, so that the next one's check of the room finds it counted.
+        done = [await read(parts[0])] if len(parts) == 1 else await _in_turn(read, parts)
         return [answer for part in done for answer in part.answers], _timing(done)
 
     async def _read_part(
-        self, loaded: Loaded, texts: Sequence[str], deadline_s: float, decode: Decode[A]
+        self, loaded: Loaded, deadline_s: float, decode: Decode[A], texts: Sequence[str]
     ) -> "_Part[A]":
         loop = asyncio.get_running_loop()
         started_s = loop.time()
@@ -114,8 +101,8 @@ class Answering:
             tokenize_s = loop.time() - started_s
         windows = [window for text in encoded for window in text.windows]
         ran = await self.dispatcher.run(loaded, windows, deadline_s=deadline_s)
-        pairs = list(_by_text(encoded, ran))
-        answers = await loaded.in_thread(self.text_threads, _decode_part, decode, loaded.model, pairs)
+        pairs = list(by_text(encoded, ran))
+        answers = await loaded.in_thread(self.text_threads, decode_part, decode, loaded.model, pairs)
         return _Part(answers, tokenize_s, ran, sum(text.token_count for text in encoded))
 
 
@@ -125,6 +112,26 @@ class _Part(Generic[A]):
     tokenize_s: float
     ran: Ran
     token_count: int
+
+
+async def _in_turn(
+    read: Callable[[Sequence[str]], Awaitable[_Part[A]]], parts: Sequence[Sequence[str]]
+) -> list[_Part[A]]:
+    """Read all parts, PARTS_AT_ONCE at a time; when one fails, the others stop."""
+    done: dict[int, _Part[A]] = {}
+    waiting = iter(enumerate(parts))
+
+    async def work() -> None:
+        for number, part in waiting:
+            done[number] = await read(part)
+
+    workers = [asyncio.create_task(work()) for _ in range(PARTS_AT_ONCE)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+    return [done[number] for number in range(len(parts))]
 
 
 def _timing(parts: Sequence[_Part[A]]) -> CallTiming:
@@ -158,45 +165,6 @@ def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
         part.append(text)
         code_points += len(text)
     yield part
-
-
-Computed = Sequence[Logits] | Incident
-
-
-def _by_text(encoded: Iterable[EncodedText], ran: Ran) -> Iterator[tuple[EncodedText, Computed]]:
-    """Give each text the logits of its windows, or the incident that cost it one of them."""
-    outcomes = iter(ran.outcomes)
-    for text in encoded:
-        mine = [next(outcomes) for _ in text.windows]
-        incident = next((outcome for outcome in mine if isinstance(outcome, Incident)), None)
-        yield text, incident or [outcome for outcome in mine if not isinstance(outcome, Incident)]
-
-
-def _decode_part(
-    decode: Decode[A], model: Model, pairs: Sequence[tuple[EncodedText, Computed]]
-) -> list[TextAnswer[A] | Incident]:
-    return [
-        computed
-        if isinstance(computed, Incident)
-        else TextAnswer(decode(model, text, computed), len(text.windows))
-        for text, computed in pairs
-    ]
-
-
-def _best_labels(
-    call: ClassifyCall, model: Model, text: EncodedText, logits: Sequence[Logits]
-) -> list[LabelScore]:
-    ranked = model.classify(text, logits)[: call.top_k or None]
-    return [label for label in ranked if label.score >= call.min_score]
-
-
-def _entities(call: ExtractCall, model: Model, text: EncodedText, logits: Sequence[Logits]) -> list[Entity]:
-    spans = [span for span in model.extract(text, logits) if span.score >= call.min_score]
-    converted = convert(text.text, [(span.start, span.end) for span in spans], call.unit)
-    return [
-        Entity(span.label, start, end, text.text[span.start : span.end], span.score)
-        for span, (start, end) in zip(spans, converted, strict=True)
-    ]
 
 
 def _count(model: str, outcomes: Sequence[TextAnswer[A] | TagsmithError | Incident]) -> None:

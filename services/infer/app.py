@@ -11,12 +11,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import grpc
+
 from services.infer.answering import Answering
 from services.infer.batching.dispatcher import Dispatcher
 from services.infer.batching.policy import Limits
 from services.infer.calls import TextLimits
-from services.infer.cores import usable_cores
 from services.infer.gate import Gate
+from services.infer.hardware import Hardware, probe_hardware
 from services.infer.residency.follower import Follower
 from services.infer.residency.loading import StoreLoader
 from services.infer.residency.lookups import Lookups
@@ -27,8 +29,6 @@ from shared.errors import FieldInvalidError, ModelNotLoadableError, PortTakenErr
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
 from shared.rpc.server import add_reflection, bind, build_server
-from shared.runtime.probe import probe_provider
-from shared.runtime.providers import CPU, ProviderPolicy
 from shared.store.cache import FileCache
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
@@ -42,10 +42,6 @@ _log = get_logger()
 _CONNECTION_AGE_S: Final = 60.0  # clients that balance over replicas meet new ones within this time
 _SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 _STORE_THREADS = 4  # a hanging store takes these and no others
-# A core is fastest while a batch fits its caches (MiniLM, one core: 4,300 tokens/s up to 512, 2,900 at 4,096) and short batches
-# keep nobody waiting; a GPU is fastest when it is full.
-_CPU_BATCH_TOKENS = 512
-_GPU_BATCH_TOKENS = 16_384
 
 
 def main() -> int:
@@ -69,57 +65,49 @@ async def _serve_until_told(settings: InferSettings) -> None:
 
 async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises PortTakenError, FieldInvalidError, ModelNotLoadableError."""
-    hardware = await asyncio.to_thread(_probe, settings)
+    hardware = await asyncio.to_thread(probe_hardware, settings)
     health = HealthServer(settings.host, settings.health_port)
-    server = build_server(max_connection_age_s=_CONNECTION_AGE_S)
-    port = bind(server, settings.host, settings.port)
-    ports = {
-        "port": port,
-        "health_port": health.port,
-        "metrics_port": start_metrics_server(settings.host, settings.metrics_port),
-    }
-    await health.start()
-    _log.info("listening", **ports, provider=hardware.provider, runners=hardware.runners)
-    objects = await _open_store(settings, stop)
-    if objects is not None:
-        async with _parts(settings, hardware, objects, health, ports) as parts:
-            add_InferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
-                InferenceServicer(parts.answering, parts.residency), server
-            )
-            add_reflection(server, _SERVICE)
-            await server.start()
-            await health.set_started()
-            await _until(stop, parts.background)
-            await drain(
-                server,
-                health,
-                delay_s=settings.drain_delay_s,
-                grace_s=settings.drain_grace_s,
-                finish=parts.gate.close,
-            )
-    await health.stop()
-    _log.info("stopped")
+    try:
+        server = build_server(max_connection_age_s=_CONNECTION_AGE_S)
+        ports = {
+            "port": bind(server, settings.host, settings.port),
+            "health_port": health.port,
+            "metrics_port": start_metrics_server(settings.host, settings.metrics_port),
+        }
+        await health.start()
+        _log.info("listening", **ports, provider=hardware.provider, runners=hardware.runners)
+        objects = await _open_store(settings, stop)
+        if objects is not None:
+            async with _parts(settings, hardware, objects, health, ports) as parts:
+                await _answer_calls(settings, parts, server, health, stop)
+        _log.info("stopped")
+    finally:
+        await health.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Hardware:
-    provider: str
-    policy: ProviderPolicy
-    runners: int  # batches at once: one for each core, or one for a GPU, where more gain nothing
-    threads_per_run: int
-    batch_tokens: int
-    cores: int
-
-
-def _probe(settings: InferSettings) -> _Hardware:
-    """Find out, once and in truth, what models will run on. Raises ModelNotLoadableError if a required GPU does not work."""
-    provider = probe_provider(settings.provider)
-    cores = settings.threads or usable_cores()
-    if provider == CPU:
-        runners = max(1, cores // settings.threads_per_run)
-        batch_tokens = settings.batch_tokens or _CPU_BATCH_TOKENS
-        return _Hardware(provider, "cpu", runners, settings.threads_per_run, batch_tokens, cores)
-    return _Hardware(provider, settings.provider, 1, 1, settings.batch_tokens or _GPU_BATCH_TOKENS, cores)
+async def _answer_calls(
+    settings: InferSettings,
+    parts: "_Parts",
+    server: grpc.aio.Server,
+    health: HealthServer,
+    stop: asyncio.Event,
+) -> None:
+    servicer = InferenceServicer(parts.answering, parts.residency)
+    add_InferenceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # generated
+    add_reflection(server, _SERVICE)
+    await server.start()
+    try:
+        await health.set_started()
+        await _until(stop, parts.background)
+        await drain(
+            server,
+            health,
+            delay_s=settings.drain_delay_s,
+            grace_s=settings.drain_grace_s,
+            finish=parts.gate.close,
+        )
+    finally:
+        await server.stop(None)  # at once, if it did not come to draining
 
 
 async def _open_store(settings: InferSettings, stop: asyncio.Event) -> ObjectStore | None:
@@ -147,7 +135,7 @@ class _Parts:
 @asynccontextmanager
 async def _parts(
     settings: InferSettings,
-    hardware: _Hardware,
+    hardware: Hardware,
     objects: ObjectStore,
     health: HealthServer,
     ports: dict[str, int],
