@@ -87,7 +87,7 @@ class Model:
         return extract_spans(self.manifest.labels, encoded.units, encoded.windows, logits)
 
     def answer(
-        self, texts: Sequence[str], *, batch_tokens: int = 4096
+        self, texts: Sequence[str], *, batch_tokens: int = 512
     ) -> list[list[LabelScore]] | list[list[EntitySpan]]:
         """Answer texts in bulk, on this thread; result i belongs to text i. Batches hold up to `batch_tokens`, padding counted."""
         if self.manifest.task == "classification":

@@ -1,0 +1,71 @@
+"""Logs: whole JSON lines, and never a user's text."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from shared.errors import ModelNotFoundError
+from shared.telemetry.logs import configure_logs, get_logger
+
+_TEXT = "my card 4111 was stolen"
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def _logged(error: Exception, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    configure_logs("infer")
+    get_logger().error("broke", model="banking", exc_info=error)
+    return json.loads(capsys.readouterr().err)
+
+
+def _raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as caught:  # noqa: BLE001  # gives the error its frames
+        return caught
+
+
+def test_a_line_says_service_event_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON object a line, on stderr."""
+    line = _logged(_raised(OSError(28, "No space left on device")), capsys)
+    assert (line["service"], line["event"], line["level"], line["model"]) == (
+        "infer",
+        "broke",
+        "error",
+        "banking",
+    )
+    assert "No space left on device" in line["exception"]
+    assert "test_logs.py" in line["exception"]
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError(_TEXT), ValueError(_TEXT), UnicodeEncodeError("ascii", _TEXT, 0, 1, "bad")], ids=repr
+)
+def test_an_exception_that_may_quote_a_text_is_named_only(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G10: type and frames are logged; the message, which a library made from its input, is not."""
+    line = _logged(_raised(error), capsys)
+    assert type(error).__name__ in line["exception"]
+    assert _TEXT not in json.dumps(line)
+
+
+def test_causes_are_told_and_kept_as_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    """The cause of our own error is named too, without its words."""
+    try:
+        try:
+            raise KeyError(_TEXT)
+        except KeyError as cause:
+            raise ModelNotFoundError("there is no model banking", model="banking") from cause
+    except ModelNotFoundError as error:
+        line = _logged(error, capsys)
+    assert "KeyError" in line["exception"]
+    assert "there is no model banking" in line["exception"]
+    assert _TEXT not in json.dumps(line)
