@@ -60,13 +60,13 @@ _PRESETS: Final[dict[tuple[RecipeName, bool], _Preset]] = {
     ),
     ("entity-extractor", True): _Preset(
         batch_size=16,
-        encoder_learning_rate=1e-4,
+        encoder_learning_rate=2e-4,
         head_learning_rate=1e-3,
         warmup_share=0.1,
         weight_decay=0.01,
         dropout=0.1,
         patience=4,
-        steps=2400,
+        steps=1600,
         epochs=(4, 40),
     ),
     ("entity-extractor", False): _Preset(

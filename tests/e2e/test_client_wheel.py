@@ -42,9 +42,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readmes_example_runs(up: Up, installed: Path, tmp_path: Path) -> None:
-    """The example in the wheel's README imports, retrains, watches, promotes and classifies, word for word."""
-    readme = (ROOT / "protos" / "python" / "README.md").read_text("utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    """The example that both READMEs show imports, retrains, watches, promotes and classifies, word for word."""
+    readmes = [ROOT / "README.md", ROOT / "protos" / "python" / "README.md"]
+    examples = [re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL) for path in readmes]
+    (example,) = examples[0]
+    assert examples[1] == [example]
     shutil.copy(SAMPLE, tmp_path)
     guard = "\nimport sys\nassert not {'shared', 'services'} & sys.modules.keys()\n"
 

@@ -44,6 +44,18 @@ def test_no_row_moves_when_the_dataset_grows(growth):
     assert where(assign_splits(before)).items() <= grown.items()
 
 
+def test_no_row_moves_when_a_mixed_dataset_grows():
+    """A train row that would validate by its hash stays in train while rows without a split could validate, now or later."""
+    texts = [f"text {n}" for n in range(100)]
+    trains = next(text for text in texts if assign_splits([Row(text)])["train"])
+    first, second, *_ = (text for text in texts if assign_splits([Row(text)])["validation"])
+    named = Row(first, split="train")
+
+    assert assign_splits([named])["validation"] == [named]
+    assert named in assign_splits([named, Row(trains)])["train"]
+    assert named in assign_splits([named, Row(trains), Row(second)])["train"]
+
+
 @given(st.lists(ROWS, max_size=6))
 def test_equal_texts_share_a_split(rows):
     """A text that occurs twice is never on both sides, whatever its label."""
