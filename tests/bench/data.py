@@ -1,21 +1,15 @@
 """Where the benchmarks' rows and base come from: ../shared/data beside the checkout, and the installed MiniLM package."""
 
+import hashlib
 import json
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from shared.data.rows import Span
+
 DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """An entity in code points, end exclusive."""
-
-    start: int
-    end: int
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +36,14 @@ def read_split(dataset: str, split: str) -> Rows:
     if "entities" in lines[0]:
         entities = [[Span(s["start"], s["end"], s["label"]) for s in line["entities"]] for line in lines]
     return Rows([line["text"] for line in lines], [line.get("label", "") for line in lines], entities)
+
+
+def rows_digest(dataset: str) -> str:
+    """Name the rows of a data set: SHA-256 over its three files."""
+    digest = hashlib.sha256()
+    for split in ("train", "validation", "test"):
+        digest.update(data_file(dataset, split).read_bytes())
+    return digest.hexdigest()
 
 
 def _base_folder() -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench.accuracy import RESULTS, ROWS
+from tests.bench.accuracy import OURS, RESULTS, ROWS, verdict
 
 README = Path(__file__).parents[2] / "README.md"
 _BEGIN, _END = "<!-- table: python -m tests.bench.table -->\n", "<!-- end of table -->"
@@ -13,27 +13,36 @@ _BEGIN, _END = "<!-- table: python -m tests.bench.table -->\n", "<!-- end of tab
 def table() -> str:
     """Return the table of every row that has a result file."""
     lines = [
-        "| Data set | Adaptable | Metric | Tagsmith | Baselines | Test rows | Dataset digest | Import and training | Command |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| Data set | Adaptable | Metric | Tagsmith | Aim | Baselines | Verdict | Test rows | Dataset digest | Import and training | Command |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    results = [json.loads(path.read_text()) for name in ROWS if (path := RESULTS / f"{name}.json").exists()]
-    for result in results:
-        name, _, digest = result["dataset"].partition("@sha256:")
-        baselines = "<br>".join(f"{each['name']} {100 * each['test']:.1f}" for each in result["baselines"])
+    hardware: set[str] = set()
+    for name, row in ROWS.items():
+        path = RESULTS / f"{name}.json"
+        arms = json.loads(path.read_text())["arms"] if path.exists() else {}
+        if OURS not in arms:
+            continue
+        ours = arms[OURS]
+        hardware |= {each["hardware"] for each in arms.values()}
+        dataset, _, digest = ours["dataset"].partition("@sha256:")
+        baselines = [
+            f"{arms[each]['name']} {100 * arms[each]['test']:.1f}" for each in row.baselines if each in arms
+        ]
         cells = (
-            name,
-            "on" if result["adaptable"] else "off",
-            result["metric"].replace("_", " "),
-            f"**{100 * result['score']:.1f}**",
-            baselines or "none",
-            str(result["row_count"]),
+            dataset,
+            "on" if row.adaptable else "off",
+            row.metric.replace("_", " "),
+            f"**{100 * ours['test']:.1f}**",
+            f"{100 * row.aim:.1f}" if row.aim else "",
+            "<br>".join(baselines),
+            verdict(row, arms),
+            str(ours["row_count"]),
             f"`{digest[:12]}`",
-            f"{result['import_and_training_s']:.0f} s",
-            f"`{result['command']}`",
+            f"{ours['import_and_training_s']:.0f} s",
+            f"`python -m tests.bench.accuracy {name}`",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    hardware = sorted({result["hardware"] for result in results})
-    return "\n".join([*lines, "", f"Measured on {'; '.join(hardware)}.", ""])
+    return "\n".join([*lines, "", f"Measured on {'; '.join(sorted(hardware))}.", ""])
 
 
 def documented() -> str:
