@@ -55,7 +55,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of weights, order and dropout.")] = None,
     max_epochs: Annotated[int | None, typer.Option(rich_help_panel=_KNOBS, help="[1, 1000]")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(rich_help_panel=_KNOBS, help="Rows a step, [1, 1024].")
+        int | None, typer.Option(rich_help_panel=_KNOBS, help="Windows a step, [1, 1024].")
     ] = None,
     encoder_learning_rate: Annotated[
         float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
@@ -80,6 +80,9 @@ def train(
     pooling: Annotated[
         PoolingName | None, typer.Option(rich_help_panel=_KNOBS, help="For classifiers.")
     ] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(rich_help_panel=_KNOBS, help="Spread over all labels, [0, 1).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a base model on a dataset, and watch until a version is published."""
@@ -102,6 +105,7 @@ def train(
             patience=patience,
             max_tokens=max_tokens,
             pooling=_POOLINGS[pooling] if pooling else None,
+            label_smoothing=label_smoothing,
         ),
     )
     request = pb.CreateTrainingJobRequest(
@@ -154,7 +158,7 @@ def watch(
         return
     for job in watch_job(session, job_id):
         session.show(job_record(job))
-    _raise_unless_published(job)
+    _raise_unless_done(job)
 
 
 def cancel(
@@ -187,7 +191,7 @@ def bases(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _follow(session: Session, job_id: str) -> None:
-    """Show a job's progress to its end, then how it ended. Raises CommandError unless it published a version."""
+    """Show a job's progress to its end, then how it ended. Raises CommandError unless all that it was asked to do is done."""
     try:
         job = show_progress(session, watch_job(session, job_id))
     except KeyboardInterrupt:
@@ -197,18 +201,16 @@ def _follow(session: Session, job_id: str) -> None:
         raise
     if session.as_json:
         session.show(job_record(job))
-    _raise_unless_published(job)
-    if not session.as_json:
+    elif job.state == pb.TrainingJob.SUCCEEDED:
         request = registry_pb2.GetModelVersionRequest(model_version=job.model_version)
         version = session.call(session.registry.GetModelVersion, request)
         session.show({}, f"{version.name} published", metrics_table(version))
+    _raise_unless_done(job)
 
 
-def _raise_unless_published(job: pb.TrainingJob) -> None:
-    if job.state == pb.TrainingJob.SUCCEEDED:
-        return
-    if job.HasField("error"):
+def _raise_unless_done(job: pb.TrainingJob) -> None:
+    if job.HasField("error"):  # also of a published version whose alias could not be moved
         raise CommandError(read_status(job.error))
-    raise CommandError(
-        Explained("ABORTED", "", f"{job.id} ended as {state_name(job)}", {"job": job.id}, (), None)
-    )
+    if job.state != pb.TrainingJob.SUCCEEDED:
+        message = f"{job.id} ended as {state_name(job)}"
+        raise CommandError(Explained("ABORTED", "", message, {"job": job.id}, (), None))

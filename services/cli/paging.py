@@ -5,14 +5,14 @@ from typing import Any
 
 from services.cli.session import Session
 
-_PAGE_SIZE = 500
+PAGE_SIZE = 500
 
 
 def all_pages(
     session: Session, rpc: Callable[..., Any], request: Any, *, at_most: int | None = None
 ) -> Iterator[Any]:
     """Yield the answer of a list RPC page by page; `request` is changed on the way. `at_most`: items wanted of it, if fewer."""
-    request.page_size = _PAGE_SIZE if at_most is None else min(at_most, _PAGE_SIZE)
+    request.page_size = PAGE_SIZE if at_most is None else min(at_most, PAGE_SIZE)
     while True:
         page = session.call(rpc, request)
         yield page

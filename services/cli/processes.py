@@ -1,16 +1,20 @@
 """A service as a child process: started with an environment, watched through its log, stopped with all that it started.
 
 The log file is the child's stderr. Its `ready` line names the ports, so that a child may be given any free one. Children get a
-session of their own: a Ctrl-C in the terminal reaches only us, and we stop them in order. Used from one thread.
+session of their own: a Ctrl-C in the terminal reaches only us, and we stop them in order. If we are killed, Linux sends them SIGTERM;
+elsewhere they go on. Used from the main thread alone, whose end is what Linux takes for ours.
 """
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ import psutil
 
 _POLL_S = 0.05
 _STOP_S = 15.0  # from SIGTERM to SIGKILL
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class ServiceProcess:
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
+            preexec_fn=partial(_end_with, os.getpid()),  # safe: we have one thread, and it takes no lock
         )
 
     @property
@@ -99,6 +106,14 @@ class ServiceProcess:
         with self.log_path.open("rb") as log:
             log.seek(self._read_from)
             return log.read().decode("utf-8", "replace").splitlines()
+
+
+def _end_with(parent: int) -> None:
+    """Within a child: have the kernel send SIGTERM to it when `parent` has ended, however it ended."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before that
+            os._exit(1)
 
 
 def _end(processes: set[psutil.Process]) -> None:

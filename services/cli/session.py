@@ -25,6 +25,12 @@ CALL_TIMEOUT_S = 60.0
 PATIENCE_S = 60.0
 _LEAST_PAUSE_S = 0.05
 _PIPE_WIDTH = 400
+_CHANNEL_OPTIONS = (
+    # A proxy that the environment names for web pages is never the way to these services.
+    ("grpc.enable_http_proxy", 0),
+    # The entities of 256 long texts are more than gRPC's 4 MiB; the service bounds what it answers by what it was asked.
+    ("grpc.max_receive_message_length", -1),
+)
 
 Answer = TypeVar("Answer")
 
@@ -116,6 +122,5 @@ class Session:
 
     def _channel(self, address: str) -> grpc.Channel:
         if address not in self._channels:
-            # A proxy that the environment names for web pages is never the way to these services.
-            self._channels[address] = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
+            self._channels[address] = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
         return self._channels[address]

@@ -128,7 +128,7 @@ class Datasets:
 def open_below(roots: Iterable[Path], server_path: str) -> BinaryIO:
     """Open a regular file that lies below one of `roots` (resolved) once every symlink and `..` is followed.
 
-    What is outside answers PathNotAllowedError whether it exists or not. Raises FieldInvalidError for what is below and no file.
+    It is opened folder by folder from the root, following nothing any more: a symlink that was put there since leads nowhere. What is outside answers PathNotAllowedError whether it exists or not. Raises FieldInvalidError for what is below and no file.
     """
     refused = PathNotAllowedError(
         "header.server_path is not below a folder that TAGSMITH_TRAIN_DATASET_ROOTS allows.",
@@ -138,17 +138,30 @@ def open_below(roots: Iterable[Path], server_path: str) -> BinaryIO:
         path = Path(os.path.realpath(server_path))
     except ValueError as error:  # a NUL in it
         raise refused from error
-    if not Path(server_path).is_absolute() or not any(path.is_relative_to(root) for root in roots):
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    if root is None or not Path(server_path).is_absolute():
         raise refused
     try:
-        # Not through a symlink that was put there since, and without waiting for the writer of a pipe.
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        number = _open_within(root, path.relative_to(root).parts)
     except OSError as error:
         raise _unreadable(error.strerror or "cannot be opened") from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise _unreadable("not a regular file")
     return os.fdopen(number, "rb")
+
+
+def _open_within(root: Path, parts: Sequence[str]) -> int:
+    """Open the file at `parts` below `root` and return its descriptor. No part is a symlink. Raises OSError."""
+    number = os.open(root, os.O_RDONLY | os.O_NOFOLLOW)
+    for part in parts:
+        folder = number
+        try:
+            # Without waiting for the writer of a pipe.
+            number = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        finally:
+            os.close(folder)
+    return number
 
 
 def _unreadable(cause: str) -> FieldInvalidError:

@@ -4,9 +4,11 @@ Every trainer ends with exactly one Finished or Failed; a process that ends with
 lines only, so a torn last line is read when it is complete.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from shared.errors import ProblemsError, TagsmithError
 
 Phase = Literal["PREPARING", "TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"]
 
@@ -52,14 +54,24 @@ class Failure(_Event):
     metadata: dict[str, str] = {}
     problems: tuple[ProblemRecord, ...] = ()
 
+    @classmethod
+    def of(cls, error: TagsmithError) -> Self:
+        """What callers will read of `error`."""
+        problems = error.problems if isinstance(error, ProblemsError) else ()
+        return cls(
+            reason=error.reason,
+            message=error.message,
+            metadata=error.metadata,
+            problems=tuple(
+                ProblemRecord(field=each.field, description=each.description) for each in problems
+            ),
+        )
+
 
 class Finished(_Event):
-    """The version is in the store: passed by the gate, or refused by it (then `failure` says by which checks)."""
+    """The version is in the store, passed by the gate or refused by it; its manifest has all there is to know."""
 
     kind: Literal["finished"] = "finished"
-    outcome: Literal["succeeded", "rejected"]
-    metrics: dict[str, float]  # <split>.<metric>
-    failure: Failure | None = None
 
 
 class Failed(_Event):

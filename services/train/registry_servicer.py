@@ -26,7 +26,8 @@ class RegistryServicer(RegistryServiceServicer):
 
     async def GetModelVersion(self, request: pb.GetModelVersionRequest, context: Any) -> pb.ModelVersion:
         """See registry.proto."""
-        return write_version(*await asyncio.to_thread(self._registry.version, request.model_version))
+        version = await asyncio.to_thread(self._registry.version, request.model_version)
+        return write_version(*version, with_manifest=True)
 
     async def ListModelVersions(
         self, request: pb.ListModelVersionsRequest, context: Any
@@ -35,7 +36,7 @@ class RegistryServicer(RegistryServiceServicer):
         page = PageRequest(request.page_size, request.page_token, of=f"versions of {request.model}")
         versions, token = await asyncio.to_thread(self._registry.list_versions, request.model, page)
         return pb.ListModelVersionsResponse(
-            versions=[write_version(*each) for each in versions], next_page_token=token
+            versions=[write_version(*each, with_manifest=False) for each in versions], next_page_token=token
         )
 
     async def SetAlias(self, request: pb.SetAliasRequest, context: Any) -> pb.Alias:

@@ -33,18 +33,16 @@ def write_alias(alias: AliasRecord) -> pb.Alias:
     )
 
 
-def write_version(manifest: Manifest, aliases: Sequence[AliasRecord]) -> pb.ModelVersion:
-    """Write a version; `aliases` are all of its model."""
+def write_version(
+    manifest: Manifest, aliases: Sequence[AliasRecord], *, with_manifest: bool
+) -> pb.ModelVersion:
+    """Write a version; `aliases` are all of its model. The manifest holds texts and has no bound: never in a list."""
     return pb.ModelVersion(
         name=str(manifest.version),
         state=_STATES[manifest.state],
         task=manifest.task,
         labels=manifest.labels,
-        metrics={
-            f"{split}.{name}": value
-            for split, evaluation in manifest.evaluations.items()
-            for name, value in evaluation.metrics.items()
-        },
+        metrics=manifest.metrics,
         row_counts={split: evaluation.row_count for split, evaluation in manifest.evaluations.items()},
         job=manifest.lineage.job_id,
         base_model=manifest.lineage.base_model.id,
@@ -54,5 +52,5 @@ def write_version(manifest: Manifest, aliases: Sequence[AliasRecord]) -> pb.Mode
         aliases=sorted(alias.alias for alias in aliases if alias.version == manifest.number),
         gate_checks=[pb.GateCheck(**check.model_dump()) for check in manifest.gate_checks],
         create_time=write_time(manifest.create_time),
-        manifest_json=manifest.model_dump_json(),
+        manifest_json=manifest.model_dump_json() if with_manifest else "",
     )

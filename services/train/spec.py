@@ -3,12 +3,14 @@
 `spec.json` in a job's folder is an Assignment. It is all that a trainer knows, on every engine.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 RecipeName = Literal["transformer-classifier", "entity-extractor"]
 Pooling = Literal["masked-mean", "first-token"]
+
+SCRATCH: Final = "scratch"  # folder of a job's folder for files on their way to the store; nothing once the trainer is gone
 
 
 class _Record(BaseModel):
@@ -19,7 +21,9 @@ class Hyperparameters(_Record):
     """Every knob of a recipe, resolved. Ranges are those of the proto."""
 
     max_epochs: Annotated[int, Field(ge=1, le=1000)]
-    batch_size: Annotated[int, Field(ge=1, le=1024)]  # rows a step
+    batch_size: Annotated[
+        int, Field(ge=1, le=1024)
+    ]  # windows a step: a text longer than the window counts once a window
     encoder_learning_rate: Annotated[float, Field(gt=0, lt=1)]  # peak; unused when adaptable is off
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)]  # peak
     warmup_share: Annotated[float, Field(ge=0, lt=1)]  # of all steps
@@ -28,6 +32,7 @@ class Hyperparameters(_Record):
     patience: Annotated[int, Field(ge=1, le=1000)]  # evaluations without a better metric
     max_tokens: Annotated[int, Field(ge=8, le=8192)]  # of a window, special tokens counted
     pooling: Pooling  # classifier only
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]  # share of the target spread over all labels or tags
 
 
 class JobSpec(_Record):
@@ -37,6 +42,7 @@ class JobSpec(_Record):
     dataset: str  # name@sha256:<digest>
     recipe: RecipeName
     base_model: str
+    base_digest: str  # SHA-256 over the base's files when the job was accepted; nothing else is learnt from
     adaptable: bool
     hyperparameters: Hyperparameters
     seed: int

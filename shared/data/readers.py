@@ -117,7 +117,10 @@ def _csv_cells(lines: list[str]) -> Iterator[tuple[int, list[str] | _LineError]]
         except csv.Error:
             yield (
                 first + 1,
-                _LineError("its quotes are broken: one is never closed, or text stands beside a quoted cell"),
+                _LineError(
+                    "its quotes are broken (one is never closed, or text stands beside a quoted cell), or a cell has more than "
+                    f"{_MOST_CELL_CODE_POINTS} code points"
+                ),
             )
             first += 1
 

@@ -1,7 +1,8 @@
 """Which split a row belongs to, and what makes a whole dataset unusable.
 
 A row without a split of its own goes by the SHA-256 of its text, so it stays where it is when the dataset grows, whatever the
-order of the rows, and equal texts are never on both sides. Pure.
+order of the rows, and equal texts of such rows are never on both sides. A row with a split of its own stays in it, but for one case:
+while no row could be for validation, the train rows of the validation bucket stand in, and they go back to train when one comes. Pure.
 """
 
 import hashlib

@@ -175,6 +175,15 @@ class Manifest(_Record):
         return (self.tokenization.file, *graphs)
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """Every metric of every split, by `<split>.<metric>`."""
+        return {
+            f"{split}.{name}": value
+            for split, evaluation in self.evaluations.items()
+            for name, value in evaluation.metrics.items()
+        }
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """Entities: the tags in the order of the logits."""
         return ("O", *(f"{prefix}-{label}" for label in self.labels for prefix in "BI"))

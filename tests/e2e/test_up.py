@@ -3,8 +3,10 @@
 import json
 import signal
 import socket
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.conftest import Up
@@ -39,6 +41,18 @@ def test_when_one_service_dies_up_says_which_and_ends(tmp_path: Path, bases: Pat
     assert run.code == 1
     assert "the inference service has ended with code -9" in run.out
     assert up.processes() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
+def test_a_killed_up_leaves_no_process(tmp_path: Path, bases: Path) -> None:
+    """SIGKILL, which `up` cannot act on, ends both services in good order too."""
+    up = Up(tmp_path / "data", bases, *ANY).wait_ready()
+    assert len(up.processes()) == 2
+    assert up.stop(signal.SIGKILL).code == -signal.SIGKILL
+
+    psutil.wait_procs(up.processes(), timeout=15)
+    assert up.processes() == []
+    assert '"stopped"' in (tmp_path / "data" / "logs" / "train.log").read_text()
 
 
 def test_stopping_up_during_a_training_leaves_no_process(tmp_path: Path, bases: Path) -> None:

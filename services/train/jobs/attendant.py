@@ -26,7 +26,7 @@ from services.train.jobs.event_log import EventLog
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord, TrainerEvent
 from services.train.jobs.table import JobTable
-from services.train.spec import Assignment
+from services.train.spec import SCRATCH, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError
 from shared.store.failures import store_errors
 from shared.telemetry.logs import get_logger
@@ -144,37 +144,49 @@ class Attendant:
         manifest = await asyncio.to_thread(self._publication.manifest, self._job)
         self._job = await asyncio.to_thread(self._table.job, self._job.id)
         promotes = manifest is not None and manifest.state == "published" and self._job.promote_to
-        if promotes and not self._job.cancel_requested:  # a cancel that came too late still keeps the alias
-            await asyncio.to_thread(self._publication.promote, self._job)
+        kept = not promotes or self._job.cancel_requested  # a cancel that came too late still keeps the alias
         end = TrainerEnd(
             last_word=self._last_word,
             exit=exit_,
             spoke=self._spoke,
             manifest=manifest,
             service_stops=self._service_stops,
+            promotion_failure=None if kept else await self._promote(),
         )
         await self._change(lambda job: after_trainer(job, end, now=datetime.now(UTC)))
         _log.info("job_ended", job=self._job.id, state=self._job.state, reason=_reason(self._job))
 
+    async def _promote(self) -> Failure | None:
+        """Move the alias; return why it could not be moved, which takes nothing from the version that was published."""
+        try:
+            await asyncio.to_thread(self._publication.promote, self._job)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever happened is on record, and in the log
+            return self._failure_of(error)
+        return None
+
     async def _fail(self, error: Exception) -> None:
-        if isinstance(error, TagsmithError):
-            failure = Failure(reason=error.reason, message=error.message, metadata=error.metadata)
-        else:
-            incident = secrets.token_hex(4)
-            _log.error("job_defect", job=self._job.id, incident=incident, exc_info=error)
-            failure = Failure(
-                reason="INTERNAL",
-                message=f"internal error, incident {incident}",
-                metadata={"incident": incident},
-            )
+        failure = self._failure_of(error)
         await self._change(lambda job: job.ended("FAILED", now=datetime.now(UTC), failure=failure))
         _log.info("job_ended", job=self._job.id, state="FAILED", reason=failure.reason)
 
+    def _failure_of(self, error: Exception) -> Failure:
+        if isinstance(error, TagsmithError):
+            return Failure.of(error)
+        incident = secrets.token_hex(4)
+        _log.error("job_defect", job=self._job.id, incident=incident, exc_info=error)
+        message = f"internal error, incident {incident}"
+        return Failure(reason="INTERNAL", message=message, metadata={"incident": incident})
+
     async def _stop_trainer(self) -> None:
-        while self._trainer is not None:
-            if await asyncio.to_thread(self._trainer.stop, grace_s=STOP_GRACE_S):
-                return
+        """Return when no process of the trainer lives and its unfinished files are gone."""
+        if self._trainer is None:
+            return
+        while not await asyncio.to_thread(self._trainer.stop, grace_s=STOP_GRACE_S):
             _log.error("trainer_survives_kill", job=self._job.id)
+        # A file that cannot be removed must not keep the job from its end.
+        await asyncio.to_thread(shutil.rmtree, self._folder / SCRATCH, ignore_errors=True)
 
     async def _change(self, change: Callable[[JobRecord], JobRecord]) -> None:
         self._job = await asyncio.to_thread(self._table.change, self._job.id, change)

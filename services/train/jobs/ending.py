@@ -23,12 +23,13 @@ class TrainerEnd:
     spoke: bool  # it said anything at all
     manifest: Manifest | None  # of this job, from the store
     service_stops: bool
+    promotion_failure: Failure | None = None  # why the alias did not move to the published version
 
 
 def after_trainer(job: JobRecord, end: TrainerEnd, *, now: datetime) -> JobRecord:
     """Return `job` as the end of its trainer leaves it: ended, or back in the queue."""
     if end.manifest is not None:
-        return _published(job, end.manifest, now=now)
+        return _published(job, end.manifest, end.promotion_failure, now=now)
     if job.cancel_requested:
         return job.ended("CANCELLED", now=now)
     if isinstance(end.last_word, Failed):
@@ -38,21 +39,19 @@ def after_trainer(job: JobRecord, end: TrainerEnd, *, now: datetime) -> JobRecor
     return job.ended("FAILED", now=now, failure=_lost(end.exit))
 
 
-def _published(job: JobRecord, manifest: Manifest, *, now: datetime) -> JobRecord:
-    metrics = {
-        f"{split}.{name}": value
-        for split, evaluation in manifest.evaluations.items()
-        for name, value in evaluation.metrics.items()
-    }
+def _published(
+    job: JobRecord, manifest: Manifest, promotion_failure: Failure | None, *, now: datetime
+) -> JobRecord:
     if manifest.state == "published":
-        return job.ended("SUCCEEDED", now=now, metrics=metrics)
+        return job.ended("SUCCEEDED", now=now, metrics=manifest.metrics, failure=promotion_failure)
     checks = ",".join(check.name for check in manifest.gate_checks if not check.passed)
-    failure = Failure(
-        reason=GateRejectedError.reason,
-        message=f"The export gate refused {job.version} by {checks}. The version keeps the report; it is never served.",
-        metadata={"model_version": job.version, "checks": checks},
+    error = GateRejectedError(
+        f"The export gate refused {job.version} ({checks}): the exported files do not decide as the trained model does."
+        " The version is kept with its report and is never served; train again, or report the base model.",
+        model_version=job.version,
+        checks=checks,
     )
-    return job.ended("REJECTED", now=now, metrics=metrics, failure=failure)
+    return job.ended("REJECTED", now=now, metrics=manifest.metrics, failure=Failure.of(error))
 
 
 def _lost(exit_: Exit) -> Failure:

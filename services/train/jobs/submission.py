@@ -1,7 +1,7 @@
 """From what a caller orders to a job in the table: defaults, checks, the fixed snapshot, the reserved version.
 
-Invariant: one request_id, one job. The table's unique column decides; the lock around a submission only keeps losers of a race from
-reserving version numbers that nobody will use.
+Invariants: one request_id, one job, which the table's unique column decides; one model, one task. The lock around a submission keeps
+losers of a race from reserving version numbers that nobody will use, and two jobs of different tasks from both being a model's first.
 
 Blocks; any thread may call.
 """
@@ -22,8 +22,10 @@ from services.train.jobs.table import JobTable
 from services.train.recipes import DEFAULT_SEED, RECIPES, TASKS, default_hyperparameters, epochs_for
 from services.train.spec import Hyperparameters, JobSpec, RecipeName
 from shared.errors import (
+    ArtifactCorruptError,
     FieldInvalidError,
     ModelNotFoundError,
+    ModelNotLoadableError,
     Problem,
     RequestIdReusedError,
     SpecInvalidError,
@@ -116,6 +118,7 @@ class Submission:
             dataset=snapshot.name,
             recipe=recipe,
             base_model=base.id,
+            base_digest=base.digest,
             adaptable=adaptable,
             hyperparameters=hyperparameters,
             seed=seed,
@@ -123,15 +126,26 @@ class Submission:
 
     def _model_problems(self, model: str, task: Task) -> list[Problem]:
         """A name keeps its task: an alias that moved to a version of another task would fail every caller."""
+        # The jobs first: one that ends after they were read has its version in the store by then.
+        kept = {TASKS[job.spec.recipe] for job in self._table.unfinished(model)}
+        kept |= self._published_tasks(model)
+        return [
+            Problem("spec.model", f"versions or jobs of {model} do {other}, not {task}: choose another name")
+            for other in sorted(kept - {task})
+        ]
+
+    def _published_tasks(self, model: str) -> set[Task]:
+        """Return the task of the newest version that can be read: a new version is the remedy for a damaged one."""
         try:
             numbers = self._models.versions(model)
         except ModelNotFoundError:
-            return []
-        kept = {self._models.manifest(VersionName(model, number)).task for number in numbers[-1:]}
-        return [
-            Problem("spec.model", f"versions of {model} do {other}, not {task}: choose another name")
-            for other in kept - {task}
-        ]
+            return set()
+        for number in reversed(numbers):
+            try:
+                return {self._models.manifest(VersionName(model, number)).task}
+            except (ArtifactCorruptError, ModelNotLoadableError):
+                continue
+        return set()
 
     def _known(self, order: Order, request_id: str) -> JobRecord | None:
         known = self._table.find_request(request_id) if request_id else None

@@ -21,13 +21,16 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
 from services.train.events import Failure, Progress
-from services.train.jobs.lifecycle import FINAL
+from services.train.jobs.lifecycle import FINAL, FOLLOWERS
 from services.train.jobs.record import JobRecord
 from services.train.pages import PageRequest
 from services.train.spec import JobSpec
 from shared.errors import JobNotFoundError, StoreUnavailableError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = (
+    2  # of the columns and of the JSON in them; 2: a spec pins its base and smooths labels
+)
+_MOST_NAMED: Final = 10
 
 _METADATA = sa.MetaData()
 _JOBS = sa.Table(
@@ -59,7 +62,11 @@ class JobTable:
     """All jobs. Raises StoreUnavailableError where the file cannot be read or written."""
 
     def __init__(self, file: Path, on_change: Callable[[JobRecord], object]) -> None:
-        """Open or make the table. `on_change` hears every change, in any thread."""
+        """Open or make the table. `on_change` hears every change, in any thread.
+
+        Raises StoreUnavailableError for a table of another schema and for one with a job that cannot be read. Going on without
+        that job would leave a trainer that nobody watches, and a caller who waits for ever.
+        """
         self._on_change = on_change
         self._engine = sa.create_engine(f"sqlite:///{file}", poolclass=QueuePool, pool_size=1, max_overflow=0)
         sa.event.listen(self._engine, "connect", _configure)
@@ -68,6 +75,7 @@ class JobTable:
         )
         with self._transaction() as connection:
             _prepare_schema(connection, file)
+            _check_readable(connection, file)
 
     def close(self) -> None:
         """Close the file."""
@@ -112,13 +120,13 @@ class JobTable:
         self._on_change(claimed)
         return claimed
 
-    def unfinished(self) -> list[JobRecord]:
-        """Return every job that has not ended, oldest first."""
+    def unfinished(self, model: str = "") -> list[JobRecord]:
+        """Return every job of a model (empty: of all) that has not ended, oldest first."""
+        query = _JOBS.select().where(_JOBS.c.state.not_in(FINAL)).order_by(_JOBS.c.sequence)
+        if model:
+            query = query.where(_JOBS.c.model == model)
         with self._transaction() as connection:
-            rows = connection.execute(
-                _JOBS.select().where(_JOBS.c.state.not_in(FINAL)).order_by(_JOBS.c.sequence)
-            )
-            return [_to_record(row) for row in rows]
+            return [_to_record(row) for row in connection.execute(query)]
 
     def page(self, model: str, page: PageRequest) -> tuple[list[JobRecord], str]:
         """Return a page of the jobs of a model (empty: of all), newest first, and the next page's token."""
@@ -154,14 +162,39 @@ def _configure(connection: Any, _: object) -> None:
 
 def _prepare_schema(connection: sa.Connection, file: Path) -> None:
     found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if found > SCHEMA_VERSION:
+    if found == 0 and not sa.inspect(connection).get_table_names():  # a new file
+        _METADATA.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    elif found != SCHEMA_VERSION:
+        remedy = (
+            "Run a newer release."
+            if found > SCHEMA_VERSION
+            else "Let the release that wrote it finish its jobs, then move the file away; versions and datasets are in the store."
+        )
         raise StoreUnavailableError(
-            f"The job table {file} has schema {found}; this release knows up to {SCHEMA_VERSION}. Run a newer release.",
+            f"The job table {file} has schema {found}; this release reads {SCHEMA_VERSION} only. {remedy}",
             operation="job table",
             cause=f"schema {found}",
         )
-    _METADATA.create_all(connection)
-    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _check_readable(connection: sa.Connection, file: Path) -> None:
+    damaged = [row.id for row in connection.execute(_JOBS.select()) if not _is_readable(row)]
+    if damaged:
+        named = ", ".join(damaged[:_MOST_NAMED]) + (", ..." if len(damaged) > _MOST_NAMED else "")
+        raise StoreUnavailableError(
+            f"The job table {file} has {len(damaged)} jobs that cannot be read: {named}. Nothing was changed. Bring the file"
+            " back from a backup, or end their trainers and delete these rows; their versions stay in the store.",
+            operation="job table",
+            cause="unreadable jobs",
+        )
+
+
+def _is_readable(row: sa.Row[Any]) -> bool:
+    try:
+        return _to_record(row).state in FOLLOWERS
+    except (ValueError, TypeError):  # pydantic's and JSON's errors are ValueErrors
+        return False
 
 
 def _first(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> JobRecord | None:

@@ -11,9 +11,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from services.train.events import Failed, Failure, PhaseStarted
-from services.train.spec import Assignment
-from services.train.trainer.journal import Journal, failure_of, unforeseen_failure
+from services.train.events import Failed, Failure, Finished, PhaseStarted
+from services.train.spec import SCRATCH, Assignment
+from services.train.trainer.journal import Journal, unforeseen_failure
 from shared.errors import StoreUnavailableError, TagsmithError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -22,7 +22,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def main(job_folder: Path) -> int:
     """Train the job whose folder is given; return the exit code."""
     journal = Journal(job_folder / "events.jsonl")
-    scratch = job_folder / "scratch"
+    scratch = job_folder / SCRATCH
     try:
         journal.write(PhaseStarted(phase="PREPARING"))
         assignment = Assignment.model_validate_json((job_folder / "spec.json").read_bytes())
@@ -30,7 +30,8 @@ def main(job_folder: Path) -> int:
         scratch.mkdir()
         from services.train.trainer.pipeline import train  # seconds of imports, after the first sign of life
 
-        journal.write(train(assignment, emit=journal.write, scratch=scratch))
+        train(assignment, emit=journal.write, scratch=scratch)
+        journal.write(Finished())
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
         traceback.print_exc()
         journal.write(Failed(failure=_explain(error)))
@@ -43,11 +44,11 @@ def main(job_folder: Path) -> int:
 
 def _explain(error: Exception) -> Failure:
     if isinstance(error, TagsmithError):
-        return failure_of(error)
+        return Failure.of(error)
     if isinstance(error, OSError) and error.errno in _FULL:
         name = errno.errorcode[error.errno]
         message = "The trainer's disk is full: free some space, or move TAGSMITH_TRAIN_STATE_DIR."
-        return failure_of(StoreUnavailableError(message, operation="write", os_error=name))
+        return Failure.of(StoreUnavailableError(message, operation="write", os_error=name))
     incident = secrets.token_hex(4)
     print(f"incident {incident}", file=sys.stderr)  # noqa: T201 - stderr is the job's log
     return unforeseen_failure(incident)

@@ -13,41 +13,11 @@ import numpy.typing as npt
 
 from shared.data.rows import Row, Span
 from shared.runtime.entities import most_context
-from shared.runtime.model import EncodedText
-from shared.runtime.tokenizer import TextTokenizer
-from shared.runtime.units import Units, find_units
-from shared.runtime.windows import Window, cut_windows
-from shared.store.manifest import Task
+from shared.runtime.reader import EncodedText
+from shared.runtime.units import Units
+from shared.runtime.windows import Window
 
 Numbers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class TextReader:
-    """Texts to windows (and units): the same steps as shared.runtime.model.Model.encode, which the gate holds it to."""
-
-    tokenizer: TextTokenizer
-    task: Task
-    max_tokens: int
-    stride_tokens: int
-
-    def encode(self, texts: Sequence[str]) -> list[EncodedText]:
-        """Result i belongs to text i."""
-        needs_units = self.task == "entities"
-        encoded = []
-        for text, tokens in zip(texts, self.tokenizer.encode(texts, offsets=needs_units), strict=True):
-            windows = cut_windows(
-                tokens.ids,
-                prefix=self.tokenizer.prefix,
-                suffix=self.tokenizer.suffix,
-                pad_id=self.tokenizer.pad_id,
-                max_tokens=self.max_tokens,
-                stride_tokens=self.stride_tokens,
-            )
-            encoded.append(
-                EncodedText(text, windows, find_units(text, tokens.offsets) if needs_units else None)
-            )
-        return encoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,6 +26,7 @@ from shared.store.manifest import Graph, StoredFile
 
 Role = Literal["model", "encoder", "head"]
 
+_LARGEST_GRAPH_BYTES: Final = 2**31 - 2**24  # protobuf ends at 2 GiB; the head and the graph need some of it
 _TRACED: Final = (2, 8)  # windows and tokens of the traced batch; both axes are dynamic
 _TOKENS: Final = {0: "windows", 1: "tokens"}
 
@@ -50,7 +51,13 @@ def describe_file(path: Path) -> StoredFile:
 
 
 def check_exportable(encoder: Encoder, base_model: str) -> None:
-    """Raise SpecInvalidError, before anything is trained, if the base's architecture cannot be exported."""
+    """Raise SpecInvalidError, before anything is trained, if the base cannot be exported."""
+    size_bytes = 4 * sum(parameter.numel() for parameter in encoder.parameters())
+    if size_bytes > _LARGEST_GRAPH_BYTES:
+        problem = Problem(
+            "spec.base_model", f"its {size_bytes} bytes of weights do not fit one ONNX file of 2 GiB"
+        )
+        raise SpecInvalidError(f"{base_model} cannot be used.", [problem], base_model=base_model)
     try:
         _export_config(encoder)
     except (

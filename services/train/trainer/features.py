@@ -16,7 +16,7 @@ from services.train.trainer.examples import Example
 from services.train.trainer.network import Encoder, Reading
 from shared.runtime.batches import batch_by_length, pad
 
-EVALUATION_BATCH_TOKENS = 4096
+EVALUATION_BATCH_TOKENS = 1024
 
 
 def vectors_of(encoder: Encoder, reading: Reading, examples: Sequence[Example], pad_id: int) -> Tensor:

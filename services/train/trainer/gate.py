@@ -16,6 +16,7 @@ from shared.runtime.model import Model
 from shared.store.manifest import GateCheck
 
 MOST_LOGIT_DIFFERENCE: Final = 1e-4
+MOST_SCORE_DIFFERENCE: Final = 1e-4  # a softmax moves no probability further than its logits move
 
 _NOT_MEASURED = 1e9  # stands for what could not be measured: manifests hold finite numbers
 
@@ -32,19 +33,22 @@ def gate(
         model = Model.load(candidate.manifest, candidate.open_file, threads=threads)
     except TagsmithError as error:
         return (GateCheck(name="fp32.runs", passed=False, measured=1, limit=0, detail=error.message),)
-    trial = Trial(reference, judgements, model)
-    largest = MOST_LOGIT_DIFFERENCE
-    return (
-        _check("fp32.runs", 0, lambda: Measure(0, "it loads and answers a short text")),
-        _check("tokenizer", 0, trial.tokenizer),
-        _check("fp32.logits", largest, trial.logits),
-        _check("finite", 0, trial.finite),
-        _check("fp32.decisions", 0, trial.decisions),
-        _check("fp32.padding", largest, trial.padding),
-        _check("fp32.batching", largest, trial.batching),
-        _check("fp32.lengths", largest, trial.lengths),
-        _check("fp32.label_order", 0, trial.label_order),
-    )
+    trial = Trial(reference, judgements, candidate, model)
+    measures: list[tuple[str, float, Callable[[], Measure]]] = [
+        ("fp32.runs", 0, lambda: Measure(0, "it loads and answers a short text")),
+        ("tokenizer", 0, trial.tokenizer),
+        ("fp32.logits", MOST_LOGIT_DIFFERENCE, trial.logits),
+        ("finite", 0, trial.finite),
+        ("fp32.decisions", 0, trial.decisions),
+        ("fp32.vocabulary", 0, trial.vocabulary),
+        ("fp32.padding", MOST_LOGIT_DIFFERENCE, trial.padding),
+        ("fp32.batching", MOST_LOGIT_DIFFERENCE, trial.batching),
+        ("fp32.lengths", MOST_LOGIT_DIFFERENCE, trial.lengths),
+        ("fp32.label_order", 0, trial.label_order),
+    ]
+    if candidate.manifest.task == "classification":
+        measures.append(("fp32.scores", MOST_SCORE_DIFFERENCE, trial.scores))
+    return tuple(_check(*each) for each in measures)
 
 
 def _check(name: str, limit: float, measure: Callable[[], Measure]) -> GateCheck:

@@ -5,8 +5,7 @@ Invariant: each line is one whole event, flushed before the next. One thread wri
 
 from pathlib import Path
 
-from services.train.events import Failed, Failure, Finished, PhaseStarted, ProblemRecord, Progress
-from shared.errors import ProblemsError, TagsmithError
+from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress
 
 TrainerEvent = PhaseStarted | Progress | Finished | Failed
 
@@ -26,17 +25,6 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def failure_of(error: TagsmithError) -> Failure:
-    """What callers will read of `error`."""
-    problems = error.problems if isinstance(error, ProblemsError) else ()
-    return Failure(
-        reason=error.reason,
-        message=error.message,
-        metadata=error.metadata,
-        problems=tuple(ProblemRecord(field=each.field, description=each.description) for each in problems),
-    )
 
 
 def unforeseen_failure(incident: str) -> Failure:

@@ -5,7 +5,8 @@ Both offer the loop the same face: parameters, an epoch of batches, the loss of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,10 +20,6 @@ from services.train.trainer.features import Features, compute_features, vectors_
 from services.train.trainer.network import Network
 from services.train.trainer.optimisation import ParameterGroup, parameter_groups
 from services.train.trainer.validation import Evaluation, Validation
-from shared.store.manifest import Task
-
-# A text's label is one of many and sometimes wrong; a tag is one of few, and softened tags blur the edges of spans.
-LABEL_SMOOTHING: Final[dict[Task, float]] = {"classification": 0.1, "entities": 0.0}
 
 
 class Learner(Protocol):
@@ -53,7 +50,7 @@ class Learner(Protocol):
         """Score the validation split, in eval mode."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FineTuning:
     """Adaptable on: the encoder, its embeddings and the head learn."""
 
@@ -61,8 +58,11 @@ class FineTuning:
     examples: Sequence[Example]  # each with at least one target
     validation: Validation
     hyperparameters: Hyperparameters
-    smoothing: float
     pad_id: int
+
+    @cached_property
+    def _usual_weight(self) -> float:
+        return usual_weight(self.examples)
 
     @property
     def module(self) -> nn.Module:
@@ -96,7 +96,7 @@ class FineTuning:
         """See Learner."""
         examples = [self.examples[i] for i in batch]
         vectors = vectors_of(self.network.encoder, self.network.reading, examples, self.pad_id)
-        return mean_loss(self.network.head.head(vectors), examples, self.smoothing)
+        return mean_loss(self.network.head.head(vectors), examples, self._usual_weight, self.hyperparameters)
 
     def evaluate(self) -> Evaluation:
         """See Learner."""
@@ -108,7 +108,7 @@ class FineTuning:
             return self.validation.evaluate(self.network.head.head(features.vectors))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class HeadTraining:
     """Adaptable off: the head learns on vectors that were computed once."""
 
@@ -118,7 +118,10 @@ class HeadTraining:
     validation: Validation
     validation_features: Features
     hyperparameters: Hyperparameters
-    smoothing: float
+
+    @cached_property
+    def _usual_weight(self) -> float:
+        return usual_weight(self.examples)
 
     @property
     def module(self) -> nn.Module:
@@ -149,8 +152,9 @@ class HeadTraining:
 
     def loss(self, batch: Sequence[int]) -> Tensor:
         """See Learner."""
+        examples = [self.examples[i] for i in batch]
         return mean_loss(
-            self.head(self.features.of(batch)), [self.examples[i] for i in batch], self.smoothing
+            self.head(self.features.of(batch)), examples, self._usual_weight, self.hyperparameters
         )
 
     def evaluate(self) -> Evaluation:
@@ -160,10 +164,24 @@ class HeadTraining:
             return self.validation.evaluate(self.head(self.validation_features.vectors))
 
 
-def mean_loss(logits: Tensor, examples: Sequence[Example], smoothing: float) -> Tensor:
-    """Cross-entropy over the targets of `examples`, weighted; `logits` is (targets, outputs), at least one target."""
+def usual_weight(examples: Sequence[Example]) -> float:
+    """Return the mean weight of the targets of `examples`."""
+    total = sum(example.weight * len(example.targets) for example in examples)
+    return total / sum(len(example.targets) for example in examples)
+
+
+def mean_loss(
+    logits: Tensor, examples: Sequence[Example], usual: float, hyperparameters: Hyperparameters
+) -> Tensor:
+    """Cross-entropy over the targets of `examples`, weighted; `logits` is (targets, outputs), at least one target.
+
+    Weights count against the dataset's `usual` one, not the batch's own: windows of long texts meet in one batch, and dividing by
+    their own weights would give each of them the pull of a whole text.
+    """
     targets = torch.from_numpy(np.concatenate([example.targets for example in examples]))
-    losses = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+    losses = functional.cross_entropy(
+        logits, targets, reduction="none", label_smoothing=hyperparameters.label_smoothing
+    )
     counts = torch.tensor([len(example.targets) for example in examples])
-    weights = torch.tensor([example.weight for example in examples]).repeat_interleave(counts)
-    return (losses * weights).sum() / weights.sum()
+    weights = torch.tensor([example.weight / usual for example in examples]).repeat_interleave(counts)
+    return (losses * weights).mean()

@@ -60,6 +60,12 @@ class Encoder(nn.Module):
         """Numbers in a vector."""
         return int(self.transformer.config.hidden_size)
 
+    @property
+    def token_embeddings(self) -> Tensor:
+        """One row for each token id, (vocabulary, width)."""
+        table: Tensor = self.transformer.get_input_embeddings().get_parameter("weight")
+        return table
+
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:

@@ -9,34 +9,35 @@ from pathlib import Path
 
 import torch
 
-from services.train.events import Finished, PhaseStarted, Progress
+from services.train.catalogue import base_digest, is_base_folder
+from services.train.events import PhaseStarted, Progress
 from services.train.spec import Assignment
 from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
-from services.train.trainer.examples import TextReader, make_examples
+from services.train.trainer.examples import make_examples
 from services.train.trainer.export import check_exportable, export
 from services.train.trainer.gate import gate
-from services.train.trainer.journal import failure_of
 from services.train.trainer.network import load_encoder
 from services.train.trainer.publishing import complete, draft, publish
 from services.train.trainer.reference import Reference
 from services.train.trainer.teaching import Lesson
 from services.train.trainer.validation import Validation
-from shared.errors import GateRejectedError
+from shared.errors import BaseModelNotFoundError
+from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
-from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
 
 Emit = Callable[[PhaseStarted | Progress], None]
 
 
-def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> Finished:
+def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     """Carry out one job; `scratch` is an empty folder for files on their way to the store.
 
     Raises TagsmithError where nothing could be published.
     """
+    check_base(assignment)
     torch.set_num_threads(assignment.threads)
     torch.use_deterministic_algorithms(mode=True)
     torch.manual_seed(assignment.spec.seed)
@@ -64,7 +65,17 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> Finished:
 
     emit(PhaseStarted(phase="PUBLISHING"))
     publish(ModelStore(store), manifest, candidate)
-    return finished(manifest)
+
+
+def check_base(assignment: Assignment) -> None:
+    """See that the base still is the one that the job was accepted with. Raises BaseModelNotFoundError."""
+    folder, spec = Path(assignment.base_model_folder), assignment.spec
+    if not is_base_folder(folder) or base_digest(folder) != spec.base_digest:
+        raise BaseModelNotFoundError(
+            f"The files of base model {spec.base_model!r} are not those that the job was accepted with:"
+            " put them back, or submit again.",
+            base_model=spec.base_model,
+        )
 
 
 def prepare(assignment: Assignment, corpus: Corpus, reader: TextReader) -> Lesson:
@@ -86,23 +97,3 @@ def prepare(assignment: Assignment, corpus: Corpus, reader: TextReader) -> Lesso
         validation=Validation(corpus, encoded["validation"], validation_examples),
         pad_id=reader.tokenizer.pad_id,
     )
-
-
-def finished(manifest: Manifest) -> Finished:
-    """Tell how the job ended; a refused version names the checks that refused it."""
-    metrics = {
-        f"{split}.{name}": value
-        for split, evaluation in manifest.evaluations.items()
-        for name, value in evaluation.metrics.items()
-    }
-    failed = [check.name for check in manifest.gate_checks if not check.passed]
-    if not failed:
-        return Finished(outcome="succeeded", metrics=metrics)
-    version, names = str(manifest.version), ", ".join(failed)
-    error = GateRejectedError(
-        f"The export gate refused {version} ({names}): the exported files do not decide as the trained model does."
-        " The version is kept with its report and is never served; train again, or report the base model.",
-        model_version=version,
-        checks=names,
-    )
-    return Finished(outcome="rejected", metrics=metrics, failure=failure_of(error))

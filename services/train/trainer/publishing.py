@@ -13,9 +13,9 @@ from pathlib import Path
 from services.train.catalogue import read_base_folder
 from services.train.spec import Assignment
 from services.train.trainer.corpus import Corpus
-from services.train.trainer.examples import TextReader
 from services.train.trainer.export import ExportedGraph, Role, describe_file
 from shared.names import VersionName
+from shared.runtime.reader import TextReader
 from shared.store.manifest import (
     BaseModelLineage,
     ClassificationDecoding,
@@ -98,7 +98,7 @@ def _lineage(assignment: Assignment) -> Lineage:
     return Lineage(
         job_id=assignment.job_id,
         base_model=BaseModelLineage(
-            id=spec.base_model, revision=base.revision, digest=base.digest, licence=base.licence
+            id=spec.base_model, revision=base.revision, digest=spec.base_digest, licence=base.licence
         ),
         adaptable=spec.adaptable,
         dataset=spec.dataset,

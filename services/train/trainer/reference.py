@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from services.train.trainer.examples import TextReader
 from services.train.trainer.features import EVALUATION_BATCH_TOKENS
 from services.train.trainer.network import Network
 from shared.runtime.batches import batch_by_length, pad
 from shared.runtime.classification import pool_windows
 from shared.runtime.entities import extract_spans, unit_logits
-from shared.runtime.model import EncodedText
+from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.windows import Window
 
 Logits = npt.NDArray[np.float32]

@@ -14,7 +14,7 @@ from services.train.events import Progress
 from services.train.spec import JobSpec
 from services.train.trainer.examples import Example
 from services.train.trainer.features import Features, compute_features
-from services.train.trainer.learners import LABEL_SMOOTHING, FineTuning, HeadTraining, Learner
+from services.train.trainer.learners import FineTuning, HeadTraining, Learner
 from services.train.trainer.loop import REPORT_INTERVAL_S, fit
 from services.train.trainer.network import DeepHead, Encoder, LinearHead, Network, reading_of
 from services.train.trainer.validation import Validation
@@ -48,9 +48,7 @@ class Lesson:
         chosen = self.spec.hyperparameters
         head = LinearHead(self.encoder.width, self.output_count, dropout=chosen.dropout)
         network = Network(self.encoder, head, reading_of(self.task, self.spec))
-        learner = FineTuning(
-            network, self.train, self.validation, chosen, LABEL_SMOOTHING[self.task], self.pad_id
-        )
+        learner = FineTuning(network, self.train, self.validation, chosen, self.pad_id)
         return network, learner
 
     def _head_training(self, report: Report) -> tuple[Network, Learner]:
@@ -66,9 +64,7 @@ class Lesson:
         head = DeepHead(
             self.encoder.width, self.output_count, dropout=chosen.dropout, vectors=of_train.vectors
         )
-        learner = HeadTraining(
-            head, self.train, of_train, self.validation, of_validation, chosen, LABEL_SMOOTHING[self.task]
-        )
+        learner = HeadTraining(head, self.train, of_train, self.validation, of_validation, chosen)
         return Network(self.encoder, head, reading), learner
 
 

@@ -7,19 +7,26 @@ gate's to judge: ONNX Runtime says so in exceptions if a graph cannot run in som
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import cycle
+from typing import Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
 
+from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Decision, Judgement, Logits, Reference
 from shared.runtime.batches import batch_by_length
+from shared.runtime.classification import pool_windows
 from shared.runtime.model import EncodedText, Model
 from shared.runtime.windows import Window
 
 TIE_MARGIN: Final = 1e-3  # decisions closer than this may fall either way
 
-_BATCH_TOKENS = 4096
-_SAMPLE = 64  # windows for the checks that run each window several times
+_BATCH_TOKENS = 512
+_SAMPLE = 48  # validation windows for the checks that run each window several times
+_SAMPLED_LENGTHS = 16  # beside them, so that few or uniform validation texts make mixed batches too
 _BATCH_SIZES = (1, 2, 7, 32)
 _PROBES = (  # beside the validation texts: what tokenizers differ in
     "Ünïcödé Straße ÅNGSTRÖM ﬁ",
@@ -42,18 +49,22 @@ class Measure:
 class Trial:
     """One candidate and what it is measured against."""
 
-    def __init__(self, reference: Reference, judgements: Sequence[Judgement], model: Model) -> None:
-        self._reference, self._judgements, self._model = reference, judgements, model
+    def __init__(
+        self, reference: Reference, judgements: Sequence[Judgement], candidate: Candidate, model: Model
+    ) -> None:
+        """`model` is `candidate`, loaded; `judgements` are the reference's."""
+        self._reference, self._judgements = reference, judgements
+        self._candidate, self._model = candidate, model
         self._windows = [window for each in judgements for window in each.encoded.windows]
         self._expected = [logits for each in judgements for logits in each.logits]
         self._computed: list[Logits] = []  # of all windows, in batches as served; filled by `logits`
 
     def tokenizer(self) -> Measure:
-        """Count the texts that the version's tokenizer reads otherwise than training did."""
-        texts = [*(each.encoded.text for each in self._judgements), *_PROBES]
+        """Count the texts that the version cuts into tokens and windows otherwise than training did."""
+        texts = [*(each.encoded.text for each in self._judgements), *_PROBES, self._long_text()]
         mine, theirs = self._model.encode(texts), self._reference.reader.encode(texts)
         differing = sum(not _same_encoding(a, b) for a, b in zip(mine, theirs, strict=True))
-        return Measure(differing, f"texts of {len(texts)} whose token ids or units differ from training's")
+        return Measure(differing, f"texts of {len(texts)} whose windows or units differ from training's")
 
     def logits(self) -> Measure:
         """Take the largest difference over the whole validation set, in batches as served."""
@@ -82,11 +93,30 @@ class Trial:
             f"texts of {len(self._judgements)} decided otherwise; {ties} more by a margin < {TIE_MARGIN}",
         )
 
+    def scores(self) -> Measure:
+        """Take the largest difference between the probabilities that are served and the softmax of the trained logits."""
+        computed = iter(self._measured())
+        furthest = 0.0
+        for each in self._judgements:
+            served = self._model.classify(each.encoded, [next(computed) for _ in each.encoded.windows])
+            trained = _softmax(pool_windows(each.encoded.windows, each.logits))
+            of_label = dict(zip(self._reference.labels, trained.tolist(), strict=True))
+            furthest = max(furthest, *(abs(score - of_label[label]) for label, score in served))
+        return Measure(furthest, f"largest difference in a probability, of {len(self._judgements)} texts")
+
+    def vocabulary(self) -> Measure:
+        """Count the token embeddings that are not the trained ones: few texts reach them all, so the table itself is read."""
+        trained = self._reference.network.encoder.token_embeddings.detach().numpy()
+        differing = (int((table != trained).any(axis=1).sum()) for table in self._tables(trained.shape))
+        return Measure(
+            min(differing, default=len(trained)),
+            f"token embeddings of {len(trained)} that are not the trained ones",
+        )
+
     def padding(self) -> Measure:
         """Take the largest difference between a window alone and beside a longer one."""
         sample = self._sample()
-        most = self._model.manifest.tokenization.max_tokens
-        longest = self._window_of(min(most, max(64, 2 * sample[-1].token_count)))
+        longest = self._window_of(self._reference.reader.max_tokens)
         alone = [self._model.run([window])[0] for window in sample]
         padded = [
             logits
@@ -166,10 +196,32 @@ class Trial:
         return [results[i] for i in range(len(windows))]
 
     def _sample(self) -> list[Window]:
-        """Windows of every length there is, the shortest and the longest among them."""
+        """Validation windows of every length there is, and made ones from the shortest to half of the longest possible."""
         ranked = sorted(self._windows, key=lambda window: window.token_count)
-        count = min(_SAMPLE, len(ranked))
-        return [ranked[i] for i in np.linspace(0, len(ranked) - 1, count).round().astype(int)]
+        lengths = [each for each in self._swept_lengths() if 2 * each <= self._reference.reader.max_tokens]
+        return [
+            *_spread(ranked, _SAMPLE),
+            *(self._window_of(length) for length in _spread(lengths, _SAMPLED_LENGTHS)),
+        ]
+
+    def _long_text(self) -> str:
+        """Validation texts in a row, enough for several windows."""
+        wanted = 3 * self._reference.reader.max_tokens
+        texts, tokens = [], 0
+        for each in cycle(self._judgements):
+            texts.append(each.encoded.text)
+            tokens += max(1, sum(window.content_count for window in each.encoded.windows))
+            if tokens >= wanted:
+                break
+        return " ".join(texts)
+
+    def _tables(self, shape: tuple[int, ...]) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the weights of this shape in the graph that reads token ids."""
+        graphs = self._candidate.manifest.variants["fp32"].graphs
+        graph = graphs.get("encoder") or graphs["model"]
+        for weight in onnx.load(self._candidate.open_file(graph.file)).graph.initializer:
+            if tuple(weight.dims) == shape:
+                yield numpy_helper.to_array(weight)
 
     def _swept_lengths(self) -> list[int]:
         tokenizer, most = self._reference.reader.tokenizer, self._reference.reader.max_tokens
@@ -200,6 +252,20 @@ def _same_encoding(one: EncodedText, other: EncodedText) -> bool:
         and one.units.spans == other.units.spans
         and np.array_equal(one.units.tokens, other.units.tokens)
     )
+
+
+T = TypeVar("T")
+
+
+def _spread(ranked: Sequence[T], most: int) -> list[T]:
+    """Take up to `most` of `ranked`, evenly, the first and the last among them."""
+    places = np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int)
+    return [ranked[i] for i in places]
+
+
+def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    exponents = np.exp(logits - logits.max())
+    return np.asarray(exponents / exponents.sum())
 
 
 def _furthest(computed: Sequence[Logits], expected: Sequence[Logits]) -> float:

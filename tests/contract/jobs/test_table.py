@@ -140,7 +140,9 @@ def test_unfinished_jobs_are_found(table: JobTable) -> None:
     """Jobs that wait or run are found, oldest first; those that ended are not."""
     for number, state in enumerate(("SUCCEEDED", "TRAINING", "QUEUED", "CANCELLED"), start=1):
         table.add(job_record(number, state=state))
-    assert [job.state for job in table.unfinished()] == ["TRAINING", "QUEUED"]
+    table.add(job_record(5, model="other"))
+    assert [job.state for job in table.unfinished("banking")] == ["TRAINING", "QUEUED"]
+    assert [job.spec.model for job in table.unfinished()] == ["banking", "banking", "other"]
 
 
 def test_pages_of_a_model(table: JobTable) -> None:
@@ -185,10 +187,43 @@ def test_a_full_disk_is_a_store_that_is_away(table: JobTable, changes: Changes) 
     assert len(table.unfinished()) == stored + 1
 
 
-def test_a_newer_table_is_refused(open_table: Callable[[], JobTable], tmp_path: Path) -> None:
-    """A table that a newer release wrote is left alone, and the error says what to run."""
+@pytest.mark.parametrize(
+    ("schema", "remedy"),
+    [
+        (SCHEMA_VERSION + 1, "newer release"),
+        (SCHEMA_VERSION - 1, "release that wrote it"),
+        (0, "release that wrote it"),
+    ],
+)
+def test_a_table_of_another_schema_is_refused(
+    open_table: Callable[[], JobTable], tmp_path: Path, schema: int, remedy: str
+) -> None:
+    """A table that another release, newer or older, wrote is left alone, and the error says what to run."""
     open_table().close()
     with sqlite3.connect(tmp_path / "jobs.sqlite") as other:
-        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(StoreUnavailableError, match="newer release"):
+        other.execute(f"PRAGMA user_version = {schema}")
+    with pytest.raises(StoreUnavailableError, match=remedy):
         open_table()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (schema,)
+
+
+@pytest.mark.parametrize(
+    "damage", ["spec = '{}'", "spec = 'oops'", "state = 'DREAMING'", "create_time = 'noon'", "handle = '{'"]
+)
+@pytest.mark.parametrize("state", ["QUEUED", "TRAINING", "SUCCEEDED"])
+def test_a_job_that_cannot_be_read_is_named_at_the_start(
+    open_table: Callable[[], JobTable], tmp_path: Path, state: str, damage: str
+) -> None:
+    """A table with a job that cannot be read is not opened: the error names the job and what to do, and the file stays as it is."""
+    table = open_table()
+    table.add(job_record(1))
+    broken = table.add(job_record(2, state=state))
+    table.close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as other:
+        other.execute(f"UPDATE jobs SET {damage} WHERE id = '{broken.id}'")  # noqa: S608  # of this test
+    with pytest.raises(StoreUnavailableError, match=f"1 jobs that cannot be read: {broken.id}.*backup"):
+        open_table()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as other:
+        other.execute(f"DELETE FROM jobs WHERE id = '{broken.id}'")  # noqa: S608  # of this test
+    assert [job.id for job in open_table().unfinished()] == [job_record(1).id]

@@ -35,8 +35,17 @@ ValueT = TypeVar("ValueT")
 class Service:
     """One folder with a store and a state folder, and the service process over it, which may come and go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        module: str = "tests.integration.train_service.service",
+        bases: Path | None = None,
+    ) -> None:
+        """`module` is the program; by default the service with a stand-in for the trainer."""
         self.folder = folder
+        self._module = module
+        self._bases = bases
         self.state_dir = folder / "state"
         self.models = ModelStore(FolderStore(folder / "store"))
         self._starts = 0
@@ -49,7 +58,7 @@ class Service:
         log = self.folder / f"service-{self._starts}.log"
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.train_service.service"],
+                [sys.executable, "-m", self._module],
                 cwd=ROOT,
                 env=self.environment(**settings),
                 stderr=stderr,
@@ -68,7 +77,7 @@ class Service:
             "TAGSMITH_TRAIN_HEALTH_PORT": "0",
             "TAGSMITH_TRAIN_METRICS_PORT": "0",
             "OMP_NUM_THREADS": "1",
-        }
+        } | ({} if self._bases is None else {"TAGSMITH_BASES_DIR": str(self._bases)})
         return (
             os.environ | ours | {f"TAGSMITH_TRAIN_{name.upper()}": value for name, value in settings.items()}
         )
@@ -95,13 +104,14 @@ class Service:
         for process in self.trainers():
             process.kill()
 
-    def trainers(self) -> list[psutil.Process]:
-        """Every living process that carries a job's folder of this service in its environment."""
-        return [process for process in psutil.process_iter() if self._is_trainer(process)]
+    def trainers(self, job_id: str = "") -> list[psutil.Process]:
+        """Every living process that carries a job's folder of this service in its environment, or that of `job_id`."""
+        folders = str(self.job_folder(job_id))
+        return [process for process in psutil.process_iter() if self._works_in(folders, process)]
 
-    def _is_trainer(self, process: psutil.Process) -> bool:
+    def _works_in(self, folders: str, process: psutil.Process) -> bool:
         try:
-            return process.environ().get("TAGSMITH_TRAINER_FOLDER", "").startswith(str(self.state_dir))
+            return process.environ().get("TAGSMITH_TRAINER_FOLDER", "").startswith(folders)
         except (psutil.Error, OSError):
             return False
 

@@ -9,7 +9,7 @@ diverge             fails with a reason
 crash               is killed
 leave               ends with exit code 3 and no word
 lie                 says that it finished, and published nothing
-stubborn            ignores SIGTERM, and so does a child of it; writes both process ids into `pids`
+stubborn            has a file in its scratch, ignores SIGTERM, and so does a child of it; writes both process ids into `pids`
 linger              publishes and says so, and never ends
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress
 from services.train.jobs.lifecycle import PHASES
-from services.train.spec import Assignment
+from services.train.spec import SCRATCH, Assignment
 from shared.names import VersionName
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
@@ -61,12 +61,12 @@ def _run(behaviour: str, where: str, assignment: Assignment, folder: Path, say: 
         if behaviour == "pause" and where == phase.lower():
             _wait_for(folder / "go")
     if behaviour == "lie":
-        say(Finished(outcome="succeeded", metrics={}))
+        say(Finished())
         return 0
     _publish(assignment, folder, rejected=behaviour == "reject")
     if behaviour == "silent":
         os.kill(os.getpid(), signal.SIGKILL)
-    say(Finished(outcome="rejected" if behaviour == "reject" else "succeeded", metrics={}))
+    say(Finished())
     if behaviour == "linger":
         time.sleep(60)
     return 0
@@ -85,6 +85,8 @@ def _act(behaviour: str, folder: Path, say: Say) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if behaviour == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (folder / SCRATCH).mkdir()
+        (folder / SCRATCH / "model.onnx").touch()
         child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
         (folder / "pids.part").write_text(f"{os.getpid()} {child.pid}")
         (folder / "pids.part").rename(folder / "pids")

@@ -4,6 +4,7 @@ import time
 
 import psutil
 
+from services.train.spec import SCRATCH
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.integration.train_service.harness import Service, refused, state_of, wait_for
 
@@ -24,16 +25,19 @@ def living(processes: list[psutil.Process]) -> list[psutil.Process]:
 def test_cancel_leaves_no_process_after_five_seconds(service: Service) -> None:
     """Cancel leaves no process after five seconds: a trainer that ignores SIGTERM is killed, and so is the child it started.
 
-    At the moment at which a watch says CANCELLED none of them lives.
+    At the moment at which a watch says CANCELLED none of them lives, and of the trainer's files only those for people are left.
     """
     job, processes = stubborn_job(service)
     assert len(living(processes)) == 2
+    scratch = service.job_folder(job.id) / SCRATCH
+    assert list(scratch.iterdir())
 
     started_s = time.monotonic()
     assert service.cancel(job.id).cancel_requested
     for snapshot in service.watch(job.id):
         if state_of(snapshot) == "CANCELLED":
             assert not living(processes)
+            assert not scratch.exists()
     assert time.monotonic() - started_s < 5
     assert state_of(service.job(job.id)) == "CANCELLED"
     assert service.models.models().count("stubborn") == 1  # the reservation, and no version

@@ -1,5 +1,6 @@
 """Importing datasets over a real socket: good ones are stored once, bad ones leave nothing and say all that is wrong."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from shared.names import DatasetName
+from shared.store.datasets import DatasetStore
+from shared.store.folder import FolderStore
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.integration.train_service.harness import CSV, Service, refused
 
@@ -172,6 +176,38 @@ def test_a_bad_stream_is_refused(service: Service, case: str) -> None:
     with refused("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
         send(service, *parts)
     assert refusal.why.metadata["field"] == field
+
+
+@pytest.mark.parametrize("file_name", ["train.csv", "train.jsonl"])
+def test_a_text_of_a_megabyte_is_refused_with_its_line(own_service: Service, file_name: str) -> None:
+    """A text over the limit answers DATASET_INVALID with its line and both numbers, and nothing is stored; one at the limit is kept whole."""
+
+    def rows(code_points: int) -> bytes:
+        texts = {"short": "a", "x" * code_points: "b"}
+        if file_name.endswith(".csv"):
+            lines = ["text,label,split", *(f"{text},{label},train" for text, label in texts.items())]
+            return "\n".join([*lines, "v,a,validation\n"]).encode()
+        records = [{"text": text, "label": label, "split": "train"} for text, label in texts.items()]
+        return b"".join(
+            json.dumps(each).encode() + b"\n"
+            for each in (*records, {"text": "v", "label": "a", "split": "validation"})
+        )
+
+    def chunks(data: bytes) -> list[pb.ImportDatasetRequest]:
+        return [chunk(data[start : start + 1_000_000]) for start in range(0, len(data), 1_000_000)]
+
+    with refused("INVALID_ARGUMENT", "DATASET_INVALID") as refusal:
+        send(own_service, header("long", file_name=file_name), *chunks(rows(1024 * 1024)))
+    [problem] = refusal.why.problems
+    assert problem.field == f"{file_name}:{3 if file_name.endswith('.csv') else 2}"
+    assert "code points" in problem.description
+    assert "xxx" not in problem.description
+    assert "long" not in listed(own_service)
+
+    name = send(own_service, header("long", file_name=file_name), *chunks(rows(100_000))).name
+    store = DatasetStore(FolderStore(own_service.folder / "store"))
+    stored = store.rows(store.snapshot(DatasetName.parse(name)), "train")
+    assert [len(row.text) for row in stored] == [5, 100_000]
 
 
 def test_a_malformed_dataset_name_is_refused(service: Service) -> None:

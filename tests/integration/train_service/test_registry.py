@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.paging import PAGE_SIZE, all_pages
+from services.cli.session import Session
 from shared.names import VersionName
+from shared.rpc.server import MAX_MESSAGE_BYTES
+from shared.store.manifest import GoldenExample
 from shared.stubs.registry.v1 import registry_pb2 as pb
 from tests.integration.train_service.harness import Service, refused
-from tests.tiny import publish_tiny
+from tests.tiny import publish_tiny, tiny_manifest
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,34 @@ def test_versions_are_listed_newest_first_in_pages(service: Service, versions: l
     assert first.versions[1].state == pb.ModelVersion.REJECTED
     with refused("INVALID_ARGUMENT", "FIELD_INVALID"):  # a token of another list
         service.registry.ListModels(pb.ListModelsRequest(page_token=first.next_page_token))
+
+
+def test_a_list_of_many_versions_is_small(service: Service, tmp_path: Path) -> None:
+    """A page as the command line asks for it, of as many versions as it holds, stays below gRPC's 4 MiB and quotes no golden text."""
+    manifest, paths = tiny_manifest(tmp_path / "files", "classification", model="often")
+    for path in paths.values():
+        service.models.put_file(path)
+    golden = tuple(GoldenExample(text="secret " * 140, label=manifest.labels[0]) for _ in range(16))
+    for n in range(1, PAGE_SIZE + 1):
+        version = service.models.reserve("often", f"job-{n:016x}")
+        lineage = manifest.lineage.model_copy(update={"job_id": f"job-{n:016x}"})
+        service.models.publish(
+            manifest.model_copy(
+                update={"number": version.number, "lineage": lineage, "golden_examples": golden}
+            )
+        )
+
+    with Session(train_address=f"127.0.0.1:{service.ready['port']}", infer_address="unused") as session:
+        request = pb.ListModelVersionsRequest(model="often")
+        [page] = all_pages(session, session.registry.ListModelVersions, request)
+        whole = session.registry.GetModelVersion(pb.GetModelVersionRequest(model_version="often@7"))
+    assert len(page.versions) == PAGE_SIZE
+    assert page.ByteSize() < MAX_MESSAGE_BYTES
+    assert b"secret" not in page.SerializeToString()
+    assert "secret" in whole.manifest_json
+    assert page.versions[-7].name == whole.name
+    whole.manifest_json = ""
+    assert page.versions[-7] == whole
 
 
 def test_models_are_listed_with_their_aliases(service: Service, versions: list[VersionName]) -> None:

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from services.train.trainer.examples import TextReader, make_examples
+from services.train.trainer.batching import training_batches
+from services.train.trainer.examples import make_examples
+from services.train.trainer.learners import mean_loss, usual_weight
 from shared.data.rows import Row, Span
 from shared.runtime.entities import extract_spans
-from shared.runtime.model import Model
+from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
-from shared.store.manifest import Task
-from tests.integration.trainer.world import name_rows
-from tests.tiny import ENTITIES_LABELS, tiny_manifest, tiny_tokenizer
+from tests.integration.trainer.world import FAST, name_rows
+from tests.tiny import ENTITIES_LABELS, tiny_tokenizer
 
 
 @pytest.fixture
@@ -76,14 +78,22 @@ def test_a_long_text_counts_as_one_example(tokenizer: TextTokenizer) -> None:
     np.testing.assert_allclose([example.weight for example in examples], contents / contents.sum())
 
 
-@pytest.mark.parametrize("task", ["classification", "entities"])
-def test_training_reads_texts_as_serving_does(task: Task, tmp_path: Path) -> None:
-    """The reader's windows and units are those of a loaded model with the same tokenizer and lengths."""
-    manifest, paths = tiny_manifest(tmp_path, task, max_tokens=16, stride_tokens=4)
-    model = Model.load(manifest, lambda file: paths[file.digest])
-    reader = TextReader(TextTokenizer(tmp_path / "tokenizer.json"), task, 16, 4)
-    texts = ["we met Ada Lovelace in Paris", "", "日本 [SEP] e\u0301 👩‍🚀", "my card is charged " * 30]
-    for mine, theirs in zip(reader.encode(texts), model.encode(texts), strict=True):
-        assert [w.token_ids.tolist() for w in mine.windows] == [w.token_ids.tolist() for w in theirs.windows]
-        assert getattr(mine.units, "spans", None) == getattr(theirs.units, "spans", None)
-        assert (mine.units is None) == (task == "classification")
+def test_a_long_text_pulls_as_hard_as_a_short_one(tokenizer: TextTokenizer) -> None:
+    """Over an epoch of length-sorted batches each text has the same share of the gradient, however many windows it has."""
+    reader = TextReader(tokenizer, "classification", 12, 4)
+    texts = ["my card"] * 40 + ["my card " * 30] * 8
+    encoded = reader.encode(texts)
+    of_text = make_examples([Row(text, label="person") for text in texts], encoded, ENTITIES_LABELS)
+    examples = [(i, example) for i, examples in enumerate(of_text) for example in examples]
+    usual = usual_weight([example for _, example in examples])
+    pull = np.zeros(len(texts))
+    lengths = [example.window.token_count for _, example in examples]
+    for batch in training_batches(lengths, 8, np.random.default_rng(0)):
+        logits = torch.zeros(len(batch), len(ENTITIES_LABELS), requires_grad=True)
+        chosen = [examples[i] for i in batch]
+        mean_loss(logits, [example for _, example in chosen], usual, FAST).backward()
+        assert logits.grad is not None
+        for (text, _), gradient in zip(chosen, logits.grad.abs().sum(dim=1).tolist(), strict=True):
+            pull[text] += gradient
+    assert len(of_text[-1]) > 5
+    np.testing.assert_allclose(pull, pull[0], rtol=0.02)

@@ -8,10 +8,13 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
+from safetensors.numpy import load_file
 
-from services.train.events import Finished, PhaseStarted, Progress
+from services.train.catalogue import base_digest
+from services.train.events import PhaseStarted, Progress
 from services.train.recipes import RECIPES
 from services.train.spec import Assignment, Hyperparameters, JobSpec
 from services.train.trainer import pipeline
@@ -39,6 +42,7 @@ FAST = Hyperparameters(
     patience=8,
     max_tokens=32,
     pooling="masked-mean",
+    label_smoothing=0.1,
 )
 
 
@@ -105,6 +109,7 @@ class Workplace:
             dataset=snapshot.name,
             recipe=RECIPES[task],
             base_model=base.name,
+            base_digest=base_digest(base),
             adaptable=adaptable,
             hyperparameters=hyperparameters,
             seed=seed,
@@ -128,9 +133,9 @@ class Workplace:
         scratch = self.folder(assignment) / "scratch"
         scratch.mkdir()
         with _watched_gate() as seen:
-            finished = pipeline.train(assignment, emit=events.append, scratch=scratch)
+            pipeline.train(assignment, emit=events.append, scratch=scratch)
         manifest = self.models.manifest(VersionName.parse(assignment.version))
-        return Outcome(finished, events, manifest, *seen[0], scratch)
+        return Outcome(events, manifest, *seen[0], scratch)
 
     def load(self, manifest: Manifest) -> Model:
         """Load a published version as a server would."""
@@ -147,7 +152,6 @@ class Workplace:
 class Outcome:
     """What came of a job, and what its gate was given."""
 
-    finished: Finished
     events: list[PhaseStarted | Progress]
     manifest: Manifest
     reference: Reference
@@ -179,3 +183,18 @@ def _watched_gate() -> Iterator[list[tuple[Reference, Sequence[Judgement], Candi
 def constants(path: Path) -> list[np.ndarray]:
     """Every constant array of an ONNX file."""
     return [numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer]
+
+
+def read_weights(base: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights of a base that are read: no pooler, and no position numbers, which some files list."""
+    weights = load_file(base / "model.safetensors")
+    return {
+        name: weight
+        for name, weight in weights.items()
+        if weight.dtype == np.float32 and not name.startswith("pooler.")
+    }
+
+
+def among(weight: npt.NDArray[np.float32], exported: list[np.ndarray]) -> bool:
+    """Tell whether `weight` is there; the exporter transposes matrices."""
+    return any(np.array_equal(weight, each) or np.array_equal(weight, each.T) for each in exported)

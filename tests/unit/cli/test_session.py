@@ -22,6 +22,9 @@ class Loading(InferenceServiceServicer):
         self.reason = reason
         self.retry_after_ms = retry_after_ms
 
+    def ExtractEntities(self, request, context):
+        return inference_pb2.ExtractEntitiesResponse(model_version="m" * 9_000_000)
+
     def Classify(self, request, context):
         self.calls += 1
         if self.calls <= self.refusals:
@@ -55,6 +58,14 @@ def test_errors_without_retry_info_are_not_repeated():
         session.call(session.inference.Classify, inference_pb2.ClassifyRequest())
 
     assert service.calls == 1
+
+
+def test_an_answer_may_be_larger_than_grpcs_default():
+    """The entities of a legal call can be more than 4 MiB; they arrive."""
+    with serving(inference=Loading(refusals=0)) as session:
+        answer = session.call(session.inference.ExtractEntities, inference_pb2.ExtractEntitiesRequest())
+
+    assert len(answer.model_version) == 9_000_000
 
 
 def test_lists_are_read_to_their_last_page():

@@ -3,7 +3,10 @@
 import grpc
 import pytest
 
+from services.cli.failures import CommandError
+from services.cli.jobs import _follow
 from services.cli.watching import show_progress, watch_job
+from shared.rpc.status import make_status
 from shared.stubs.training.v1 import training_pb2 as pb
 from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer
 from tests.unit.cli.servers import refuse, serving
@@ -14,14 +17,17 @@ QUEUED, TRAINING, SUCCEEDED = pb.TrainingJob.QUEUED, pb.TrainingJob.TRAINING, pb
 class Watched(TrainingServiceServicer):
     """Plays one script for each connection: states, and how the connection ends."""
 
-    def __init__(self, *scripts):
+    def __init__(self, *scripts, unmoved=False):
         self.scripts = list(scripts)
+        self.unmoved = unmoved
 
     def WatchTrainingJob(self, request, context):
         states, end = self.scripts.pop(0)
         for step, state in enumerate(states):
             job = pb.TrainingJob(id=request.id, state=state, spec=pb.TrainingSpec(model="m"))
             job.progress.step, job.progress.total_steps = step, 10
+            if state == SUCCEEDED and self.unmoved:
+                job.error.CopyFrom(make_status("ALIAS_CONFLICT", "the alias moved", {}))
             yield job
         if end:
             refuse(context, end)
@@ -81,3 +87,13 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(capsys):
         "m SUCCEEDED step 3/10 loss 0.000",
     ]
     assert captured.out == ""
+
+
+def test_an_alias_that_did_not_move_is_told(capsys):
+    """A job that published and could not promote is shown as it is, and the command fails with the reason."""
+    with serving(training=Watched(([SUCCEEDED], None), unmoved=True)) as session:
+        session.as_json = True
+        with pytest.raises(CommandError) as caught:
+            _follow(session, "job-1")
+    assert caught.value.explained.reason == "ALIAS_CONFLICT"
+    assert '"SUCCEEDED"' in capsys.readouterr().out

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.train.datasets import MOST_CHUNK_BYTES, Datasets, FileHeader
+from services.train.datasets import MOST_CHUNK_BYTES, Datasets, FileHeader, open_below
 from shared.errors import FieldInvalidError, StoreUnavailableError
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
@@ -69,3 +69,28 @@ async def test_a_full_disk_is_a_store_that_is_away(
         await datasets.import_parts(upload(1))
     assert raised.value.metadata["os_error"] == "ENOSPC"
     assert store.names() == []
+
+
+@pytest.mark.parametrize("swapped", ["allowed/deep", "allowed/deep/rows.csv", "allowed"])
+def test_a_link_that_was_put_there_since_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    """A folder or file that becomes a symlink between the look at a server path and its opening is not followed out of the root."""
+    for folder in ("allowed", "outside"):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        (tmp_path / folder / "deep" / "rows.csv").write_text(folder)
+    root, path = tmp_path / "allowed", tmp_path / "allowed" / "deep" / "rows.csv"
+    with open_below([root], str(path)) as file:
+        assert file.read() == b"allowed"
+
+    real_path = os.path.realpath
+
+    def look_then_swap(server_path: str) -> str:
+        seen = real_path(server_path)
+        (tmp_path / swapped).rename(tmp_path / "moved")
+        (tmp_path / swapped).symlink_to(tmp_path / swapped.replace("allowed", "outside"))
+        return seen
+
+    monkeypatch.setattr("services.train.datasets.os.path.realpath", look_then_swap)
+    with pytest.raises(FieldInvalidError):
+        open_below([root], str(path))

@@ -85,6 +85,9 @@ class InferenceServiceServicer:
     def ExtractEntities(self, request, context):
         """Extracts entities from 1 to 256 texts with one model.
 
+        The entities of many long texts can be more than 4 MiB, which gRPC clients refuse by default: set their
+        `grpc.max_receive_message_length` to -1, or send fewer texts.
+
         Errors: as Classify; FAILED_PRECONDITION if the model classifies.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

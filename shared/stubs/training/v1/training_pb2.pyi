@@ -139,7 +139,7 @@ class TrainingSpec(_message.Message):
     def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Hyperparameters(_message.Message):
-    __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling")
+    __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling", "label_smoothing")
     MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     ENCODER_LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +150,7 @@ class Hyperparameters(_message.Message):
     PATIENCE_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     POOLING_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SMOOTHING_FIELD_NUMBER: _ClassVar[int]
     max_epochs: int
     batch_size: int
     encoder_learning_rate: float
@@ -160,7 +161,8 @@ class Hyperparameters(_message.Message):
     patience: int
     max_tokens: int
     pooling: Pooling
-    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., encoder_learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., warmup_share: _Optional[float] = ..., weight_decay: _Optional[float] = ..., dropout: _Optional[float] = ..., patience: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ...) -> None: ...
+    label_smoothing: float
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., encoder_learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., warmup_share: _Optional[float] = ..., weight_decay: _Optional[float] = ..., dropout: _Optional[float] = ..., patience: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., label_smoothing: _Optional[float] = ...) -> None: ...
 
 class CreateTrainingJobRequest(_message.Message):
     __slots__ = ("spec", "request_id", "promote_to", "validate_only")

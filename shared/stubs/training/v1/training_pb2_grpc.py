@@ -111,7 +111,8 @@ class TrainingServiceServicer:
         """Accepts a job. Once answered, the job survives a restart of the service.
 
         Repeating a call with the same request_id and spec returns the first job. Errors: ALREADY_EXISTS if the request_id was used
-        with another spec; NOT_FOUND for an unknown dataset or base model; INVALID_ARGUMENT if the spec cannot be carried out.
+        with another spec; NOT_FOUND for an unknown dataset or base model; INVALID_ARGUMENT if the spec cannot be carried out, or
+        if the model's versions or unfinished jobs do another task.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

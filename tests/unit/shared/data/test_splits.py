@@ -44,8 +44,16 @@ def test_no_row_moves_when_the_dataset_grows(growth):
     assert where(assign_splits(before)).items() <= grown.items()
 
 
-def test_no_row_moves_when_a_mixed_dataset_grows():
-    """A train row that would validate by its hash stays in train while rows without a split could validate, now or later."""
+@given(st.lists(ROWS), st.lists(st.one_of(ROWS, ROWS_OF_FILES)))
+def test_a_row_without_a_split_never_moves(before, more):
+    """Whatever rows join it, with a split or without, a row without one stays where its hash puts it."""
+    grown = where(assign_splits([*more, *before]))
+
+    assert where(assign_splits(before)).items() <= grown.items()
+
+
+def test_rows_that_stand_in_for_validation_go_back_to_train_when_others_can_validate():
+    """The one exception: a train row that validates for want of others is a train row again once a row without a split is there."""
     texts = [f"text {n}" for n in range(100)]
     trains = next(text for text in texts if assign_splits([Row(text)])["train"])
     first, second, *_ = (text for text in texts if assign_splits([Row(text)])["validation"])

@@ -18,6 +18,7 @@ SPEC = JobSpec(
     dataset=f"support@sha256:{'a' * 64}",
     recipe="transformer-classifier",
     base_model="all-minilm-l6-v2",
+    base_digest="b" * 64,
     adaptable=True,
     hyperparameters=Hyperparameters(
         max_epochs=3,
@@ -30,6 +31,7 @@ SPEC = JobSpec(
         patience=4,
         max_tokens=256,
         pooling="masked-mean",
+        label_smoothing=0.1,
     ),
     seed=13,
 )

@@ -42,7 +42,7 @@ def after(
 
 @pytest.mark.parametrize("stops", [False, True])
 @pytest.mark.parametrize("job", [RUNNING, CANCELLED], ids=["running", "cancelled"])
-@pytest.mark.parametrize("word", [None, Failed(failure=FAILURE), Finished(outcome="succeeded", metrics={})])
+@pytest.mark.parametrize("word", [None, Failed(failure=FAILURE), Finished()])
 def test_a_published_version_decides(
     published: Manifest, job: JobRecord, word: Finished | Failed | None, *, stops: bool
 ) -> None:
@@ -62,6 +62,8 @@ def test_a_refused_version_names_its_checks(tmp_path: Path) -> None:
     assert ended.state == "REJECTED"
     assert ended.failure is not None
     assert (ended.failure.reason, ended.failure.metadata["checks"]) == ("GATE_REJECTED", "fp32.logits")
+    assert "train again" in ended.failure.message
+    assert ended.metrics == {"validation.accuracy": 1.0, "validation.macro_f1": 1.0}
 
 
 @pytest.mark.parametrize("stops", [False, True])

@@ -13,7 +13,7 @@ STORY = [
     PhaseStarted(phase="PREPARING"),
     PhaseStarted(phase="TRAINING"),
     PROGRESS,
-    Finished(outcome="succeeded", metrics={"test.accuracy": 0.5}),
+    Finished(),
 ]
 TEXT = "".join(event.model_dump_json() + "\n" for event in STORY).encode()
 

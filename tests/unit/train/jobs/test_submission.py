@@ -13,6 +13,7 @@ from services.train.jobs.table import JobTable
 from shared.data.rows import Row, Span
 from shared.errors import SpecInvalidError
 from shared.names import VersionName
+from shared.store import layout
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
@@ -34,7 +35,7 @@ class Desk:
     """A submission with its stores."""
 
     def __init__(self, folder: Path) -> None:
-        objects = MemoryStore()
+        self.objects = objects = MemoryStore()
         self.models = SlowModels(objects)
         self.datasets = DatasetStore(objects)
         self.table = JobTable(folder / "jobs.sqlite", lambda job: None)
@@ -71,6 +72,11 @@ def test_the_snapshot_is_fixed_at_submission(desk: Desk) -> None:
     assert desk.submission.submit(ORDER, request_id="once") == job
     assert desk.submission.resolve(ORDER).dataset != job.spec.dataset
     assert desk.submission.resolve(replace(ORDER, dataset=job.spec.dataset)).dataset == job.spec.dataset
+
+
+def test_the_base_is_fixed_at_submission(desk: Desk) -> None:
+    """A spec names its base by what its files are, not by its id alone."""
+    assert desk.submission.resolve(ORDER).base_digest == Catalogue(None).find("all-minilm-l6-v2").digest
 
 
 def test_passes_follow_the_batch_size(desk: Desk) -> None:
@@ -150,6 +156,50 @@ def test_a_model_keeps_its_task(desk: Desk, tmp_path: Path) -> None:
     """A name whose versions classify takes no extractor: moving an alias to it would fail every caller."""
     publish_tiny(desk.models, "banking", "classification", scratch=tmp_path)
     assert desk.submission.resolve(ORDER).model == "banking"
-    with pytest.raises(SpecInvalidError) as caught:
-        desk.submission.resolve(replace(ORDER, dataset="people"))
-    assert [problem.field for problem in caught.value.problems] == ["spec.model"]
+    assert refused_fields(desk, replace(ORDER, dataset="people")) == ["spec.model"]
+
+
+def refused_fields(desk: Desk, order: Order) -> list[str]:
+    """The fields for which an order is refused, none if it is taken."""
+    try:
+        desk.submission.submit(order, request_id="")
+    except SpecInvalidError as error:
+        return [problem.field for problem in error.problems]
+    return []
+
+
+def test_a_model_that_is_yet_to_be_keeps_its_task(desk: Desk) -> None:
+    """While a job for a new name waits, no job of another task is taken for that name; once it has ended without a version, one is."""
+    job = desk.submission.submit(ORDER, request_id="")
+    assert refused_fields(desk, ORDER) == []
+    assert refused_fields(desk, replace(ORDER, dataset="people")) == ["spec.model"]
+    assert refused_fields(desk, replace(ORDER, dataset="people", model="other")) == []
+
+    for waiting in desk.table.unfinished(job.spec.model):
+        desk.table.change(waiting.id, lambda job: job.cancelled(now=job.create_time))
+    assert refused_fields(desk, replace(ORDER, dataset="people")) == []
+
+
+def test_racing_first_jobs_of_a_model_agree_on_its_task(desk: Desk) -> None:
+    """Of orders for both tasks that come at the same moment for a new name, those of one task are taken."""
+    orders = [ORDER, replace(ORDER, dataset="people")] * 4
+    with ThreadPoolExecutor(8) as pool:
+        refusals = list(pool.map(lambda order: refused_fields(desk, order), orders))
+    assert refusals.count(["spec.model"]) == refusals.count([]) == 4
+    assert len({job.spec.recipe for job in desk.table.unfinished()}) == 1
+
+
+@pytest.mark.parametrize("damage", [b"{}", b'{"schema_version": 9}'], ids=["damaged", "of a newer release"])
+def test_a_version_that_cannot_be_read_blocks_no_retraining(
+    desk: Desk, tmp_path: Path, damage: bytes
+) -> None:
+    """Where the newest version cannot be read the one before tells the task; where none can be, nothing is refused."""
+    publish_tiny(desk.models, "banking", "classification", scratch=tmp_path)
+    for number in (2, 3):
+        desk.models.reserve("banking", f"job-{number}")
+        desk.objects.create(layout.manifest(VersionName("banking", number)), damage)
+    assert refused_fields(desk, replace(ORDER, dataset="people")) == ["spec.model"]
+    assert refused_fields(desk, ORDER) == []
+
+    desk.objects.create(layout.manifest(VersionName("lost", 1)), damage)
+    assert refused_fields(desk, replace(ORDER, model="lost")) == []

@@ -21,7 +21,7 @@ from services.train.jobs.state_folder import StateFolder
 from services.train.jobs.supervisor import Supervisor
 from services.train.jobs.table import JobTable
 from services.train.spec import Assignment
-from shared.errors import BaseModelNotFoundError, StoreUnavailableError
+from shared.errors import ArtifactCorruptError, BaseModelNotFoundError, StoreUnavailableError
 from shared.store.manifest import Manifest
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
@@ -45,6 +45,7 @@ class FailingPublication(Publication):
     def __init__(self, models: ModelStore) -> None:
         super().__init__(models)
         self.failures: list[Exception] = []
+        self.failures_before_promotion: list[Exception] = []
         self.failures_after_promotion: list[Exception] = []
         self.promotions = 0
 
@@ -54,6 +55,8 @@ class FailingPublication(Publication):
         return super().manifest(job)
 
     def promote(self, job: JobRecord) -> None:
+        if self.failures_before_promotion:
+            raise self.failures_before_promotion.pop(0)
         super().promote(job)
         self.promotions += 1
         if self.failures_after_promotion:
@@ -134,7 +137,7 @@ def publishing(models: ModelStore, scratch: Path) -> Callable[[Path], ScriptedTr
     def play(folder: Path) -> ScriptedTrainer:
         job_id = folder.name
         publish_tiny(models, "banking", "classification", scratch=scratch, job_id=job_id)
-        story = (PhaseStarted(phase="PUBLISHING"), Finished(outcome="succeeded", metrics={}))
+        story = (PhaseStarted(phase="PUBLISHING"), Finished())
         (folder / "events.jsonl").write_text("".join(event.model_dump_json() + "\n" for event in story))
         return ScriptedTrainer(exit_=Exit(code=0))
 
@@ -192,6 +195,30 @@ async def test_a_failure_between_promotion_and_record_promotes_once(folder: Path
         await shop.until(1, "SUCCEEDED")
     assert shop.publication.promotions == 2
     assert len(shop.models.alias_history("banking", "production")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ArtifactCorruptError("damaged", key="k"), "ARTIFACT_CORRUPT"),
+        (ValueError("secret words"), "INTERNAL"),
+    ],
+)
+async def test_a_promotion_that_fails_takes_nothing_from_the_version(
+    folder: Path, tmp_path: Path, error: Exception, reason: str
+) -> None:
+    """A published version whose alias cannot be moved is SUCCEEDED with its metrics; the job's error says why it was not moved."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    shop.publication.failures_before_promotion = [error]
+    async with shop.open():
+        shop.table.add(job_record(1))
+        ended = await shop.until(1, "SUCCEEDED", "FAILED")
+    assert (ended.state, ended.metrics["validation.accuracy"]) == ("SUCCEEDED", 1.0)
+    assert ended.failure is not None
+    assert ended.failure.reason == reason
+    assert "secret" not in ended.failure.message
+    assert shop.models.aliases("banking") == []
 
 
 async def test_a_cancel_that_comes_too_late_keeps_the_alias(folder: Path, tmp_path: Path) -> None:
