@@ -71,7 +71,7 @@ def test_a_killed_trainer_names_the_signal_and_a_remedy(service: Service) -> Non
     """TRAINER_LOST after SIGKILL names it in message and metadata and says what to do about memory."""
     job = service.submit("pause-training")
     service.wait_until(job.id, "TRAINING")
-    [trainer] = [each for each in service.trainers() if job.id in each.environ()["TAGSMITH_TRAINER_FOLDER"]]
+    [trainer] = service.trainers(job.id)
     trainer.kill()
 
     end = service.end_of(job.id)
@@ -97,7 +97,7 @@ def test_a_trainer_that_does_not_end_is_ended(service: Service) -> None:
     """A trainer that has said its last word and hangs is stopped; its job ends by what it said."""
     job = service.submit("linger")
     assert state_of(service.end_of(job.id)) == "SUCCEEDED"
-    assert not [each for each in service.trainers() if job.id in each.environ()["TAGSMITH_TRAINER_FOLDER"]]
+    assert not service.trainers(job.id)
 
 
 def test_the_first_snapshot_comes_at_once(service: Service) -> None:

@@ -50,12 +50,12 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
         service.cancel(was_cancelled.id)
         service.kill()
         service.go(finished_alone.id)
-        wait_for(lambda: not trainers_of(service, finished_alone), what="the trainer to end alone")
-        trainers_of(service, died_alone)[0].kill()
+        wait_for(lambda: not service.trainers(finished_alone.id), what="the trainer to end alone")
+        service.trainers(died_alone.id)[0].kill()
         leader_pid = int((service.job_folder(left_a_child.id) / "pids").read_text().split()[0])
         psutil.Process(leader_pid).kill()
-        wait_for(lambda: len(trainers_of(service, left_a_child)) == 1, what="the trainer to be gone")
-        trainers_before = {each for job in pausing.values() for each in trainers_of(service, job)}
+        wait_for(lambda: len(service.trainers(left_a_child.id)) == 1, what="the trainer to be gone")
+        trainers_before = {each for job in pausing.values() for each in service.trainers(job.id)}
         assert len(trainers_before) == len(PHASES)
 
         service.start(max_concurrent_jobs="16")
@@ -74,18 +74,12 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
         service.close()
 
 
-def trainers_of(service: Service, job: pb.TrainingJob) -> list[psutil.Process]:
-    """The living processes of a job."""
-    folder = str(service.job_folder(job.id))
-    return [each for each in service.trainers() if each.environ().get("TAGSMITH_TRAINER_FOLDER") == folder]
-
-
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_killed_service_finds_its_trainer_again(aftermath: Aftermath, phase: str) -> None:
     """In whatever phase the service was killed, the next one adopts the living trainer, follows it to the end and promotes once."""
     service, job = aftermath.service, aftermath.pausing[phase]
     assert aftermath.states_after[phase] == phase
-    [trainer] = trainers_of(service, job)
+    [trainer] = service.trainers(job.id)
     assert trainer in aftermath.trainers_before
     service.go(job.id)
 
@@ -112,13 +106,13 @@ def test_a_trainer_that_died_alone_is_closed(aftermath: Aftermath) -> None:
 def test_what_a_dead_trainer_left_behind_is_ended(aftermath: Aftermath) -> None:
     """A child that outlived its trainer and the service is ended before the next service closes the job."""
     assert state_of(aftermath.service.end_of(aftermath.left_a_child.id)) == "FAILED"
-    assert not trainers_of(aftermath.service, aftermath.left_a_child)
+    assert not aftermath.service.trainers(aftermath.left_a_child.id)
 
 
 def test_a_cancel_survives_a_kill(aftermath: Aftermath) -> None:
     """A cancellation that was acknowledged right before the service was killed is carried out by the next one."""
     assert state_of(aftermath.service.end_of(aftermath.was_cancelled.id)) == "CANCELLED"
-    assert not trainers_of(aftermath.service, aftermath.was_cancelled)
+    assert not aftermath.service.trainers(aftermath.was_cancelled.id)
 
 
 def test_g1_an_acknowledged_submit_is_never_lost(own_service: Service) -> None:
