@@ -24,11 +24,12 @@ from services.infer.residency.loading import StoreLoader
 from services.infer.residency.lookups import Lookups
 from services.infer.residency.residency import Residency
 from services.infer.servicer import InferenceServicer
-from services.infer.settings import InferSettings, SettingsInvalidError, read_settings
+from services.infer.settings import InferSettings
 from shared.errors import FieldInvalidError, ModelNotLoadableError, PortTakenError, StoreUnavailableError
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
 from shared.rpc.server import add_reflection, bind, build_server
+from shared.settings import SettingsInvalidError, read_settings
 from shared.store.cache import FileCache
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
@@ -47,7 +48,7 @@ _STORE_THREADS = 4  # a hanging store takes these and no others
 def main() -> int:
     """Run until told to stop; return the exit code."""
     try:
-        settings = read_settings()
+        settings = read_settings(InferSettings)
         configure_logs("infer", settings.log_level)
         asyncio.run(_serve_until_told(settings))
     except (SettingsInvalidError, PortTakenError, FieldInvalidError, StoreUnavailableError) as error:

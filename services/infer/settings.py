@@ -1,29 +1,21 @@
-"""What can be set from the environment; every bad value is told in one error. Nothing reads the environment at import."""
+"""What the inference service can be told."""
 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import TagsmithError
 from shared.names import ModelReference, parse_reference
 from shared.runtime.providers import ProviderPolicy
-
-_PREFIX = "TAGSMITH_INFER_"
-
-
-class SettingsInvalidError(Exception):
-    """The environment cannot be used; the message names every bad variable. For operators at start, never for callers."""
-
-
-Port = Annotated[int, Field(ge=0, le=65535)]  # 0: any free one
+from shared.settings import LogLevel, Port
 
 
 class InferSettings(BaseSettings):
     """The inference service's settings; each is `TAGSMITH_INFER_<NAME>`, the store is `TAGSMITH_STORE`."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TAGSMITH_INFER_", frozen=True)
 
     store: Annotated[str, Field(min_length=1, validation_alias="TAGSMITH_STORE")]  # a folder or file:// URL
     cache_dir: Path  # verified copies of model files
@@ -31,7 +23,7 @@ class InferSettings(BaseSettings):
     port: Port = 50051
     health_port: Port = 50052
     metrics_port: Port = 50053
-    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_level: LogLevel = "INFO"
 
     required_models: Annotated[
         tuple[str, ...], NoDecode
@@ -78,17 +70,3 @@ class InferSettings(BaseSettings):
     def required(self) -> tuple[ModelReference, ...]:
         """The required references, parsed."""
         return tuple(dict.fromkeys(parse_reference(reference) for reference in self.required_models))
-
-
-def read_settings() -> InferSettings:
-    """Read the environment. Raises SettingsInvalidError with every bad value."""
-    try:
-        return InferSettings()
-    except ValidationError as error:
-        problems = (f"{_variable(each['loc'])}: {each['msg']}" for each in error.errors())
-        raise SettingsInvalidError("\n".join(("settings cannot be used:", *problems))) from error
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else ""
-    return name if name.isupper() else f"{_PREFIX}{name.upper()}"

@@ -24,12 +24,13 @@ from services.train.jobs.watch import Watch
 from services.train.registry import Registry
 from services.train.registry_servicer import RegistryServicer
 from services.train.servicer import TrainingServicer
-from services.train.settings import SettingsInvalidError, TrainSettings, read_settings
+from services.train.settings import TrainSettings
 from services.train.spec import Assignment
 from shared.errors import PortTakenError, TagsmithError
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
 from shared.rpc.server import add_reflection, bind, build_server
+from shared.settings import SettingsInvalidError, read_settings
 from shared.store.datasets import DatasetStore
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
@@ -53,7 +54,7 @@ _DRAIN_GRACE_S: Final = 5.0
 def main(trainer_command: Sequence[str] = TRAINER_COMMAND) -> int:
     """Run until told to stop; return the exit code."""
     try:
-        settings = read_settings()
+        settings = read_settings(TrainSettings)
         configure_logs("train", settings.log_level)
         asyncio.run(serve(settings, trainer_command))
     except (SettingsInvalidError, PortTakenError, StateFolderError, TagsmithError) as error:

@@ -1,25 +1,20 @@
-"""What can be set from the environment; every bad value is told in one error. Nothing reads the environment at import."""
+"""What the training service can be told."""
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-_PREFIX = "TAGSMITH_TRAIN_"
-
-Port = Annotated[int, Field(ge=0, le=65535)]  # 0: any free one; the bound one stands in the log event `ready`
-
-
-class SettingsInvalidError(Exception):
-    """The environment cannot be used; the message names every bad variable. For operators at start, never for callers."""
+from shared.cores import usable_cores
+from shared.settings import LogLevel, Port
 
 
 class TrainSettings(BaseSettings):
     """The training service's settings; each is `TAGSMITH_TRAIN_<NAME>`, but for the two that are shared."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TAGSMITH_TRAIN_", frozen=True)
 
     store: Annotated[str, Field(min_length=1, validation_alias="TAGSMITH_STORE")]  # a folder or file:// URL
     bases_dir: Annotated[Path | None, Field(validation_alias="TAGSMITH_BASES_DIR")] = (
@@ -30,16 +25,14 @@ class TrainSettings(BaseSettings):
     port: Port = 50061
     health_port: Port = 50062
     metrics_port: Port = 50063
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
 
     dataset_roots: Annotated[
         tuple[Path, ...], NoDecode
     ] = ()  # `a:b`; where server_path may point, by default nowhere
     max_dataset_bytes: Annotated[int, Field(ge=1)] = 512 * 1024 * 1024  # of one import
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=64)] = 1
-    trainer_threads: Annotated[int, Field(ge=1)] = Field(
-        default_factory=lambda: _usable_cores()
-    )  # of each trainer
+    trainer_threads: Annotated[int, Field(ge=1)] = Field(default_factory=usable_cores)  # of each trainer
 
     drain_delay_s: Annotated[float, Field(ge=0)] = 0  # from not ready to refusing new calls
 
@@ -54,21 +47,3 @@ class TrainSettings(BaseSettings):
         if not all(root.is_absolute() for root in value):
             raise ValueError("every root must be an absolute path")
         return value
-
-
-def read_settings() -> TrainSettings:
-    """Read the environment. Raises SettingsInvalidError with every bad value."""
-    try:
-        return TrainSettings()
-    except ValidationError as error:
-        problems = (f"{_variable(each['loc'])}: {each['msg']}" for each in error.errors(include_input=False))
-        raise SettingsInvalidError("\n".join(("settings cannot be used:", *problems))) from error
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else ""
-    return name if name.isupper() else f"{_PREFIX}{name.upper()}"
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.infer.settings import SettingsInvalidError, read_settings
+from services.infer.settings import InferSettings
 from shared.names import AliasName, VersionName
+from shared.settings import SettingsInvalidError, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +17,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_store_and_a_cache_are_enough() -> None:
     """Everything else has a default."""
-    settings = read_settings()
+    settings = read_settings(InferSettings)
     assert (settings.store, settings.cache_dir) == ("/var/tagsmith/store", Path("/var/tagsmith/cache"))
     assert (settings.port, settings.health_port, settings.metrics_port) == (50051, 50052, 50053)
     assert settings.required == ()
@@ -26,7 +27,10 @@ def test_a_store_and_a_cache_are_enough() -> None:
 def test_required_models_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spaces and repetitions do no harm."""
     monkeypatch.setenv("TAGSMITH_INFER_REQUIRED_MODELS", "banking, banking@production ,names@7,")
-    assert read_settings().required == (AliasName("banking", "production"), VersionName("names", 7))
+    assert read_settings(InferSettings).required == (
+        AliasName("banking", "production"),
+        VersionName("names", 7),
+    )
 
 
 def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +41,7 @@ def test_every_bad_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TAGSMITH_INFER_PROVIDER", "tpu")
     monkeypatch.setenv("TAGSMITH_INFER_REQUIRED_MODELS", "banking,Not A Name")
     with pytest.raises(SettingsInvalidError) as caught:
-        read_settings()
+        read_settings(InferSettings)
     message = str(caught.value)
     for variable in ("STORE", "INFER_PORT", "INFER_PROVIDER", "INFER_REQUIRED_MODELS"):
         assert f"TAGSMITH_{variable}: " in message

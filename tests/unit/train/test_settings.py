@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.train.settings import SettingsInvalidError, read_settings
+from services.train.settings import TrainSettings
+from shared.settings import SettingsInvalidError, read_settings
 
 NEEDED = {"TAGSMITH_STORE": "/store", "TAGSMITH_TRAIN_STATE_DIR": "/state"}
 
@@ -20,7 +21,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_folders_are_enough() -> None:
     """With a store and a state folder the service starts on its own ports of this machine, and reads no other file."""
-    settings = read_settings()
+    settings = read_settings(TrainSettings)
     assert (settings.host, settings.port, settings.health_port, settings.metrics_port) == (
         "127.0.0.1",
         50061,
@@ -35,9 +36,9 @@ def test_two_folders_are_enough() -> None:
 def test_roots_are_a_path_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """Roots are separated as in PATH; an empty value allows none."""
     monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_ROOTS", "/a:/b/c:")
-    assert read_settings().dataset_roots == (Path("/a"), Path("/b/c"))
+    assert read_settings(TrainSettings).dataset_roots == (Path("/a"), Path("/b/c"))
     monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_ROOTS", "")
-    assert read_settings().dataset_roots == ()
+    assert read_settings(TrainSettings).dataset_roots == ()
 
 
 def test_every_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +47,6 @@ def test_every_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAGSMITH_TRAIN_PORT", "70000")
     monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_ROOTS", "relative")
     with pytest.raises(SettingsInvalidError) as raised:
-        read_settings()
+        read_settings(TrainSettings)
     for name in ("TAGSMITH_STORE", "TAGSMITH_TRAIN_PORT", "TAGSMITH_TRAIN_DATASET_ROOTS"):
         assert name in str(raised.value)
