@@ -9,9 +9,7 @@ from shared.rpc.interceptors import ErrorInterceptor
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
-def build_server(
-    *, max_message_bytes: int = MAX_MESSAGE_BYTES, max_connection_age_s: float | None = None
-) -> grpc.aio.Server:
+def build_server(*, max_connection_age_s: float | None = None) -> grpc.aio.Server:
     """Make a server with the error interceptor.
 
     With `max_connection_age_s` connections end in good order after about that time, so that clients find new replicas; calls in
@@ -29,7 +27,7 @@ def build_server(
         interceptors=[ErrorInterceptor()],
         options=[
             ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
-            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", -1),
             *age,
             ("grpc.keepalive_permit_without_calls", 1),

@@ -15,6 +15,12 @@ from shared.errors import Problem, ProblemsError, TagsmithError
 
 DOMAIN: Final = "tagsmith"
 
+# Trailers above 8 KiB are refused by peers' defaults, and then the caller learns nothing at all. The Status travels in base64
+# and its message a second time in clear.
+_LARGEST_STATUS_BYTES: Final = 4500
+_LONGEST_MESSAGE: Final = 700
+_LONGEST_DESCRIPTION: Final = 300
+
 CODES: Final[dict[str, int]] = {
     "TEXT_EMPTY": code_pb2.INVALID_ARGUMENT,
     "TEXT_TOO_LONG": code_pb2.INVALID_ARGUMENT,
@@ -58,25 +64,33 @@ def make_status(
     problems: tuple[Problem, ...] = (),
     retry_after_ms: int | None = None,
 ) -> status_pb2.Status:
-    """Build a Status from an error's parts; `reason` is a key of CODES."""
+    """Build a Status from an error's parts; `reason` is a key of CODES.
+
+    As many of `problems` are carried as a gRPC trailer holds; the metadata says how many there are.
+    """
+    message = _clipped(message, _LONGEST_MESSAGE)
     details: list[any_pb2.Any] = [
         _packed(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
     ]
-    violations = [
-        error_details_pb2.BadRequest.FieldViolation(field=problem.field, description=problem.description)
-        for problem in problems
-    ]
-    if not violations and "field" in metadata:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=metadata["field"], description=message)
-        ]
-    if violations:
-        details.append(_packed(error_details_pb2.BadRequest(field_violations=violations)))
     if retry_after_ms is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(retry_after_ms)
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
-    return status_pb2.Status(code=CODES[reason], message=message, details=details)
+    status = status_pb2.Status(code=CODES[reason], message=message, details=details)
+    if not problems and "field" in metadata:
+        problems = (Problem(metadata["field"], message),)
+    request = error_details_pb2.BadRequest()
+    for problem in problems:
+        request.field_violations.add(
+            field=_clipped(problem.field, _LONGEST_DESCRIPTION),
+            description=_clipped(problem.description, _LONGEST_DESCRIPTION),
+        )
+        if status.ByteSize() + request.ByteSize() > _LARGEST_STATUS_BYTES:
+            del request.field_violations[-1]
+            break
+    if request.field_violations:
+        status.details.append(_packed(request))
+    return status
 
 
 def to_status(error: TagsmithError) -> status_pb2.Status:
@@ -126,8 +140,11 @@ def read_status(status: status_pb2.Status) -> Explained:
 
 
 def explain(error: grpc.RpcError) -> Explained:
-    """Read a failed call, sync or aio."""
-    status = rpc_status.from_call(_AsCall(error))
+    """Read a failed call, sync or aio; of one whose Status a proxy replaced or dropped, its code and words."""
+    try:
+        status = rpc_status.from_call(_AsCall(error))
+    except ValueError:  # the Status says another thing than the call: the call is what happened
+        status = None
     if status is not None:
         return read_status(status)
     return Explained(error.code().name, "", error.details() or "", {}, (), None)
@@ -143,6 +160,10 @@ class _AsCall:
 
     def trailing_metadata(self) -> list[tuple[str, str | bytes]]:
         return [(key, value) for key, value in self._metadata]
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _packed(message: error_details_pb2.ErrorInfo) -> any_pb2.Any:

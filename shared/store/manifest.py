@@ -5,9 +5,9 @@ become answers, and holds the lineage and the evidence. The runtime decides noth
 """
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.names import VersionName
 
@@ -162,6 +162,24 @@ class Manifest(_Record):
     gate_checks: tuple[GateCheck, ...]
     lineage: Lineage
     create_time: datetime
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        expected = ClassificationDecoding if self.task == "classification" else EntitiesDecoding
+        if not isinstance(self.decoding, expected):
+            raise ValueError(f"decoding: is not for {self.task}")  # noqa: TRY004  # pydantic reports ValueErrors
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels: are not one or more different ones")
+        if self.served_variant not in self.variants:
+            raise ValueError("variants: lack the served one")
+        for variant in self.variants.values():
+            if set(variant.graphs) not in ({"model"}, {"encoder", "head"}):
+                raise ValueError("graphs: are neither a model nor an encoder and a head")
+        for example in self.golden_examples:
+            answers = (example.label is not None, example.entities is not None)
+            if answers != (self.task == "classification", self.task == "entities"):
+                raise ValueError(f"golden_examples: do not answer as {self.task} does")
+        return self
 
     @property
     def version(self) -> VersionName:

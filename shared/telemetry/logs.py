@@ -1,11 +1,13 @@
-"""Structured logs: one JSON object a line on stderr.
+"""Structured logs: one JSON object a line on stderr, for libraries' records and uncaught exceptions too.
 
 Fields carry ids, counts, durations and names of models. They never carry a user's text: exceptions are logged by type and
-frames, without local values, and with their message only if it cannot quote what a caller sent.
+frames, without local values, and with their message only if it cannot quote what a caller sent. For the same reason a library's
+record is told by where it was made, never by its words: asyncio's, for one, quote exceptions.
 """
 
 import logging
 import sys
+import threading
 import traceback
 from typing import cast
 
@@ -28,11 +30,30 @@ def configure_logs(service: str, level: str = "INFO") -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(
+        handlers=[_LibraryHandler()], level=max(logging.getLevelName(level), logging.WARNING), force=True
+    )
+    sys.excepthook = lambda kind, error, trace: get_logger().critical("uncaught", exc_info=error)
+    threading.excepthook = lambda caught: get_logger().critical("uncaught", exc_info=caught.exc_value)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """Return a logger: the first argument of its methods is the event's name, the rest are fields."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
+
+
+class _LibraryHandler(logging.Handler):
+    """Tells of the standard library's records in our own form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        get_logger().log(
+            record.levelno,
+            "library_record",
+            logger=record.name,
+            where=f"{record.module}:{record.lineno}",
+            **({"exc_info": error} if error else {}),
+        )
 
 
 def _describe(exc_info: structlog.typing.ExcInfo) -> str:

@@ -47,16 +47,17 @@ def table() -> str:
 
 def documented() -> str:
     """Return the table that the README has now."""
-    text = README.read_text()
-    return text[text.index(_BEGIN) + len(_BEGIN) : text.index(_END)]
+    return README.read_text().partition(_BEGIN)[2].partition(_END)[0]
 
 
 def main(arguments: list[str]) -> None:
     """Print or write the table."""
-    if arguments == ["--write"]:
-        README.write_text(README.read_text().replace(documented(), table()))
-    else:
+    if arguments != ["--write"]:
         print(table())
+        return
+    before, begin, rest = README.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    README.write_text(f"{before}{begin}{table()}{end}{after}")
 
 
 if __name__ == "__main__":

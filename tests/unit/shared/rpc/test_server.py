@@ -7,7 +7,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from shared.errors import ModelNotFoundError, PortTakenError
+from shared.errors import DatasetInvalidError, ModelNotFoundError, PortTakenError, Problem
 from shared.rpc.drain import drain
 from shared.rpc.health import HealthServer
 from shared.rpc.server import bind, build_server
@@ -26,6 +26,11 @@ async def _first(stream: AsyncIterator[bytes]) -> bytes:
 def _raise(kind: bytes) -> None:
     if kind == b"domain":
         raise ModelNotFoundError("no model 'banking'", model="banking")
+    if kind == b"many":
+        problems = [
+            Problem(f"support-intents-2024.jsonl:{n}", "is not JSON: " + "x" * 200) for n in range(500)
+        ]
+        raise DatasetInvalidError("The dataset cannot be used.", problems, file="support-intents-2024.jsonl")
     if kind == b"bug":
         raise ValueError(_SECRET)
 
@@ -108,6 +113,17 @@ async def test_an_unforeseen_error_leaks_nothing(channel: grpc.aio.Channel, meth
     assert (explained.code, explained.reason) == ("INTERNAL", "INTERNAL")
     assert _SECRET not in repr(caught.value)
     assert explained.metadata["incident"] in explained.message
+
+
+async def test_many_problems_reach_the_caller(channel: grpc.aio.Channel) -> None:
+    """An error with hundreds of problems arrives as itself: no peer refuses its trailer."""
+    for _ in range(20):  # above the soft limit peers refuse at random
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _call(channel, "UnaryUnary", b"many")
+        explained = explain(caught.value)
+        assert (explained.code, explained.reason) == ("INVALID_ARGUMENT", "DATASET_INVALID")
+        assert explained.metadata["problem_count"] == "500"
+        assert explained.problems[0].field == "support-intents-2024.jsonl:0"
 
 
 @pytest.mark.parametrize("method", _METHODS)

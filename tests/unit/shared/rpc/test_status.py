@@ -52,8 +52,21 @@ def test_internal_says_nothing_but_the_incident() -> None:
     assert (read.code, read.metadata) == ("INTERNAL", {"incident": "5b6b1c52"})
 
 
-def test_at_most_a_hundred_problems_travel() -> None:
-    """A dataset of a million broken rows gives a short answer that still counts them all."""
-    error = errors.DatasetInvalidError("bad.", [Problem(f"f:{n}", "bad") for n in range(1000)])
-    read = read_status(to_status(error))
-    assert (len(read.problems), read.metadata["problem_count"]) == (100, "1000")
+def test_problems_never_outgrow_a_trailer() -> None:
+    """A dataset of a thousand broken rows, long names and long words, gives an answer that travels and still counts them all."""
+    words = "is not JSON: " + "expecting ',' delimiter " * 40
+    problems = [Problem(f"{'support-intents' * 20}-2024.jsonl:{n}", words) for n in range(1000)]
+    status = to_status(errors.DatasetInvalidError("Nothing was stored. " * 200, problems, file="f" * 80))
+    read = read_status(status)
+    assert len(status.SerializeToString()) < 5000
+    assert 3 <= len(read.problems) < 100
+    assert read.metadata["problem_count"] == "1000"
+    assert read.problems[0].description.startswith("is not JSON")
+
+
+def test_short_problems_travel_up_to_a_hundred() -> None:
+    """Rows with short words are told by the dozen, in their order."""
+    problems = [Problem(f"f:{n}", "no label") for n in range(1000)]
+    read = read_status(to_status(errors.DatasetInvalidError("bad.", problems)))
+    assert read.problems == tuple(problems[: len(read.problems)])
+    assert len(read.problems) == 100

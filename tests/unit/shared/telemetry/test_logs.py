@@ -1,6 +1,10 @@
 """Logs: whole JSON lines, and never a user's text."""
 
+import asyncio
 import json
+import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,8 +17,14 @@ _TEXT = "my card 4111 was stolen"
 
 
 @pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
+def _restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
@@ -68,4 +78,41 @@ def test_causes_are_told_and_kept_as_quiet(capsys: pytest.CaptureFixture[str]) -
         line = _logged(error, capsys)
     assert "KeyError" in line["exception"]
     assert "there is no model banking" in line["exception"]
+    assert _TEXT not in json.dumps(line)
+
+
+def test_a_librarys_record_keeps_its_words_to_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """asyncio quotes the exception of a task that nobody awaited; we tell where it was, as JSON, without the quote."""
+    configure_logs("infer")
+
+    async def forget() -> None:
+        async def fail() -> None:
+            raise KeyError(_TEXT)
+
+        task = asyncio.create_task(fail())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+
+    asyncio.run(forget())
+    logging.getLogger("grpc").warning("cannot parse %s", _TEXT)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {line["logger"] for line in lines} == {"asyncio", "grpc"}
+    assert any("KeyError" in line.get("exception", "") for line in lines)
+    assert _TEXT not in json.dumps(lines)
+
+
+def test_an_uncaught_exception_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """What ends a thread is logged as JSON, without what it quotes."""
+    configure_logs("infer")
+
+    def fail() -> None:
+        raise ValueError(_TEXT)
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (line["event"], line["level"]) == ("uncaught", "critical")
+    assert "ValueError" in line["exception"]
     assert _TEXT not in json.dumps(line)
