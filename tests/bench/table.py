@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench.accuracy import OURS, RESULTS, ROWS, verdict
+from tests.bench.rows import OURS, RESULTS, ROWS, verdict
 
 README = Path(__file__).parents[2] / "README.md"
 _BEGIN, _END = "<!-- table: python -m tests.bench.table -->\n", "<!-- end of table -->"
