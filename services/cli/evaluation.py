@@ -6,6 +6,7 @@ What is scored is what is served: the answers come over the RPCs, and every one 
 from pathlib import Path
 from typing import Annotated, Literal
 
+import grpc
 import typer
 from rich.table import Table
 
@@ -17,7 +18,7 @@ from services.cli.session import Session
 from shared.data.readers import read_rows
 from shared.data.rows import Row, Span
 from shared.data.splits import assign_splits
-from shared.rpc.status import Explained
+from shared.rpc.status import Explained, explain
 from shared.store.manifest import SplitEvaluation
 from shared.stubs.inference.v1 import inference_pb2 as pb
 
@@ -41,7 +42,7 @@ def evaluate(
 ) -> None:
     """Score a served model on a labelled file."""
     session = session_of(context)
-    loaded = session.call(session.inference.GetLoadedModel, pb.GetLoadedModelRequest(model=model))
+    loaded = _loaded(session, model)
     task: Literal["classification", "entities"] = (
         "classification" if loaded.task == "classification" else "entities"
     )
@@ -62,6 +63,19 @@ def evaluate(
     else:
         scores = _score_extractor(session, version, chosen, list(loaded.labels), splits["train"])
     _show(session, version, file.name, split, scores)
+
+
+def _loaded(session: Session, model: str) -> pb.LoadedModel:
+    """Have the model loaded by a call, whatever its task is, and return what the server tells of it."""
+    try:
+        session.call(session.inference.Classify, pb.ClassifyRequest(model=model, texts=["hello"]))
+    except grpc.RpcError as error:
+        if explain(error).reason != "TASK_MISMATCH":
+            raise
+    loaded: pb.LoadedModel = session.call(
+        session.inference.GetLoadedModel, pb.GetLoadedModelRequest(model=model)
+    )
+    return loaded
 
 
 def _score_classifier(session: Session, version: str, rows: list[Row], labels: list[str]) -> SplitEvaluation:

@@ -60,7 +60,10 @@ def up(
     train_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 50061,
     infer_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 50051,
 ) -> None:
-    """Run both services over one folder until Ctrl-C."""
+    """Run both services over one folder until Ctrl-C.
+
+    If this command is killed (SIGKILL), Linux stops the services; on other systems they go on running.
+    """
     session = session_of(context)
     try:
         with running_services(folder, train_port=train_port, infer_port=infer_port) as services:

@@ -4,18 +4,20 @@ Invariant: a call is answered by one version from beginning to end, and its text
 cannot be read, or whose run fails, has its own error in its place.
 Concurrency: the event loop runs the path; tokenizing and decoding block threads. A call is worked off in parts, a few at a time:
 a call of 4 MiB neither fills the queue nor holds a thread for seconds, and short calls of others are answered between its
-parts. The version stays pinned until the last thread that works for the call has ended.
+parts. Its first parts are counted as waiting before anything is awaited, so that calls that arrive together all count. The version stays pinned until the last thread that works for the call has ended.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final, Generic, TypeVar
 
-from services.infer.batching.dispatcher import Dispatcher, Incident, Ran
+from services.infer.batching.dispatcher import Dispatcher
+from services.infer.batching.outcomes import Incident, Ran
 from services.infer.calls import (
     Answer,
     Call,
@@ -84,22 +86,30 @@ class Answering:
         """Answer texts that can be read; result i belongs to text i."""
         if not texts:
             return [], CallTiming()
-        self.dispatcher.check_room()
         parts = list(_parts(texts))
-        read = partial(self._read_part, loaded, deadline_s, decode)
-        # The usual call begins here and now, so that the next one's check of the room finds it counted.
-        done = [await read(parts[0])] if len(parts) == 1 else await _in_turn(read, parts)
+        first, later = parts[:PARTS_AT_ONCE], parts[PARTS_AT_ONCE:]
+        with self.dispatcher.admitted(sum(map(_estimated_tokens, first))) as expect:
+            read = partial(self._read_part, loaded, deadline_s, decode, expect)
+            if len(parts) == 1:
+                done = [await read(parts[0])]
+            else:
+                done = await _in_turn(read, chain(first, _expected(later, expect)))
         return [answer for part in done for answer in part.answers], _timing(done)
 
     async def _read_part(
-        self, loaded: Loaded, deadline_s: float, decode: Decode[A], texts: Sequence[str]
+        self,
+        loaded: Loaded,
+        deadline_s: float,
+        decode: Decode[A],
+        expect: Callable[[int], None],
+        texts: Sequence[str],
     ) -> "_Part[A]":
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        with self.dispatcher.expecting(sum(len(text) for text in texts) // CODE_POINTS_PER_TOKEN + 1):
-            encoded = await loaded.in_thread(self.text_threads, loaded.model.encode, texts)
-            tokenize_s = loop.time() - started_s
+        encoded = await loaded.in_thread(self.text_threads, loaded.model.encode, texts)
+        tokenize_s = loop.time() - started_s
         windows = [window for text in encoded for window in text.windows]
+        expect(-_estimated_tokens(texts))
         ran = await self.dispatcher.run(loaded, windows, deadline_s=deadline_s)
         pairs = list(by_text(encoded, ran))
         answers = await loaded.in_thread(self.text_threads, decode_part, decode, loaded.model, pairs)
@@ -115,7 +125,7 @@ class _Part(Generic[A]):
 
 
 async def _in_turn(
-    read: Callable[[Sequence[str]], Awaitable[_Part[A]]], parts: Sequence[Sequence[str]]
+    read: Callable[[Sequence[str]], Awaitable[_Part[A]]], parts: Iterable[Sequence[str]]
 ) -> list[_Part[A]]:
     """Read all parts, PARTS_AT_ONCE at a time; when one fails, the others stop."""
     done: dict[int, _Part[A]] = {}
@@ -131,7 +141,7 @@ async def _in_turn(
     finally:
         for worker in workers:
             worker.cancel()
-    return [done[number] for number in range(len(parts))]
+    return [done[number] for number in range(len(done))]
 
 
 def _timing(parts: Sequence[_Part[A]]) -> CallTiming:
@@ -165,6 +175,17 @@ def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
         part.append(text)
         code_points += len(text)
     yield part
+
+
+def _expected(parts: Iterable[list[str]], expect: Callable[[int], None]) -> Iterator[list[str]]:
+    """Count each part as waiting when its turn comes."""
+    for part in parts:
+        expect(_estimated_tokens(part))
+        yield part
+
+
+def _estimated_tokens(texts: Sequence[str]) -> int:
+    return sum(len(text) for text in texts) // CODE_POINTS_PER_TOKEN + 1
 
 
 def _count(model: str, outcomes: Sequence[TextAnswer[A] | TagsmithError | Incident]) -> None:

@@ -5,9 +5,9 @@ Exit codes: 0 stopped on request; 1 a part broke; 2 a setting cannot be used or 
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +42,9 @@ from shared.telemetry.metrics import start_metrics_server
 _log = get_logger()
 _CONNECTION_AGE_S: Final = 60.0  # clients that balance over replicas meet new ones within this time
 _SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
-_STORE_THREADS = 4  # a hanging store takes these and no others
+_STORE_THREADS: Final = (
+    4  # for calls' questions and for the follower's each; a hanging store takes these and no others
+)
 
 
 def main() -> int:
@@ -57,6 +59,9 @@ def main() -> int:
     except ModelNotLoadableError as error:
         print(f"tagsmith inference service: {error}", file=sys.stderr)  # noqa: T201  # for the operator, not the log
         return 3
+    except Exception as error:  # noqa: BLE001  # the last word of a broken service is an event, not a bare traceback
+        _log.critical("service_broke", exc_info=error)
+        return 1
     return 0
 
 
@@ -77,7 +82,8 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
         }
         await health.start()
         _log.info("listening", **ports, provider=hardware.provider, runners=hardware.runners)
-        objects = await _open_store(settings, stop)
+        with _store_threads(1, "open store") as opening:
+            objects = await _open_store(settings, stop, opening)
         if objects is not None:
             async with _parts(settings, hardware, objects, health, ports) as parts:
                 await _answer_calls(settings, parts, server, health, stop)
@@ -111,18 +117,36 @@ async def _answer_calls(
         await server.stop(None)  # at once, if it did not come to draining
 
 
-async def _open_store(settings: InferSettings, stop: asyncio.Event) -> ObjectStore | None:
+async def _open_store(settings: InferSettings, stop: asyncio.Event, thread: Executor) -> ObjectStore | None:
     """Open the store, however long that takes; None if the service is to stop meanwhile. Raises FieldInvalidError."""
-    while not stop.is_set():
+    opening = asyncio.create_task(_keep_opening(settings, thread), name="open the store")
+    stopping = asyncio.create_task(stop.wait(), name="wait for a signal")
+    await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if opening.done():
+        return opening.result()
+    opening.cancel()
+    return None
+
+
+async def _keep_opening(settings: InferSettings, thread: Executor) -> ObjectStore:
+    loop = asyncio.get_running_loop()
+    while True:
         try:
-            return await asyncio.to_thread(open_store, settings.store)
+            return await loop.run_in_executor(thread, open_store, settings.store)
         except StoreUnavailableError as error:
             _log.error("store_unavailable", message=error.message)
-        try:
-            await asyncio.wait_for(stop.wait(), settings.poll_interval_ms / 1000)
-        except TimeoutError:
-            continue
-    return None
+        await asyncio.sleep(settings.poll_interval_ms / 1000)
+
+
+@contextmanager
+def _store_threads(count: int, name: str) -> Iterator[Executor]:
+    """Threads that a hanging store may hold for good: nobody waits for them at the end."""
+    threads = ThreadPoolExecutor(count, name)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +169,9 @@ async def _parts(
     async with AsyncExitStack() as stack:
         runners = stack.enter_context(ThreadPoolExecutor(hardware.runners, "runner"))
         texts = stack.enter_context(ThreadPoolExecutor(hardware.cores, "texts"))
-        loading = stack.enter_context(ThreadPoolExecutor(1, "loading"))
-        asking = stack.enter_context(ThreadPoolExecutor(_STORE_THREADS, "store"))
+        loading = stack.enter_context(_store_threads(1, "loading"))
+        asking = stack.enter_context(_store_threads(_STORE_THREADS, "asking"))
+        following = stack.enter_context(_store_threads(_STORE_THREADS, "following"))
         models = ModelStore(objects)
         changed = asyncio.Event()
         residency = Residency(
@@ -155,6 +180,7 @@ async def _parts(
                 FileCache(objects, settings.cache_dir),
                 hardware.policy,
                 hardware.threads_per_run,
+                hardware.cores,
                 hardware.batch_tokens,
             ),
             Lookups(models, asking),
@@ -173,7 +199,7 @@ async def _parts(
         )
         gate = Gate()
         limits = TextLimits(settings.texts_limit, settings.code_points_limit)
-        follower = Follower(residency, models, asking, interval_s=settings.poll_interval_ms / 1000)
+        follower = Follower(residency, models, following, interval_s=settings.poll_interval_ms / 1000)
         background = (
             asyncio.create_task(follower.run(), name="follow the store"),
             asyncio.create_task(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from services.infer.batching.dispatcher import Incident
+from services.infer.batching.outcomes import Incident
 from shared.errors import BatchSizeError, FieldInvalidError, TagsmithError, TextEmptyError, TextTooLongError
 from shared.names import ModelReference, VersionName
 from shared.runtime.offsets import OffsetUnit

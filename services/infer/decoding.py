@@ -6,7 +6,7 @@ Invariant: a text that lost one of its windows to an incident has that incident 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from services.infer.batching.dispatcher import Incident, Ran
+from services.infer.batching.outcomes import Incident, Ran
 from services.infer.calls import ClassifyCall, Entity, ExtractCall, TextAnswer
 from shared.runtime.classification import LabelScore, Logits
 from shared.runtime.model import EncodedText, Model

@@ -47,7 +47,7 @@ class InferenceServicer(InferenceServiceServicer):
 
     async def GetLoadedModel(self, request: pb.GetLoadedModelRequest, context: "Context") -> pb.LoadedModel:
         """Tell of one version in memory."""
-        resident = await self._residency.resident(parse_reference(request.model))
+        resident = self._residency.resident(parse_reference(request.model))
         return wire.loaded_model(resident, self._residency.aliases_of(resident.version))
 
 

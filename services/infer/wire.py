@@ -5,7 +5,7 @@ from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 
-from services.infer.batching.dispatcher import Incident
+from services.infer.batching.outcomes import Incident
 from services.infer.calls import Answer, CallTiming, ClassifyCall, Entity, ExtractCall, TextAnswer
 from services.infer.residency.lifecycle import State
 from services.infer.residency.resident import Resident
@@ -23,6 +23,7 @@ _UNITS: Final[dict[int, OffsetUnit]] = {
     pb.UTF16_CODE_UNITS: "UTF16_CODE_UNITS",
 }
 _STATES: Final = {
+    State.QUEUED: pb.LoadedModel.LOADING,
     State.LOADING: pb.LoadedModel.LOADING,
     State.ACTIVE: pb.LoadedModel.ACTIVE,
     State.DRAINING: pb.LoadedModel.DRAINING,

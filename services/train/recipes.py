@@ -23,7 +23,9 @@ DEFAULT_MAX_TOKENS: Final = 256  # longer windows cost short texts nothing, and 
 
 
 @dataclass(frozen=True, slots=True)
-class _Preset:
+class Preset:
+    """What a recipe starts from, whatever the base and the dataset; a row of the README's table."""
+
     batch_size: int
     encoder_learning_rate: float
     head_learning_rate: float
@@ -37,8 +39,8 @@ class _Preset:
 
 
 # A text's label is one of many and sometimes wrong; a tag is one of few, and softened tags blur the edges of spans.
-_PRESETS: Final[dict[tuple[RecipeName, bool], _Preset]] = {
-    ("transformer-classifier", True): _Preset(
+PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
+    ("transformer-classifier", True): Preset(
         batch_size=32,
         encoder_learning_rate=1e-4,
         head_learning_rate=1e-3,
@@ -50,7 +52,7 @@ _PRESETS: Final[dict[tuple[RecipeName, bool], _Preset]] = {
         steps=2400,
         epochs=(4, 40),
     ),
-    ("transformer-classifier", False): _Preset(
+    ("transformer-classifier", False): Preset(
         batch_size=64,
         encoder_learning_rate=1e-4,  # unused
         head_learning_rate=1e-3,
@@ -62,7 +64,7 @@ _PRESETS: Final[dict[tuple[RecipeName, bool], _Preset]] = {
         steps=3500,
         epochs=(10, 100),
     ),
-    ("entity-extractor", True): _Preset(
+    ("entity-extractor", True): Preset(
         batch_size=16,
         encoder_learning_rate=2e-4,
         head_learning_rate=1e-3,
@@ -74,9 +76,9 @@ _PRESETS: Final[dict[tuple[RecipeName, bool], _Preset]] = {
         steps=1600,
         epochs=(4, 40),
     ),
-    ("entity-extractor", False): _Preset(
+    ("entity-extractor", False): Preset(
         batch_size=32,
-        encoder_learning_rate=1e-4,
+        encoder_learning_rate=1e-4,  # unused
         head_learning_rate=1e-3,
         warmup_share=0.05,
         weight_decay=0.01,
@@ -93,7 +95,7 @@ def default_hyperparameters(
     recipe: RecipeName, *, adaptable: bool, base: BaseModelEntry, train_row_count: int
 ) -> Hyperparameters:
     """Every knob of `recipe` for a dataset of `train_row_count` rows on `base`."""
-    preset = _PRESETS[recipe, adaptable]
+    preset = PRESETS[recipe, adaptable]
     return Hyperparameters(
         max_epochs=epochs_for(
             recipe, adaptable=adaptable, train_row_count=train_row_count, batch_size=preset.batch_size
@@ -116,7 +118,7 @@ def epochs_for(recipe: RecipeName, *, adaptable: bool, train_row_count: int, bat
 
     Steps count windows and this counts rows, which are as many where no text is longer than the window.
     """
-    preset = _PRESETS[recipe, adaptable]
+    preset = PRESETS[recipe, adaptable]
     fewest, most = preset.epochs
     steps_per_epoch = max(1, ceil(train_row_count / batch_size))
     return min(most, max(fewest, ceil(preset.steps / steps_per_epoch)))

@@ -17,6 +17,7 @@ from shared.store.manifest import Task
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _MOST_CELL_CODE_POINTS = 1_000_000  # the entities of a long text are longer than the text
+csv.field_size_limit(_MOST_CELL_CODE_POINTS)  # of the whole process: a reader cannot have its own
 
 Record = dict[str, object]
 
@@ -101,28 +102,27 @@ def _csv_records(content: bytes, task: Task) -> Iterator[tuple[int, Record | _Li
 def _csv_cells(lines: list[str]) -> Iterator[tuple[int, list[str] | _LineError]]:
     """Yield (number of its first line, cells) of every row that is not blank.
 
-    After a row whose quotes are broken, reading starts again at the line after the row's first: a quote that is never closed
+    After a row that csv cannot read, reading starts again at the line after the row's first: a quote that is never closed
     spoils one row and not the rest of the file.
     """
     first = 0
     while first < len(lines):
         start = first
         reader = csv.reader((lines[index] for index in range(start, len(lines))), strict=True)
-        csv.field_size_limit(_MOST_CELL_CODE_POINTS)
         try:
             for cells in reader:
                 if cells:
                     yield first + 1, cells
                 first = start + reader.line_num
-        except csv.Error:
-            yield (
-                first + 1,
-                _LineError(
-                    "its quotes are broken (one is never closed, or text stands beside a quoted cell), or a cell has more than "
-                    f"{_MOST_CELL_CODE_POINTS} code points"
-                ),
-            )
+        except csv.Error as error:
+            yield first + 1, _LineError(_csv_fault(error))
             first += 1
+
+
+def _csv_fault(error: csv.Error) -> str:
+    if "field limit" in str(error):  # csv has one class for all its errors
+        return f"a cell has more than {_MOST_CELL_CODE_POINTS} code points (is a quote never closed?)"
+    return "its quotes are broken: one is never closed, or text stands beside a quoted cell"
 
 
 def _header_fault(header: list[str], needed: tuple[str, ...]) -> str | None:

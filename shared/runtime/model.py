@@ -35,14 +35,20 @@ class Model:
 
     @classmethod
     def load(
-        cls, manifest: Manifest, open_file: OpenFile, *, policy: ProviderPolicy = "cpu", threads: int = 1
+        cls,
+        manifest: Manifest,
+        open_file: OpenFile,
+        *,
+        policy: ProviderPolicy = "cpu",
+        threads: int = 1,
+        text_threads: int = 1,
     ) -> "Model":
         """Load the served variant from the local files that `open_file` gives, and run it once.
 
-        `threads`: CPU threads of one run. Raises ModelNotLoadableError, and what `open_file` raises.
+        `threads`: CPU threads of one run. `text_threads`: threads that can encode at once without a first-time cost. Raises ModelNotLoadableError, and what `open_file` raises.
         """
         tokenization = manifest.tokenization
-        tokenizer = TextTokenizer(open_file(tokenization.file))
+        tokenizer = TextTokenizer(open_file(tokenization.file), ready=text_threads)
         try:
             reader = TextReader(tokenizer, manifest.task, tokenization.max_tokens, tokenization.stride_tokens)
         except ValueError as error:

@@ -2,11 +2,13 @@
 
 Owns: the only Tokenizer objects that answer texts. Invariant: no truncation, no padding, and special tokens only where the
 post-processor puts them: `[SEP]` written in a text is five characters, never the separator.
-Concurrency: TextTokenizer may be used from any thread; each thread gets its own Tokenizer, made at its first call.
+Concurrency: TextTokenizer may be used from any thread; a Tokenizer works for one thread at a time, and another is made when all
+are at work.
 """
 
-import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,28 +33,35 @@ class Tokens:
 class TextTokenizer:
     """A tokenizer.json, ready for many threads. Raises ModelNotLoadableError if it cannot be read."""
 
-    def __init__(self, source: Path | bytes) -> None:
-        """`source` is the file or its bytes."""
+    def __init__(self, source: Path | bytes, *, ready: int = 1) -> None:
+        """`source` is the file or its bytes; `ready` (at least 1) calls at once find a Tokenizer made for them."""
         self._json = source if isinstance(source, bytes) else source.read_bytes()
-        self._threads = threading.local()
         tokenizer = _parse(self._json)
         self.pad_id = _pad_id(tokenizer)
-        self._threads.tokenizer = _without_presets(tokenizer)
+        self._idle = deque([_without_presets(tokenizer)])
         self.prefix, self.suffix = _special_ids(tokenizer)
+        self._idle.extend(self._another() for _ in range(ready - 1))
 
     def encode(self, texts: Sequence[str], *, offsets: bool = True) -> list[Tokens]:
         """Tokenize; result i belongs to text i. `offsets=False` is faster, for tasks that need none."""
-        tokenizer = self._of_this_thread()
-        encode_batch = tokenizer.encode_batch if offsets else tokenizer.encode_batch_fast
-        return [
-            _tokens(encoding, offsets=offsets) for encoding in encode_batch(texts, add_special_tokens=False)
-        ]
+        with self._borrowed() as tokenizer:
+            encode_batch = tokenizer.encode_batch if offsets else tokenizer.encode_batch_fast
+            encodings = encode_batch(texts, add_special_tokens=False)
+        return [_tokens(encoding, offsets=offsets) for encoding in encodings]
 
-    def _of_this_thread(self) -> Tokenizer:
-        tokenizer: Tokenizer | None = getattr(self._threads, "tokenizer", None)
-        if tokenizer is None:
-            tokenizer = self._threads.tokenizer = _without_presets(_parse(self._json))
-        return tokenizer
+    @contextmanager
+    def _borrowed(self) -> Iterator[Tokenizer]:
+        try:
+            tokenizer = self._idle.pop()  # a deque's pop and append are atomic
+        except IndexError:
+            tokenizer = self._another()
+        try:
+            yield tokenizer
+        finally:
+            self._idle.append(tokenizer)
+
+    def _another(self) -> Tokenizer:
+        return _without_presets(_parse(self._json))
 
 
 def _parse(source: bytes) -> Tokenizer:

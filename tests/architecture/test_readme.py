@@ -1,10 +1,14 @@
-"""The README tells of every setting, metric and guarantee as they are, and of none that is gone."""
+"""The README tells of every setting, default, metric and guarantee as they are, and of none that is gone."""
+
+from dataclasses import asdict
 
 import prometheus_client.metrics
 import pytest
 
+from services.train.recipes import DEFAULT_MAX_TOKENS, PRESETS
+from services.train.spec import Hyperparameters, RecipeName
 from shared.telemetry import metrics
-from tests.architecture.readme import quoted, rows
+from tests.architecture.readme import quoted, rows, section
 from tests.architecture.settings_classes import SETTINGS, variables
 from tests.architecture.test_guarantees import PROVED
 
@@ -70,3 +74,38 @@ def test_every_metric_has_our_prefix_and_a_unit() -> None:
 def test_every_guarantee_stands_in_the_readme() -> None:
     """The README prints exactly the guarantees that a test of their name proves."""
     assert [guarantee for guarantee, _ in rows("Guarantees")] == list(PROVED)
+
+
+PRESET_OF_COLUMN: dict[str, tuple[RecipeName, bool]] = {
+    "Classifier": ("transformer-classifier", True),
+    "Classifier, frozen": ("transformer-classifier", False),
+    "Extractor": ("entity-extractor", True),
+    "Extractor, frozen": ("entity-extractor", False),
+}
+
+
+def test_every_recipes_default_stands_in_the_readme() -> None:
+    """The README's table of defaults has a column for each recipe, adaptable and frozen, with exactly the presets' numbers."""
+    head = next(line for line in section("Recipes' defaults").splitlines() if line.startswith("|"))
+    columns = [cell.strip() for cell in head.strip("|").split("|")][1:]
+    table = rows("Recipes' defaults")
+    told = {
+        PRESET_OF_COLUMN[column]: {quoted(knob): cells[index] for knob, *cells in table}
+        for index, column in enumerate(columns)
+    }
+
+    def shown(recipe: RecipeName, *, adaptable: bool) -> dict[str, str]:
+        knobs = asdict(PRESETS[recipe, adaptable])
+        fewest, most = knobs["epochs"]
+        unused = {} if adaptable else {"encoder_learning_rate": "–"}
+        numbers = {knob: str(value) for knob, value in knobs.items()}
+        return {**numbers, "epochs": f"{fewest}–{most}", "max_tokens": str(DEFAULT_MAX_TOKENS), **unused}
+
+    assert told == {(recipe, adaptable): shown(recipe, adaptable=adaptable) for recipe, adaptable in PRESETS}
+    assert len(table) == len({knob for knob, *_ in table})
+
+
+def test_every_hyperparameter_has_a_default_in_the_readme() -> None:
+    """Below `Recipes' defaults`, each knob of a request stands in the table or in the text that says what it follows."""
+    text = section("Recipes' defaults")
+    assert [knob for knob in Hyperparameters.model_fields if f"`{knob}`" not in text] == []

@@ -137,7 +137,7 @@ def _ask_everything(channel: grpc.Channel, version: str, row: RowSpec) -> Any:
             for result in entities.results
         ]
 
-    _wait_loaded(stub, version)
+    _wait_loaded(stub, version, row.task)
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = [
             answer for _, part in sorted(pool.map(ask, calls), key=lambda each: each[0]) for answer in part
@@ -149,18 +149,20 @@ def _ask_everything(channel: grpc.Channel, version: str, row: RowSpec) -> Any:
     return 2 * len(true & answered) / (len(true) + len(answered))
 
 
-def _wait_loaded(stub: inference_pb2_grpc.InferenceServiceStub, version: str) -> None:
+def _wait_loaded(stub: inference_pb2_grpc.InferenceServiceStub, version: str, task: int) -> None:
     for _ in range(600):
         try:
-            loaded = stub.GetLoadedModel(
-                inference_pb2.GetLoadedModelRequest(model=version), wait_for_ready=True
-            )
+            if task == training_pb2.CLASSIFICATION:
+                request = inference_pb2.ClassifyRequest(model=version, texts=["hello"])
+                stub.Classify(request, wait_for_ready=True)
+            else:
+                question = inference_pb2.ExtractEntitiesRequest(model=version, texts=["hello"])
+                stub.ExtractEntities(question, wait_for_ready=True)
         except grpc.RpcError as error:
-            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
                 raise
         else:
-            if loaded.state == inference_pb2.LoadedModel.ACTIVE:
-                return
+            return
         time.sleep(0.1)
     sys.exit(f"{version} was not loaded within a minute")
 

@@ -42,11 +42,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readmes_example_runs(up: Up, installed: Path, tmp_path: Path) -> None:
-    """The example that both READMEs show imports, retrains, watches, promotes and classifies, word for word."""
-    readmes = [ROOT / "README.md", ROOT / "protos" / "python" / "README.md"]
-    examples = [re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL) for path in readmes]
-    (example,) = examples[0]
-    assert examples[1] == [example]
+    """The one example of README.md imports, retrains, promotes, watches and classifies, word for word."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     shutil.copy(SAMPLE, tmp_path)
     guard = "\nimport sys\nassert not {'shared', 'services'} & sys.modules.keys()\n"
 
@@ -63,7 +60,7 @@ def test_the_readmes_example_runs(up: Up, installed: Path, tmp_path: Path) -> No
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("imported support@sha256:")
     assert "SUCCEEDED" in run.stdout
-    assert len(re.findall(r"^support@1: \w+ \(\d\.\d\d\)$", run.stdout, re.MULTILINE)) == 2
+    assert re.search(r"^support@1: \w+ \(\d\.\d\d\)$", run.stdout, re.MULTILINE)
 
 
 def test_the_wheel_has_types_and_every_api(installed: Path) -> None:

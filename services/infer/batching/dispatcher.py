@@ -12,13 +12,14 @@ of its callers.
 import asyncio
 import math
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.infer.batching.isolation import Poisoned, run_isolated
+from services.infer.batching.outcomes import Incident, Ran
 from services.infer.batching.policy import Limits, decide
 from shared.errors import DeadlineExpiredError, QueueFullError
 from shared.names import VersionName
@@ -52,24 +53,6 @@ class Lane(Protocol):
 
     def unpin(self) -> None:
         """Undo one `pin`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Stands in the place of logits that could not be computed: the id under which the fault was logged."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What became of some windows; outcome i belongs to window i. Times are on the loop's clock."""
-
-    outcomes: tuple[Logits | Incident, ...]
-    queued_s: float  # when they arrived
-    first_start_s: float  # when their first batch began
-    last_start_s: float  # when their last batch began
-    end_s: float  # when their last batch ended
 
 
 @dataclass(slots=True)
@@ -118,12 +101,30 @@ class Dispatcher:
         """All runners begin idle."""
         self._idle_runners = self.runner_count
 
-    def check_room(self) -> None:
-        """Raise QueueFullError if too much waits already.
+    @contextmanager
+    def admitted(self, estimated_tokens: int) -> Iterator[Callable[[int], None]]:
+        """Count what a call begins with as waiting, from now on. Raises QueueFullError if too much waits already.
 
-        A call of any size enters as long as the limit is not reached, so that every legal call can be answered. Since calls
-        wait in parts of bounded size, what waits is bounded by the limit and the parts of the calls that have entered.
+        The block is given what changes this count: by more when the call begins further parts, by less just before `run` counts
+        a part's true tokens. What it leaves is taken off at its end. A call of any size enters as long as the limit is not
+        reached, so that every legal call can be answered. Since calls wait in parts of bounded size, what waits is bounded by
+        the limit and the parts of the calls that have entered.
         """
+        self._check_room()
+        left_tokens = 0
+
+        def expect(tokens: int) -> None:
+            nonlocal left_tokens
+            left_tokens += tokens
+            self._count(expected=tokens)
+
+        expect(estimated_tokens)
+        try:
+            yield expect
+        finally:
+            expect(-left_tokens)
+
+    def _check_room(self) -> None:
         waiting = self._queued_tokens + self._expected_tokens
         if waiting >= self.queue_limit_tokens:
             raise QueueFullError(
@@ -131,15 +132,6 @@ class Dispatcher:
                 queued_tokens=waiting,
                 limit_tokens=self.queue_limit_tokens,
             )
-
-    @contextmanager
-    def expecting(self, estimated_tokens: int) -> Iterator[None]:
-        """Count texts as waiting while they become windows."""
-        self._count(expected=estimated_tokens)
-        try:
-            yield
-        finally:
-            self._count(expected=-estimated_tokens)
 
     async def run(self, lane: Lane, windows: Sequence[Window], *, deadline_s: float = math.inf) -> Ran:
         """Run one call's windows (at least one), batched with those of others. `deadline_s` is on the loop's clock.

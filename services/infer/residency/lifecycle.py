@@ -1,6 +1,6 @@
 """The life of a version in memory, as one table. Pure.
 
-A version that is absent from memory has no state. DRAINING and FAILED end by FORGOTTEN, which is no state either.
+A version that is absent from memory has no state. QUEUED, DRAINING and FAILED end by being forgotten, which is no state either.
 """
 
 from enum import Enum, auto
@@ -10,6 +10,7 @@ from typing import Final
 class State(Enum):
     """What a resident version is doing; see LoadedModel.State."""
 
+    QUEUED = auto()  # for the loading thread; callers are told LOADING
     LOADING = auto()
     ACTIVE = auto()
     DRAINING = auto()
@@ -19,6 +20,7 @@ class State(Enum):
 class Event(Enum):
     """What happens to a resident version."""
 
+    BEGUN = auto()  # its turn has come
     LOADED = auto()  # fetched, verified, golden examples answered, warm
     LOAD_FAILED = auto()
     RETRIED = auto()  # its back-off is over
@@ -27,9 +29,10 @@ class Event(Enum):
 
 
 _TABLE: Final = {
+    (State.QUEUED, Event.BEGUN): State.LOADING,
     (State.LOADING, Event.LOADED): State.ACTIVE,
     (State.LOADING, Event.LOAD_FAILED): State.FAILED,
-    (State.FAILED, Event.RETRIED): State.LOADING,
+    (State.FAILED, Event.RETRIED): State.QUEUED,
     (State.ACTIVE, Event.UNWANTED): State.DRAINING,
     (State.DRAINING, Event.WANTED): State.ACTIVE,
 }
@@ -45,7 +48,7 @@ def next_state(state: State, event: Event) -> State:
 
 def may_be_forgotten(state: State, *, wanted: bool, pins: int) -> bool:
     """Tell whether a version may leave memory: nothing leads to it, nobody is using it and no thread is loading it."""
-    return not wanted and pins == 0 and state in (State.DRAINING, State.FAILED)
+    return not wanted and pins == 0 and state in (State.QUEUED, State.DRAINING, State.FAILED)
 
 
 def retry_delay_s(failures: int) -> float:

@@ -3,6 +3,7 @@
 Blocking; runs in the loading thread, one version at a time, so that loading takes at most one core from answering.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,11 +12,11 @@ from shared.names import VersionName
 from shared.runtime.model import Model
 from shared.runtime.providers import ProviderPolicy
 from shared.store.cache import FileCache
+from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
 
 _WARM_TEXT = "warm "
 _WARM_TOKENS = (8, 64, 1_000_000)  # short, usual, as long as the window allows
-_WARM_BATCH = 8
 
 
 class Loader(Protocol):
@@ -23,6 +24,9 @@ class Loader(Protocol):
 
     def load(self, version: VersionName) -> Model:
         """Return a version ready to answer. Raises TagsmithError for what an operator can understand."""
+
+    def tidy(self, in_memory: Collection[Manifest]) -> None:
+        """Free what was needed to load versions other than these. Raises StoreUnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class StoreLoader:
     cache: FileCache
     policy: ProviderPolicy
     threads: int  # CPU threads of one run
+    text_threads: int  # that will encode texts at once
     batch_tokens: int  # the largest batch that will be asked for
 
     def load(self, version: VersionName) -> Model:
@@ -40,7 +45,13 @@ class StoreLoader:
         manifest = self.models.manifest(version)
         if manifest.state == "rejected":
             raise VersionRejectedError(f"{version} was rejected by its gate.", model_version=str(version))
-        model = Model.load(manifest, self.cache.fetch, policy=self.policy, threads=self.threads)
+        model = Model.load(
+            manifest,
+            self.cache.fetch,
+            policy=self.policy,
+            threads=self.threads,
+            text_threads=self.text_threads,
+        )
         try:
             model.check_golden()
             self._warm(model)
@@ -49,11 +60,17 @@ class StoreLoader:
             raise
         return model
 
+    def tidy(self, in_memory: Collection[Manifest]) -> None:
+        """As Loader.tidy: keep the local copies of these versions' files, for a restart, and no others."""
+        self.cache.keep_only({file.digest for manifest in in_memory for file in manifest.files})
+
     def _warm(self, model: Model) -> None:
-        """Run the shapes that calls will ask for: the first run of a shape costs several times the later ones."""
+        """Run windows of several lengths, alone and as the largest batch: the first run of a size costs several times the later
+        ones.
+        """
         longest = model.manifest.tokenization.max_tokens
         for tokens in _WARM_TOKENS:
             (encoded,) = model.encode([_WARM_TEXT * min(tokens, longest)])
             window = encoded.windows[0]
-            for count in {1, min(_WARM_BATCH, max(1, self.batch_tokens // window.token_count))}:
+            for count in {1, max(1, self.batch_tokens // window.token_count)}:
                 model.run([window] * count)

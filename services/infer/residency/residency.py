@@ -9,21 +9,29 @@ Invariants: a reference that answers goes on answering (a new version takes over
 until then); a model is closed after its last pin.
 
 Concurrency: all state is touched on the event loop only and `_settle` has no await, so every caller sees a whole step.
-Loading and unloading happen one at a time in a thread of their own.
+Loading and unloading happen one at a time in a thread of their own. Versions wait for it here, not in the thread's queue: when
+a turn comes, required ones go first, and what nobody wants any more has left.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from typing import Any
 
 from services.infer.residency.lifecycle import Event, State, may_be_forgotten, retry_delay_s
 from services.infer.residency.loading import Loader
 from services.infer.residency.lookups import Lookups
 from services.infer.residency.resident import Loaded, Resident
 from services.infer.residency.routes import Route, dispensable, wanted
-from shared.errors import ModelLoadingError, ModelNotLoadableError, TagsmithError
+from shared.errors import (
+    AliasNotFoundError,
+    ModelLoadingError,
+    ModelNotLoadableError,
+    TagsmithError,
+    VersionNotFoundError,
+)
 from shared.names import AliasName, ModelReference, VersionName
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
@@ -59,6 +67,7 @@ class Residency:
         }
         self._aliases: dict[str, dict[str, VersionName]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_loading = False
 
     @property
     def required_answer(self) -> bool:
@@ -94,13 +103,18 @@ class Residency:
         with resident.loaded.pinned() as loaded:
             yield loaded
 
-    async def resident(self, reference: ModelReference) -> Resident:
-        """Return what is in memory for `reference`, answering or failed. Raises as `serving`, save for a failed one."""
-        route = await self._route(reference)
-        for version in (route.serving, route.target):
-            if version in self._residents and self._residents[version].state is not State.LOADING:
-                return self._residents[version]
-        raise self._why_not(route)
+    def resident(self, reference: ModelReference) -> Resident:
+        """Return what is in memory for `reference`, answering or failed; loads nothing and keeps nothing from being forgotten.
+
+        Raises ModelLoadingError if it is being loaded, VersionNotFoundError or AliasNotFoundError if it is not in memory.
+        """
+        found = [self._residents[version] for version in self._meant(reference) if version in self._residents]
+        if not found:
+            raise _not_in_memory(reference)
+        for resident in found:
+            if resident.state not in (State.QUEUED, State.LOADING):
+                return resident
+        raise _loading(found[-1].version)
 
     def point_aliases(self, model: str, targets: Mapping[str, VersionName]) -> None:
         """Take note of where the store says all aliases of a model point."""
@@ -112,15 +126,7 @@ class Residency:
 
     def tick(self) -> None:
         """Do what only the passing of time asks for: follow no longer what nobody calls, and try failed versions again."""
-        idle = dispensable(
-            self._routes.values(),
-            self._loop.time(),
-            idle_limit_s=self._idle_unload_s,
-            most=self._on_demand_limit,
-        )
-        for reference in idle:
-            _log.info("reference_forgotten", reference=str(reference))
-            del self._routes[reference]
+        self._forget_routes()
         self._aliases = {model: known for model, known in self._aliases.items() if model in self.models}
         self._settle()
 
@@ -139,19 +145,40 @@ class Residency:
             new = _new_route(reference, self._loop.time(), required=False)
             route = self._routes.setdefault(reference, new)
             route.target = route.target or version
+            self._forget_routes()
             if isinstance(reference, AliasName):
                 self._aliases.setdefault(reference.model, {})[reference.alias] = route.target
             self._settle()
         route.last_call_s = self._loop.time()
         return route
 
+    def _forget_routes(self) -> None:
+        """Follow no longer what nobody calls, nor more than may be followed."""
+        idle = dispensable(
+            self._routes.values(),
+            self._loop.time(),
+            idle_limit_s=self._idle_unload_s,
+            most=self._on_demand_limit,
+        )
+        for reference in idle:
+            _log.info("reference_forgotten", reference=str(reference))
+            del self._routes[reference]
+
+    def _meant(self, reference: ModelReference) -> list[VersionName]:
+        """Return the versions that may answer for a reference, as far as is known here, the one that does first."""
+        route = self._routes.get(reference)
+        if route is not None:
+            return [version for version in (route.serving, route.target) if version is not None]
+        if isinstance(reference, VersionName):
+            return [reference]
+        known = self._aliases.get(reference.model, {})
+        return [known[reference.alias]] if reference.alias in known else []
+
     def _why_not(self, route: Route) -> TagsmithError:
         resident = self._residents.get(route.target) if route.target else None
         if resident is not None and resident.error is not None:
             return resident.error.with_traceback(None)  # else it would grow by every raise
-        return ModelLoadingError(
-            f"{route.target} is being loaded: try again in a moment.", model_version=str(route.target)
-        )
+        return _loading(route.target)
 
     def _settle(self) -> None:
         """Make memory follow the routes, as far as that goes without waiting."""
@@ -159,13 +186,11 @@ class Residency:
         for version in wanted(self._routes.values()):
             resident = self._residents.get(version)
             if resident is None:
-                resident = self._residents[version] = Resident(version)
-                self._begin_loading(resident)
+                self._residents[version] = Resident(version)
             elif resident.state is State.DRAINING:
                 resident.step(Event.WANTED)
             elif resident.state is State.FAILED and now_s >= resident.retry_at_s:
                 resident.step(Event.RETRIED)
-                self._begin_loading(resident)
         active = {version for version, each in self._residents.items() if each.state is State.ACTIVE}
         for route in self._routes.values():
             route.advance(active)
@@ -175,10 +200,22 @@ class Residency:
                 resident.step(Event.UNWANTED)
             if may_be_forgotten(resident.state, wanted=resident.version in still_wanted, pins=resident.pins):
                 self._forget(resident)
+        if not self._is_loading:
+            self._load_next()
         self._on_change()
 
-    def _begin_loading(self, resident: Resident) -> None:
-        task = asyncio.create_task(self._load(resident), name=f"load {resident.version}")
+    def _load_next(self) -> None:
+        """Begin the first load in the queue, required ones first."""
+        required = wanted(route for route in self._routes.values() if route.required)
+        queued = (each for each in self._residents.values() if each.state is State.QUEUED)
+        resident = min(queued, key=lambda each: each.version not in required, default=None)
+        if resident is not None:
+            resident.step(Event.BEGUN)
+            self._is_loading = True
+            self._begin(self._load(resident))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -203,7 +240,17 @@ class Residency:
                 execution_provider=model.execution_provider,
                 seconds=round(took_s, 3),
             )
+        self._is_loading = False
         self._settle()
+        if not self._is_loading:  # what waits may need a copy that is there from before a restart
+            self._begin(self._tidy())
+
+    async def _tidy(self) -> None:
+        in_memory = [each.loaded.model.manifest for each in self.residents if each.loaded is not None]
+        try:
+            await asyncio.wrap_future(self._loading_thread.submit(self._loader.tidy, in_memory))
+        except Exception as error:  # noqa: BLE001  # copies too many harm no caller; the next load tries again
+            _log.warning("cache_not_tidied", exc_info=error)
 
     def _note_failure(self, resident: Resident, error: Exception) -> None:
         version = resident.version
@@ -242,6 +289,17 @@ class Residency:
         metrics.LOADED_MODELS.remove(version.model, str(version.number), model.execution_provider)
         self._loading_thread.submit(model.close)
         _log.info("model_unloaded", model_version=str(version))
+
+
+def _loading(version: VersionName | None) -> ModelLoadingError:
+    return ModelLoadingError(f"{version} is being loaded: try again in a moment.", model_version=str(version))
+
+
+def _not_in_memory(reference: ModelReference) -> TagsmithError:
+    message = f"{reference} is not in this server's memory: a first call loads it."
+    if isinstance(reference, VersionName):
+        return VersionNotFoundError(message, model=reference.model, version=reference.number)
+    return AliasNotFoundError(message, model=reference.model, alias=reference.alias)
 
 
 def _new_route(reference: ModelReference, now_s: float, *, required: bool) -> Route:

@@ -76,7 +76,7 @@ class Resident:
     """A version that has been asked for, whatever has become of it."""
 
     version: VersionName
-    state: State = State.LOADING
+    state: State = State.QUEUED
     loaded: Loaded | None = None  # when ACTIVE or DRAINING
     error: TagsmithError | None = None  # when FAILED
     failures: int = 0  # in a row

@@ -35,13 +35,11 @@ def dispensable(
     routes: Iterable[Route], now_s: float, *, idle_limit_s: float, most: int
 ) -> list[ModelReference]:
     """Return the references to follow no longer: not required, and not called for `idle_limit_s` or beyond the `most` that
-    were called last.
+    were called last; of those called at one time the later in `routes`.
     """
-    on_demand = sorted(
-        (route for route in routes if not route.required), key=lambda route: route.last_call_s, reverse=True
-    )
+    on_demand = sorted((route for route in routes if not route.required), key=lambda route: route.last_call_s)
     return [
         route.reference
-        for place, route in enumerate(on_demand)
+        for place, route in enumerate(reversed(on_demand))
         if place >= most or now_s - route.last_call_s >= idle_limit_s
     ]

@@ -109,14 +109,15 @@ class LocalTrainer:
         for process in self._processes():
             _send(process, signal.SIGTERM)
         kill_time_s = time.monotonic() + grace_s
-        while processes := list(self._processes()):
+        # A process whose threads are still ending is a zombie already, but cannot be reaped yet.
+        while (processes := list(self._processes())) or self.poll() is None:
             if time.monotonic() > kill_time_s + _KILL_WAIT_S:
                 return False
             if time.monotonic() >= kill_time_s:
                 for process in processes:
                     _send(process, signal.SIGKILL)
             time.sleep(_POLL_INTERVAL_S)
-        return self.poll() is not None
+        return True
 
     def _processes(self) -> Iterator[psutil.Process]:
         """Yield every living process of the trainer's session.

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,3 +135,47 @@ def test_a_full_disk_under_the_cache(
     assert caught.value.metadata["os_error"] == "ENOSPC"
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"{file.digest}.lock"]
     assert cache.fetch(file).read_bytes() == CONTENT
+
+
+def test_only_what_is_named_is_kept(
+    cache: FileCache, counting: CountingStore, store: ModelStore, file: StoredFile, tmp_path: Path
+) -> None:
+    """Other copies go, with their locks and half downloads; what is no copy stays, and a copy that went can be fetched again."""
+    (tmp_path / "other").write_bytes(b"other")
+    other = store.put_file(tmp_path / "other")
+    cache.fetch(file)
+    cache.fetch(other)
+    (tmp_path / "cache" / f"{'e' * 64}.partial").write_bytes(b"half")
+    (tmp_path / "cache" / "notes.txt").write_bytes(b"of the operator")
+    cache.keep_only({file.digest})
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == sorted(
+        [file.digest, f"{file.digest}.lock", "notes.txt"]
+    )
+    assert cache.fetch(other).read_bytes() == b"other"
+    assert counting.downloads.count(layout.blob(other.digest)) == 2
+
+
+def test_deleting_under_fetchers_hurts_nobody(
+    cache: FileCache, counting: CountingStore, file: StoredFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While four threads fetch a digest and four delete it, lock file and all, no two ever download it at once."""
+    alone, download = threading.Lock(), CountingStore.download
+
+    def download_alone(self: CountingStore, key: str, destination: Path) -> None:
+        assert alone.acquire(blocking=False)
+        try:
+            download(self, key, destination)
+        finally:
+            alone.release()
+
+    monkeypatch.setattr(CountingStore, "download", download_alone)
+
+    def work(number: int) -> None:
+        for _ in range(30):
+            if number % 2:
+                cache.keep_only(())
+            else:
+                cache.fetch(file)
+
+    race(8, work)
+    assert len(counting.downloads) > 1

@@ -189,10 +189,11 @@ def _environment(store: Path | str, cache: Path, settings: dict[str, Any]) -> di
     }
 
 
-def launch(store: Path | str, cache: Path, **settings: Any) -> "subprocess.Popen[str]":
-    """Start the process and return at once."""
+def launch(store: Path | str, cache: Path, *, sabotage: str = "", **settings: Any) -> "subprocess.Popen[str]":
+    """Start the process and return at once; `sabotage` is run in it before the service."""
+    program = f"{sabotage}\nimport runpy; runpy.run_module('services.infer', run_name='__main__')"
     return subprocess.Popen(
-        [sys.executable, "-m", "services.infer"],
+        [sys.executable, *(["-c", program] if sabotage else ["-m", "services.infer"])],
         env=_environment(store, cache, settings),
         stderr=subprocess.PIPE,
         text=True,

@@ -1,7 +1,9 @@
 """The service as a process: starting, refusing to start, stopping, and what it writes."""
 
 import asyncio
+import json
 import socket
+import time
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
@@ -104,6 +106,45 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -
         async with connected(process.port) as client:
             assert (await client.classify("topics", ["card"])).model_version == "topics@1"
         assert process.stop() == 0
+
+
+HANGING_OPEN = "import services.infer.app as app, time; app.open_store = lambda url: time.sleep(3600)"
+HANGING_READS = """
+import time
+from shared.store.folder import FolderStore
+FolderStore.read = lambda self, key: time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize("sabotage", [HANGING_OPEN, HANGING_READS])
+def test_a_hanging_store_does_not_keep_a_server_that_is_told_to_stop(tmp_path: Path, sabotage: str) -> None:
+    """Whether it hangs when it is opened, or when aliases are read and a version is loaded, SIGTERM ends the process with 0 within
+    seconds.
+    """
+    shelf = Shelf(tmp_path)
+    version = shelf.good("topics", "classification")
+    with as_process(
+        shelf.folder, tmp_path / "cache", sabotage=sabotage, required_models=f"topics,{version}"
+    ) as process:
+        time.sleep(0.5)  # so that the store is asked
+        started_s = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - started_s < 5
+        assert '"event": "stopped"' in process.stderr
+
+
+def test_a_part_that_breaks_ends_the_service_with_an_event(tmp_path: Path) -> None:
+    """Exit code 1, and every line on stderr is JSON: the last one tells what broke and where."""
+    process = launch(
+        tmp_path / "store",
+        tmp_path / "cache",
+        sabotage="from services.infer.residency.residency import Residency; Residency.tick = lambda self: 1 / 0",
+    )
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 1
+    last = [json.loads(line) for line in stderr.splitlines()][-1]
+    assert (last["event"], last["level"]) == ("service_broke", "critical")
+    assert "ZeroDivisionError" in last["exception"]
 
 
 async def test_a_server_that_requires_no_model_is_ready_only_where_that_is_allowed(tmp_path: Path) -> None:

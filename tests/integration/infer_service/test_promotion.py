@@ -24,12 +24,14 @@ from tests.tiny import TOPICS, topic_label
 
 WARM_UP, PROMOTIONS, CLIENTS = 5, 20, 16
 ROWS = 50_000  # 2.4 MB a version
+VERSION_BYTES = ROWS * 48 + 100_000  # with its vocabulary
 GROWTH_LIMIT_BYTES = 16 * 2**20  # over 20 promotions; keeping every version would cost 48 MB and more
 
 
 async def test_promotions_under_load_fail_no_call_and_keep_memory_flat(tmp_path: Path) -> None:
     """Sixteen clients call while the alias moves twenty times: no call fails, every response names its version and is that
-    version's answer throughout, every version is seen, old ones are unloaded, and memory stays within 16 MiB.
+    version's answer throughout, every version is seen, old ones are unloaded, memory stays within 16 MiB, and the
+    copies on disk are those of the last versions only.
     """
     shelf = Shelf(tmp_path)
     texts = [f"my {word}" for word in TOPICS]
@@ -71,6 +73,8 @@ async def test_promotions_under_load_fail_no_call_and_keep_memory_flat(tmp_path:
             async with asyncio.timeout(5):
                 while list(await clients[0].states()) != [str(versions[-1])]:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
+        copies_bytes = sum(path.stat().st_size for path in (tmp_path / "cache").iterdir())
+        assert copies_bytes <= 3 * VERSION_BYTES  # the last, and what still drained when it came
         assert seen == set(expected)
         assert after_bytes - before_bytes < GROWTH_LIMIT_BYTES
         assert process.stop() == 0
@@ -131,9 +135,13 @@ async def test_g7_a_bad_new_version_never_takes_the_serving_one_down(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_first_call_loads_a_model_and_says_so(world: tuple[Shelf, Service, Client]) -> None:
-    """UNAVAILABLE, MODEL_LOADING, with the delay after which to retry; GetLoadedModel alike; then the answer."""
+    """UNAVAILABLE, MODEL_LOADING, with the delay after which to retry; then the answer. GetLoadedModel tells of it, but loads nothing: NOT_FOUND
+    before."""
     shelf, _, client = world
     version = shelf.good("lazy", "classification", alias="canary")
+    for reference in ("lazy@canary", str(version)):
+        asked = await refusal(client.stub.GetLoadedModel(pb.GetLoadedModelRequest(model=reference)))
+        assert asked.code == "NOT_FOUND"
     request = pb.ClassifyRequest(model="lazy@canary", texts=["card"])
     explained = await refusal(client.stub.Classify(request))
     assert (explained.code, explained.reason) == ("UNAVAILABLE", "MODEL_LOADING")

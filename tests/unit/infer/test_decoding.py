@@ -4,7 +4,7 @@ from typing import cast
 
 import numpy as np
 
-from services.infer.batching.dispatcher import Incident, Ran
+from services.infer.batching.outcomes import Incident, Ran
 from services.infer.calls import TextAnswer
 from services.infer.decoding import by_text, decode_part
 from shared.runtime.model import EncodedText, Model

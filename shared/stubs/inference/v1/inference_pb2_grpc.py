@@ -102,9 +102,9 @@ class InferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLoadedModel(self, request, context):
-        """Returns one loaded version.
+        """Returns one version in this server's memory. Loads nothing: a first Classify or ExtractEntities does.
 
-        Errors: NOT_FOUND if the reference is unknown; UNAVAILABLE with RetryInfo while it is being loaded.
+        Errors: NOT_FOUND if the reference is not in memory; UNAVAILABLE with RetryInfo while it is being loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -4,13 +4,15 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 
-from services.infer.batching.dispatcher import Dispatcher, Incident, Logits, Ran
+from services.infer.batching.dispatcher import Dispatcher, Logits
+from services.infer.batching.outcomes import Incident, Ran
 from services.infer.batching.policy import Limits
 from shared.errors import DeadlineExpiredError, QueueFullError
 from shared.names import VersionName
@@ -68,6 +70,14 @@ def _dispatcher(
 
 def _values(ran: Ran) -> list[float]:
     return [math.nan if isinstance(outcome, Incident) else float(outcome[0]) for outcome in ran.outcomes]
+
+
+def _has_room(dispatcher: Dispatcher) -> bool:
+    try:
+        with dispatcher.admitted(1):
+            return True
+    except QueueFullError:
+        return False
 
 
 def _windows(*values: int) -> list[Window]:
@@ -148,23 +158,32 @@ async def test_a_full_queue_refuses_at_once_and_recovers() -> None:
     dispatcher, lane = _dispatcher(queue_limit_tokens=16), Lane()
     tasks = []
     for value in range(3):  # one runs, two wait: 16 tokens
-        dispatcher.check_room()
+        with dispatcher.admitted(8):
+            pass
         tasks.append(asyncio.create_task(dispatcher.run(lane, _windows(value))))
         await asyncio.sleep(0)
-    with pytest.raises(QueueFullError) as caught:
-        dispatcher.check_room()
+    with pytest.raises(QueueFullError) as caught, dispatcher.admitted(8):
+        pass
     assert caught.value.metadata == {"queued_tokens": "16", "limit_tokens": "16"}
     assert caught.value.retry_after_ms
     await asyncio.gather(*tasks)
-    dispatcher.check_room()
+    with dispatcher.admitted(8):
+        pass
 
 
 async def test_texts_that_are_being_tokenized_count_as_waiting() -> None:
-    """Memory is bounded before the queue as well as in it, and a call that leaves gives its room back."""
+    """Memory is bounded before the queue as well as in it: a call counts from its entry, its parts leave the count and join it
+    one by one, and a call that leaves, whenever, gives all its room back.
+    """
     dispatcher = _dispatcher(queue_limit_tokens=16)
-    with dispatcher.expecting(1_000_000), pytest.raises(QueueFullError):
-        dispatcher.check_room()
-    dispatcher.check_room()
+    with suppress(ZeroDivisionError), dispatcher.admitted(1_000_000) as expect:
+        assert not _has_room(dispatcher)
+        expect(-999_999)
+        assert _has_room(dispatcher)
+        expect(15)
+        assert not _has_room(dispatcher)
+        raise ZeroDivisionError
+    assert _has_room(dispatcher)
 
 
 async def test_a_cancelled_caller_gives_its_room_back() -> None:
@@ -173,11 +192,10 @@ async def test_a_cancelled_caller_gives_its_room_back() -> None:
     busy = asyncio.create_task(dispatcher.run(lane, _windows(0)))
     waits = asyncio.create_task(dispatcher.run(lane, _windows(1)))
     await asyncio.sleep(0)
-    with pytest.raises(QueueFullError):
-        dispatcher.check_room()
+    assert not _has_room(dispatcher)
     waits.cancel()
     await asyncio.sleep(0)
-    dispatcher.check_room()
+    assert _has_room(dispatcher)
     await busy
 
 

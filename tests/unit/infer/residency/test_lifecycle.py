@@ -7,9 +7,10 @@ import pytest
 from services.infer.residency.lifecycle import Event, State, may_be_forgotten, next_state, retry_delay_s
 
 _ALLOWED = {
+    ("QUEUED", "BEGUN"): "LOADING",
     ("LOADING", "LOADED"): "ACTIVE",
     ("LOADING", "LOAD_FAILED"): "FAILED",
-    ("FAILED", "RETRIED"): "LOADING",
+    ("FAILED", "RETRIED"): "QUEUED",
     ("ACTIVE", "UNWANTED"): "DRAINING",
     ("DRAINING", "WANTED"): "ACTIVE",
 }
@@ -31,7 +32,7 @@ def test_the_table_allows_these_steps_and_no_others(state: State, event: Event) 
 @pytest.mark.parametrize("pins", [0, 1])
 def test_a_version_leaves_memory_only_when_nobody_needs_it(state: State, wanted: bool, pins: int) -> None:
     """Neither wanted nor pinned, and neither loading nor answering."""
-    leaves = not wanted and not pins and state.name in ("DRAINING", "FAILED")
+    leaves = not wanted and not pins and state.name in ("QUEUED", "DRAINING", "FAILED")
     assert may_be_forgotten(state, wanted=wanted, pins=pins) is leaves
 
 

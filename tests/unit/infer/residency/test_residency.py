@@ -1,13 +1,14 @@
 """Residency on a virtual clock: a real store in memory, a loader that takes a told time and fails when told."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.infer.residency.follower import Follower
 from services.infer.residency.lifecycle import State
@@ -26,6 +27,7 @@ from shared.errors import (
 )
 from shared.names import AliasName, ModelReference, VersionName, parse_reference
 from shared.runtime.model import Model
+from shared.store.manifest import Manifest
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
 from tests.tiny import publish_tiny
@@ -36,15 +38,24 @@ LOAD_S = 10.0
 
 
 class VirtualThreads(Executor):
-    """Does each job `seconds` later on the loop's clock, or at once."""
+    """A thread that takes `seconds` of the loop's clock for a job (for the job `slow` alone, if one is named), or none."""
 
-    def __init__(self, seconds: float = 0.0, on_submit: Callable[[object], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        seconds: float = 0.0,
+        on_submit: Callable[[object], None] = lambda _: None,
+        slow: Callable[..., Any] | None = None,
+    ) -> None:
         self.seconds = seconds
         self.on_submit = on_submit
+        self.slow = slow
+        self.submitted = 0
+        self._busy_until_s = 0.0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         job: Future[Any] = Future()
         self.on_submit(fn)
+        self.submitted += 1
         job.set_running_or_notify_cancel()  # begun, as in a free thread: cancelling comes too late
 
         def work() -> None:
@@ -55,11 +66,25 @@ class VirtualThreads(Executor):
             else:
                 job.set_result(result)
 
-        if self.seconds:
-            asyncio.get_running_loop().call_later(self.seconds, work)
+        loop = asyncio.get_running_loop()
+        begins_s = max(loop.time(), self._busy_until_s)
+        self._busy_until_s = begins_s + (self.seconds if self.slow in (None, fn) else 0.0)
+        if self._busy_until_s > loop.time():
+            loop.call_at(self._busy_until_s, work)
         else:
             work()
         return job
+
+
+class Sorting(Executor):
+    """Gives the questions about one model to threads of their own."""
+
+    def __init__(self, usual: Executor, special: Executor, model: str) -> None:
+        self._usual, self._special, self._model = usual, special, model
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        threads = self._special if self._model in args else self._usual
+        return threads.submit(fn, *args, **kwargs)
 
 
 class FakeLoader:
@@ -69,6 +94,10 @@ class FakeLoader:
         self.faults: dict[VersionName, Exception] = {}
         self.loads: list[VersionName] = []
         self.closed: list[VersionName] = []
+        self.kept: list[list[VersionName]] = []
+
+    def tidy(self, in_memory: Collection[Manifest]) -> None:
+        self.kept.append([manifest.version for manifest in in_memory])
 
     def load(self, version: VersionName) -> Model:
         self.loads.append(version)
@@ -105,11 +134,11 @@ class World:
         self.loader = FakeLoader()
         self.changes = 0
         self.asked: list[object] = []
-        asking = VirtualThreads(on_submit=self.asked.append)
+        asking = self.asking = VirtualThreads(on_submit=self.asked.append)
         self.residency = Residency(
             self.loader,
             Lookups(self.models, asking),
-            VirtualThreads(LOAD_S),
+            VirtualThreads(LOAD_S, slow=self.loader.load),
             required=[parse_reference(reference) for reference in required],
             idle_unload_s=900,
             on_demand_limit=on_demand_limit,
@@ -258,7 +287,7 @@ async def test_g7_a_bad_new_version_never_takes_the_serving_one_down(
             await asyncio.sleep(1)
             assert await world.answering("banking") == first
             assert world.residency.required_answer
-        failed = await world.residency.resident(second)
+        failed = world.residency.resident(second)
         assert failed.state is State.FAILED
         assert failed.error is not None
         assert failed.error.reason == reason
@@ -372,6 +401,69 @@ async def test_callers_cannot_fill_the_memory(tmp_path: Path) -> None:
         assert world.states() == {"banking@3": "ACTIVE", "banking@4": "ACTIVE"}
 
 
+async def test_a_burst_of_first_calls_delays_what_is_required_by_one_load(tmp_path: Path) -> None:
+    """Of twenty versions called at once only the one whose load has begun and the `on_demand_limit` called last are ever loaded,
+    and a promotion of the required model goes before all that wait.
+    """
+    world = World(tmp_path, "banking", on_demand_limit=2)
+    world.publish(alias="production")
+    others = [world.publish("other") for _ in range(20)]
+    async with world:
+        await asyncio.sleep(LOAD_S * 3)
+        for version in others:
+            with pytest.raises(ModelLoadingError):
+                await world.answering(str(version))
+        assert world.states() == {
+            "banking@1": "ACTIVE",
+            "other@1": "LOADING",
+            "other@19": "QUEUED",
+            "other@20": "QUEUED",
+        }
+        promoted = world.publish(alias="production")
+        await asyncio.sleep(LOAD_S * 3 + 5)
+        assert await world.answering("banking") == promoted
+        assert world.loader.loads[1:3] == [others[0], promoted]
+        await asyncio.sleep(LOAD_S * 3)
+        assert world.loader.loads[3:] == others[18:]
+        assert world.states() == {"banking@2": "ACTIVE", "other@19": "ACTIVE", "other@20": "ACTIVE"}
+
+
+async def test_copies_are_tidied_when_nothing_waits_to_be_loaded(tmp_path: Path) -> None:
+    """Once for two loads in a row, keeping what is in memory then, whether it answers or still drains."""
+    world = World(tmp_path, "banking", "other")
+    first, other = world.publish(alias="production"), world.publish("other", alias="production")
+    async with world:
+        await asyncio.sleep(LOAD_S * 4)
+        assert world.loader.kept == [[first, other]]
+        async with world.residency.serving(first):
+            second = world.publish(alias="production")
+            await asyncio.sleep(LOAD_S * 3)
+        assert world.loader.kept[1:] == [[first, second, other]]
+
+
+async def test_telling_what_is_in_memory_loads_nothing_and_keeps_nothing(tmp_path: Path) -> None:
+    """NOT_FOUND for what no call has asked for, MODEL_LOADING while it loads; looking does not count as a call."""
+    world = World(tmp_path)
+    version = world.publish(alias="canary")
+    canary = AliasName("banking", "canary")
+    async with world:
+        for reference, error in ((version, VersionNotFoundError), (canary, AliasNotFoundError)):
+            with pytest.raises(error):
+                world.residency.resident(reference)
+        assert world.states() == {}
+        with pytest.raises(ModelLoadingError):
+            await world.answering("banking@canary")
+        with pytest.raises(ModelLoadingError):
+            world.residency.resident(canary)
+        await asyncio.sleep(LOAD_S + 0.1)
+        for _ in range(10):
+            assert world.residency.resident(canary).version == version
+            assert world.residency.resident(version).version == version
+            await asyncio.sleep(85)
+        await asyncio.sleep(50)
+        assert world.states() == {}
+
+
 async def test_a_reference_called_by_many_at_once_is_loaded_once(tmp_path: Path) -> None:
     """Sixteen first callers cause one lookup and one load."""
     world = World(tmp_path)
@@ -400,6 +492,32 @@ async def test_one_model_that_cannot_be_read_does_not_stop_the_following_of_othe
     async with world:
         await asyncio.sleep(LOAD_S + 0.1)
         assert await world.answering("banking") == VersionName("banking", 1)
+
+
+async def test_one_model_whose_records_hang_stops_nobody_else(tmp_path: Path) -> None:
+    """Another model's promotion arrives as ever, idle versions go, one warning is given, and the stuck model is not asked about
+    again until its question ends; then it is followed again.
+    """
+    world = World(tmp_path, "aaa", "banking")
+    version = world.publish(alias="production")
+    stuck = VirtualThreads(4000)
+    world.follower._threads = Sorting(world.asking, stuck, "aaa")
+    async with world:
+        with capture_logs() as logs:
+            await asyncio.sleep(LOAD_S + 0.1)
+            assert await world.answering("banking") == version
+            promoted = world.publish(alias="production")
+            await asyncio.sleep(LOAD_S + 2.1)
+            assert await world.answering("banking") == promoted
+            await world.loaded("banking@1")
+            await asyncio.sleep(950)
+            assert world.states() == {"banking@2": "ACTIVE"}
+        warnings = [each for each in logs if each["event"] == "aliases_unreadable"]
+        assert [(each["model"], each["reason"]) for each in warnings] == [("aaa", "STORE_UNAVAILABLE")]
+        assert stuck.submitted == 1
+        world.publish("aaa", alias="production")
+        await asyncio.sleep(3100)
+        assert await world.answering("aaa") == VersionName("aaa", 1)
 
 
 async def test_thread_work_keeps_the_version_after_its_caller_has_left(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The tokenizer: the file's ids, and none of its presets."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers.models import BPE
 
 from shared.errors import ModelNotLoadableError
+from shared.runtime import tokenizer as tokenizer_module
 from shared.runtime.tokenizer import TextTokenizer
 from tests.tiny import tiny_tokenizer
 from tests.unit.shared.runtime.noise import minilm_tokenizer
@@ -91,6 +93,20 @@ def test_many_threads_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: [t.ids.tolist() for t in tokenizer.encode(texts)], range(64)))
     assert answers == [expected] * 64
+
+
+def test_threads_find_tokenizers_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many threads at once as were told of parse nothing; one more makes its own once, and it stays for the next."""
+    made = tokenizer_module._parse
+    parsed: list[int] = []
+    monkeypatch.setattr(tokenizer_module, "_parse", lambda source: (parsed.append(1), made(source))[1])
+    tokenizer = TextTokenizer(tiny_tokenizer(tmp_path), ready=4)
+    assert len(parsed) == 4
+    for at_once, expected in ((4, 4), (5, 5), (5, 5)):
+        with ExitStack() as stack:
+            borrowed = [stack.enter_context(tokenizer._borrowed()) for _ in range(at_once)]
+            assert len({id(each) for each in borrowed}) == at_once
+        assert len(parsed) == expected
 
 
 def test_a_broken_file_is_a_clear_error() -> None:

@@ -184,3 +184,14 @@ def _lives(pid: int) -> bool:
 def test_python_is_the_default_trainer() -> None:
     """By default the trainer is this installation's own program."""
     assert LocalEngine()._command == (sys.executable, "-m", "services.train.trainer")
+
+
+def test_stopping_waits_for_a_process_whose_threads_are_ending(
+    started: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a process is a zombie, so none of its session lives, yet it cannot be reaped: stopping is not done before that."""
+    trainer, _ = started('touch "$0/ran"; sleep 0.4')
+    wait_until_it_runs(tmp_path)
+    monkeypatch.setattr(trainer, "_processes", lambda: iter(()))
+    assert trainer.stop(grace_s=5)
+    assert trainer.poll() is not None
