@@ -23,15 +23,10 @@ from typing import Any
 from services.infer.residency.lifecycle import Event, State, may_be_forgotten, retry_delay_s
 from services.infer.residency.loading import Loader
 from services.infer.residency.lookups import Lookups
+from services.infer.residency.refusals import loading, not_in_memory
 from services.infer.residency.resident import Loaded, Resident
 from services.infer.residency.routes import Route, dispensable, wanted
-from shared.errors import (
-    AliasNotFoundError,
-    ModelLoadingError,
-    ModelNotLoadableError,
-    TagsmithError,
-    VersionNotFoundError,
-)
+from shared.errors import ModelNotLoadableError, TagsmithError
 from shared.names import AliasName, ModelReference, VersionName
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
@@ -110,11 +105,11 @@ class Residency:
         """
         found = [self._residents[version] for version in self._meant(reference) if version in self._residents]
         if not found:
-            raise _not_in_memory(reference)
+            raise not_in_memory(reference)
         for resident in found:
             if resident.state not in (State.QUEUED, State.LOADING):
                 return resident
-        raise _loading(found[-1].version)
+        raise loading(found[-1].version)
 
     def point_aliases(self, model: str, targets: Mapping[str, VersionName]) -> None:
         """Take note of where the store says all aliases of a model point."""
@@ -178,7 +173,7 @@ class Residency:
         resident = self._residents.get(route.target) if route.target else None
         if resident is not None and resident.error is not None:
             return resident.error.with_traceback(None)  # else it would grow by every raise
-        return _loading(route.target)
+        return loading(route.target)
 
     def _settle(self) -> None:
         """Make memory follow the routes, as far as that goes without waiting."""
@@ -289,17 +284,6 @@ class Residency:
         metrics.LOADED_MODELS.remove(version.model, str(version.number), model.execution_provider)
         self._loading_thread.submit(model.close)
         _log.info("model_unloaded", model_version=str(version))
-
-
-def _loading(version: VersionName | None) -> ModelLoadingError:
-    return ModelLoadingError(f"{version} is being loaded: try again in a moment.", model_version=str(version))
-
-
-def _not_in_memory(reference: ModelReference) -> TagsmithError:
-    message = f"{reference} is not in this server's memory: a first call loads it."
-    if isinstance(reference, VersionName):
-        return VersionNotFoundError(message, model=reference.model, version=reference.number)
-    return AliasNotFoundError(message, model=reference.model, alias=reference.alias)
 
 
 def _new_route(reference: ModelReference, now_s: float, *, required: bool) -> Route:
