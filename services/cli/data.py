@@ -18,7 +18,6 @@ _IMPORT_TIMEOUT_S = 1800.0
 TaskName = Literal["classification", "entities"]
 _TASKS = {"classification": pb.CLASSIFICATION, "entities": pb.ENTITIES}
 
-DataFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 SplitFiles = Annotated[
     list[Path] | None,
     typer.Option(

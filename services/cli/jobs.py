@@ -36,7 +36,7 @@ def train(
         bool | None,
         typer.Option(
             "--adaptable/--frozen",
-            help="All weights learn (default), or only the head: seconds instead of minutes.",
+            help="All weights learn (default), or only the head: a fraction of the time.",
         ),
     ] = None,
     promote: Annotated[
