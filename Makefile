@@ -7,6 +7,7 @@ READY  := $(VENV)/.ready
 .PHONY: demo test test-install check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
+	@echo "installing into $(VENV), once: some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

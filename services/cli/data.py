@@ -14,6 +14,8 @@ from shared.stubs.training.v1 import training_pb2 as pb
 
 _CHUNK_BYTES = 1024 * 1024
 _IMPORT_TIMEOUT_S = 1800.0
+_FEW_ROWS = 30  # one row is three points of accuracy
+_MOST_SHOWN = 5
 
 TaskName = Literal["classification", "entities"]
 _TASKS = {"classification": pb.CLASSIFICATION, "entities": pb.ENTITIES}
@@ -68,6 +70,8 @@ def import_files(
     dataset = session.training.ImportDataset(_messages(name, _TASKS[task], parts), timeout=_IMPORT_TIMEOUT_S)
     record = dataset_record(dataset)
     session.show(record, dataset.name, _splits_table(record))
+    for line in cautions(record):
+        session.tell(line)
 
 
 @app.command("list")
@@ -86,6 +90,22 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
     session.show(
         {"datasets": records}, table if records else "no datasets yet; `tagsmith data import` makes one"
     )
+
+
+def cautions(record: Record) -> Iterator[str]:
+    """Say what a dataset's splits cannot tell of a model; each is allowed, and nothing else would warn of it."""
+    splits = record["splits"]
+    validation = splits.get("validation", {"row_count": 0, "label_counts": {}})
+    if validation["row_count"] < _FEW_ROWS:
+        yield (
+            f"caution: {validation['row_count']} validation rows: early stopping, the gate and the golden examples rest on"
+            " them, and so few say little"
+        )
+    if missing := [label for label in record["labels"] if label not in validation["label_counts"]]:
+        shown = ", ".join(missing[:_MOST_SHOWN]) + (", ..." if len(missing) > _MOST_SHOWN else "")
+        yield f"caution: no validation row for {len(missing)} of {len(record['labels'])} labels: {shown}"
+    if "test" not in splits:
+        yield "caution: no test rows, so versions will have no test metrics"
 
 
 def _messages(

@@ -11,7 +11,7 @@ from shared.rpc.status import Explained
 
 _MOST_PROBLEMS_SHOWN = 20
 
-_REMEDIES = {  # by reason: those of tagsmith.errors.v1, and SERVICE_ENDED of `tagsmith up`
+_REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of `tagsmith up`
     "TEXT_EMPTY": "give a text that is not blank",
     "TEXT_TOO_LONG": "split the text",
     "NAME_MALFORMED": "names look like support, support@production or support@7",
@@ -37,7 +37,8 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and SERVICE_ENDED of `t
     "TRAINING_DIVERGED": "train again with a lower learning rate",
     "TRAINER_LOST": "the job's log says more; train again, with less memory if it was killed for that",
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",
-    "SERVICE_ENDED": "its log says more; --train-port and --infer-port choose other ports",
+    "SERVICE_ENDED": "its log says more; if a port is taken, --train-port and --infer-port choose others",
+    "FOLDER_UNUSABLE": "--folder names another one",
     "INTERNAL": "look for the incident in the service's log",
 }
 _REMEDIES_BY_CODE = {
@@ -70,10 +71,14 @@ def error_lines(explained: Explained) -> Iterator[str]:
     """Say it to people."""
     advice = f" ({remedy(explained)})" if remedy(explained) else ""
     message = explained.message.rpartition("last error: ")[2]  # gRPC tells of a failed connection at length
-    yield f"error: {explained.reason or explained.code}: {_one_line(message)}{advice}"
-    for problem in explained.problems[:_MOST_PROBLEMS_SHOWN]:
+    summary = (
+        message.partition(" First: ")[0] if explained.problems else message
+    )  # they follow, the first one too
+    problems = [each for each in explained.problems if each.description not in summary]
+    yield f"error: {explained.reason or explained.code}: {_one_line(summary)}{advice}"
+    for problem in problems[:_MOST_PROBLEMS_SHOWN]:
         yield f"  {problem.field}: {_one_line(problem.description)}"
-    count = int(explained.metadata.get("problem_count", len(explained.problems)))
+    count = int(explained.metadata.get("problem_count", len(problems)))
     if count > _MOST_PROBLEMS_SHOWN:
         yield f"  ... and {count - _MOST_PROBLEMS_SHOWN} more"
 

@@ -12,7 +12,7 @@ from services.cli.options import AsJson, session_of
 from services.cli.paging import all_pages
 from services.cli.records import base_record, job_record, state_name
 from services.cli.session import Session
-from services.cli.watching import show_progress, watch_job
+from services.cli.watching import FINAL_STATES, show_progress, watch_job
 from shared.rpc.status import Explained, read_status
 from shared.stubs.registry.v1 import registry_pb2
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -169,7 +169,7 @@ def cancel(
     job = session.call(session.training.CancelTrainingJob, pb.CancelTrainingJobRequest(id=job_id))
     session.show(
         job_record(job),
-        f"{job.id} is {state_name(job)}" + (", will end soon" if job.cancel_requested else ""),
+        f"{job.id} is {state_name(job)}" + ("" if job.state in FINAL_STATES else ", will end soon"),
     )
 
 

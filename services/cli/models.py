@@ -1,6 +1,7 @@
 """`tagsmith models`, `promote` and `rollback`: what the store holds and where its aliases point."""
 
 import getpass
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -84,7 +85,7 @@ def rollback(
     if before is None:
         raise local_error(
             "VERSION_NOT_FOUND",
-            f"{model}@{alias} has had no version before {model}@{newest_first[0]}",
+            f"nothing is left to go back to: {model}@{alias} is back at its first version, {model}@{newest_first[0]}",
             model=model,
             alias=alias,
         )
@@ -104,12 +105,14 @@ def metrics_table(version: pb.ModelVersion) -> Table:
 
 def _show_models(session: Session) -> None:
     pages = all_pages(session, session.registry.ListModels, pb.ListModelsRequest())
-    records = [model_record(model) for page in pages for model in page.models]
+    found = [model for page in pages for model in page.models]
+    records = [model_record(model) for model in found]
     table = Table("model", "latest", "aliases", box=None)
     for record in records:
         aliases = " ".join(f"{alias}={version}" for alias, version in record["aliases"].items())
         table.add_row(record["name"], str(record["latest_version"] or "-"), aliases)
     session.show({"models": records}, table if records else "no models yet; `tagsmith train` makes one")
+    _tell_damage(session, found)
 
 
 def _show_versions(session: Session, model: str) -> None:
@@ -119,6 +122,9 @@ def _show_versions(session: Session, model: str) -> None:
         "version", "state", "aliases", "validation", "test", "base", "adaptable", "published", box=None
     )
     for version in versions:
+        if version.HasField("error"):
+            table.add_row(version.name, "UNREADABLE")
+            continue
         table.add_row(
             version.name,
             pb.ModelVersion.State.Name(version.state),
@@ -130,6 +136,13 @@ def _show_versions(session: Session, model: str) -> None:
             f"{version.create_time.ToDatetime():%Y-%m-%d %H:%M:%S}",
         )
     session.show({"versions": [version_record(version) for version in versions]}, table)
+    _tell_damage(session, versions)
+
+
+def _tell_damage(session: Session, listed: Sequence[pb.Model] | Sequence[pb.ModelVersion]) -> None:
+    for each in listed:
+        if each.HasField("error"):
+            session.tell(f"{each.name}: {each.error.message}")
 
 
 def _headline(version: pb.ModelVersion, split: str) -> str:

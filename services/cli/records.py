@@ -8,7 +8,6 @@ import math
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc.status_pb2 import Status
 
 from services.cli.failures import error_record
 from shared.rpc.status import read_status
@@ -86,7 +85,7 @@ def job_record(job: training_pb2.TrainingJob) -> Record:
             "rows_per_second": progress.rows_per_second,
         },
         "metrics": dict(sorted(job.metrics.items())),
-        "error": _error(job.error) if job.HasField("error") else None,
+        "error": _error(job),
         "create_time": _time(job.create_time),
         "start_time": _time(job.start_time),
         "end_time": _time(job.end_time),
@@ -106,6 +105,7 @@ def model_record(model: registry_pb2.Model) -> Record:
         "name": model.name,
         "latest_version": model.latest_version,
         "aliases": {alias.alias: alias.version for alias in model.aliases},
+        "error": _error(model),
     }
 
 
@@ -135,6 +135,7 @@ def version_record(version: registry_pb2.ModelVersion) -> Record:
             for check in version.gate_checks
         ],
         "create_time": _time(version.create_time),
+        "error": _error(version),
     }
 
 
@@ -189,8 +190,10 @@ def _score(score: float) -> float:
     return round(score, 6)  # a float32 has no more to say
 
 
-def _error(status: Status) -> Record:
-    return dict(error_record(read_status(status))["error"])
+def _error(
+    message: training_pb2.TrainingJob | registry_pb2.Model | registry_pb2.ModelVersion,
+) -> Record | None:
+    return dict(error_record(read_status(message.error))["error"]) if message.HasField("error") else None
 
 
 def _time(time: Timestamp) -> str | None:

@@ -90,13 +90,18 @@ class Session:
     ) -> Answer:
         """Call a unary RPC; while its errors carry RetryInfo, call again for `patience_s` at most. Raises grpc.RpcError."""
         give_up = time.monotonic() + patience_s
+        told = ""
         while True:
             try:
                 return rpc(request, timeout=timeout_s)
             except grpc.RpcError as error:
-                pause_ms = explain(error).retry_after_ms
+                explained = explain(error)
+                pause_ms = explained.retry_after_ms
                 if pause_ms is None or time.monotonic() + pause_ms / 1000 > give_up:
                     raise
+                if explained.message != told:
+                    told = explained.message
+                    self.tell(f"{told}; trying again, for {patience_s:.0f} s at most")
                 time.sleep(max(pause_ms / 1000, _LEAST_PAUSE_S))
 
     def show(self, record: Mapping[str, Any], *people: RenderableType) -> None:

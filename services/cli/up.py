@@ -16,7 +16,7 @@ import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.cli.failures import CommandError
+from services.cli.failures import CommandError, local_error
 from services.cli.options import session_of
 from services.cli.processes import Ports, ServiceProcess
 from services.cli.signals import Signals, StopRequested
@@ -85,7 +85,12 @@ def running_services(folder: Path, *, train_port: int, infer_port: int) -> Itera
     """
     folder = folder.resolve()
     logs = folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise local_error(
+            "FOLDER_UNUSABLE", f"{folder} cannot be used: {error.strerror}", folder=str(folder)
+        ) from None
     with Signals() as signals, ExitStack() as stack:
         train = ServiceProcess(
             "training service",

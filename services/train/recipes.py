@@ -54,7 +54,7 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
     ),
     ("transformer-classifier", False): Preset(
         batch_size=64,
-        encoder_learning_rate=1e-4,  # unused
+        encoder_learning_rate=1e-4,  # one of the `unused_knobs`, here and below
         head_learning_rate=1e-3,
         warmup_share=0.05,
         weight_decay=0.01,
@@ -78,7 +78,7 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
     ),
     ("entity-extractor", False): Preset(
         batch_size=32,
-        encoder_learning_rate=1e-4,  # unused
+        encoder_learning_rate=1e-4,
         head_learning_rate=1e-3,
         warmup_share=0.05,
         weight_decay=0.01,
@@ -89,6 +89,13 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
         epochs=(8, 100),
     ),
 }
+
+
+def unused_knobs(recipe: RecipeName, *, adaptable: bool) -> frozenset[str]:
+    """Hyperparameters without any effect: setting one is refused, and a job's spec is shown without them."""
+    frozen = () if adaptable else ("encoder_learning_rate",)
+    extractor = ("pooling",) if recipe == "entity-extractor" else ()
+    return frozenset((*frozen, *extractor))
 
 
 def default_hyperparameters(

@@ -1,7 +1,9 @@
 """What the registry answers, read from the model store page by page. Blocks; any thread may call."""
 
+from dataclasses import dataclass
+
 from services.train.pages import PageRequest, page_of
-from shared.errors import FieldInvalidError
+from shared.errors import ArtifactCorruptError, FieldInvalidError, ModelNotLoadableError
 from shared.names import VersionName, check_id, parse_reference
 from shared.store.aliases import AliasRecord
 from shared.store.manifest import Manifest
@@ -11,8 +13,26 @@ MOST_ACTOR_CHARACTERS = 256
 MOST_REASON_CHARACTERS = 1024
 _MOST_VERSION = 9_999_999
 
-ModelSummary = tuple[str, list[int], list[AliasRecord]]  # name, versions ascending, aliases by name
 VersionSummary = tuple[Manifest, list[AliasRecord]]  # the version, all aliases of its model
+Damage = ArtifactCorruptError | ModelNotLoadableError  # what a list shows in the place of a record
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """A model, as far as its records can be read."""
+
+    name: str
+    versions: list[int]  # ascending
+    aliases: list[AliasRecord]  # by name
+    damage: Damage | None  # of the first alias that is not among `aliases`
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableVersion:
+    """A version that is there and whose manifest cannot be read."""
+
+    name: VersionName
+    damage: Damage
 
 
 class Registry:
@@ -25,19 +45,21 @@ class Registry:
     def list_models(self, page: PageRequest) -> tuple[list[ModelSummary], str]:
         """Return a page of models, by name, and the next page's token."""
         names, token = page_of(self._models.models(), page, key=str, default=100)
-        return [(name, self._models.versions(name), self._models.aliases(name)) for name in names], token
+        return [self._summary(name) for name in names], token
 
     def version(self, reference: str) -> VersionSummary:
         """Return the version that a reference means. Raises NameMalformedError and the three NOT_FOUNDs."""
         version = self._models.resolve(parse_reference(reference, field="model_version"))
         return self._models.manifest(version), self._models.aliases(version.model)
 
-    def list_versions(self, model: str, page: PageRequest) -> tuple[list[VersionSummary], str]:
-        """Return a page of a model's versions, newest first. Raises ModelNotFoundError."""
+    def list_versions(
+        self, model: str, page: PageRequest
+    ) -> tuple[list[VersionSummary | UnreadableVersion], str]:
+        """Return a page of a model's versions, newest first. Raises ModelNotFoundError, ArtifactCorruptError for an alias."""
         numbers = self._models.versions(check_id(model, field="model"))[::-1]
         numbers, token = page_of(numbers, page, key=int, default=50, descending=True)
         aliases = self._models.aliases(model)
-        return [(self._models.manifest(VersionName(model, number)), aliases) for number in numbers], token
+        return [self._version(VersionName(model, number), aliases) for number in numbers], token
 
     def set_alias(
         self, model: str, alias: str, version: int, *, expected: int | None, actor: str, reason: str
@@ -55,6 +77,23 @@ class Registry:
         """Return a page of an alias's moves, newest first. Raises ModelNotFoundError, AliasNotFoundError."""
         moves = self._models.alias_history(check_id(model, field="model"), check_id(alias, field="alias"))
         return page_of(moves, page, key=lambda move: move.sequence, default=50, descending=True)
+
+    def _summary(self, model: str) -> ModelSummary:
+        aliases, damage = [], None
+        for name in self._models.alias_names(model):
+            try:
+                aliases.append(self._models.alias(model, name))
+            except ArtifactCorruptError as error:
+                damage = damage or error
+        return ModelSummary(model, self._models.versions(model), aliases, damage)
+
+    def _version(
+        self, version: VersionName, aliases: list[AliasRecord]
+    ) -> VersionSummary | UnreadableVersion:
+        try:
+            return self._models.manifest(version), aliases
+        except (ArtifactCorruptError, ModelNotLoadableError) as error:
+            return UnreadableVersion(version, error)
 
 
 def _check_within(field: str, value: int, least: int, most: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.train.pages import PageRequest
 from services.train.registry import Registry
-from services.train.registry_wire import write_alias, write_model, write_version
+from services.train.registry_wire import write_alias, write_listed, write_model, write_version
 from shared.stubs.registry.v1 import registry_pb2 as pb
 from shared.stubs.registry.v1.registry_pb2_grpc import RegistryServiceServicer
 
@@ -22,7 +22,7 @@ class RegistryServicer(RegistryServiceServicer):
         """See registry.proto."""
         page = PageRequest(request.page_size, request.page_token, of="models")
         models, token = await asyncio.to_thread(self._registry.list_models, page)
-        return pb.ListModelsResponse(models=[write_model(*each) for each in models], next_page_token=token)
+        return pb.ListModelsResponse(models=[write_model(each) for each in models], next_page_token=token)
 
     async def GetModelVersion(self, request: pb.GetModelVersionRequest, context: Any) -> pb.ModelVersion:
         """See registry.proto."""
@@ -36,7 +36,7 @@ class RegistryServicer(RegistryServiceServicer):
         page = PageRequest(request.page_size, request.page_token, of=f"versions of {request.model}")
         versions, token = await asyncio.to_thread(self._registry.list_versions, request.model, page)
         return pb.ListModelVersionsResponse(
-            versions=[write_version(*each, with_manifest=False) for each in versions], next_page_token=token
+            versions=[write_listed(each) for each in versions], next_page_token=token
         )
 
     async def SetAlias(self, request: pb.SetAliasRequest, context: Any) -> pb.Alias:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from services.train.registry import ModelSummary, UnreadableVersion, VersionSummary
 from services.train.wire import write_time
+from shared.rpc.status import to_status
 from shared.store.aliases import AliasRecord
 from shared.store.manifest import Manifest
 from shared.stubs.registry.v1 import registry_pb2 as pb
@@ -10,12 +12,13 @@ from shared.stubs.registry.v1 import registry_pb2 as pb
 _STATES = {"published": pb.ModelVersion.PUBLISHED, "rejected": pb.ModelVersion.REJECTED}
 
 
-def write_model(model: str, versions: Sequence[int], aliases: Sequence[AliasRecord]) -> pb.Model:
-    """Write a model; `versions` ascending, `aliases` by name."""
+def write_model(model: ModelSummary) -> pb.Model:
+    """Write a model."""
     return pb.Model(
-        name=model,
-        aliases=[write_alias(alias) for alias in aliases],
-        latest_version=versions[-1] if versions else 0,
+        name=model.name,
+        aliases=[write_alias(alias) for alias in model.aliases],
+        latest_version=model.versions[-1] if model.versions else 0,
+        error=to_status(model.damage) if model.damage else None,
     )
 
 
@@ -31,6 +34,13 @@ def write_alias(alias: AliasRecord) -> pb.Alias:
         move_time=write_time(alias.time),
         sequence=alias.sequence,
     )
+
+
+def write_listed(version: VersionSummary | UnreadableVersion) -> pb.ModelVersion:
+    """Write a version of a list, or what stands in its place."""
+    if isinstance(version, UnreadableVersion):
+        return pb.ModelVersion(name=str(version.name), error=to_status(version.damage))
+    return write_version(*version, with_manifest=False)
 
 
 def write_version(

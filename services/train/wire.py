@@ -13,7 +13,8 @@ from services.train.datasets import FileHeader
 from services.train.events import Failure, Progress
 from services.train.jobs.record import JobRecord
 from services.train.jobs.submission import Order
-from services.train.spec import Hyperparameters, JobSpec, Pooling, RecipeName
+from services.train.recipes import unused_knobs
+from services.train.spec import JobSpec, Pooling, RecipeName
 from shared.data.rows import SPLIT_NAMES, SplitName
 from shared.errors import FieldInvalidError, Problem
 from shared.rpc.status import make_status
@@ -145,14 +146,16 @@ def _write_spec(spec: JobSpec) -> pb.TrainingSpec:
         recipe=_RECIPES[spec.recipe],
         base_model=spec.base_model,
         adaptable=spec.adaptable,
-        hyperparameters=_write_hyperparameters(spec.hyperparameters),
+        hyperparameters=_write_hyperparameters(spec),
         seed=spec.seed,
     )
 
 
-def _write_hyperparameters(hyperparameters: Hyperparameters) -> pb.Hyperparameters:
-    values = hyperparameters.model_dump(exclude={"pooling"})
-    return pb.Hyperparameters(**values, pooling=_POOLINGS[hyperparameters.pooling])
+def _write_hyperparameters(spec: JobSpec) -> pb.Hyperparameters:
+    values = spec.hyperparameters.model_dump(exclude=set(unused_knobs(spec.recipe, adaptable=spec.adaptable)))
+    if "pooling" in values:
+        values["pooling"] = _POOLINGS[spec.hyperparameters.pooling]
+    return pb.Hyperparameters(**values)
 
 
 def _write_progress(progress: Progress) -> pb.Progress:

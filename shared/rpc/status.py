@@ -78,7 +78,7 @@ def make_status(
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     status = status_pb2.Status(code=CODES[reason], message=message, details=details)
     if not problems and "field" in metadata:
-        problems = (Problem(metadata["field"], message),)
+        problems = (Problem(metadata["field"], message.removeprefix(f"{metadata['field']}: ")),)
     request = error_details_pb2.BadRequest()
     for problem in problems:
         request.field_violations.add(

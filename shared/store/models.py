@@ -26,7 +26,7 @@ from shared.store.aliases import AliasLog, AliasRecord
 from shared.store.failures import corrupt
 from shared.store.manifest import SCHEMA_VERSION, Manifest, StoredFile
 from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
-from shared.store.records import create_record, parse_record, read_record
+from shared.store.records import create_record, parse_record, read_record, seal, unseal
 
 
 class Reservation(BaseModel):
@@ -81,7 +81,7 @@ class ModelStore:
             if not self._objects.exists(key):
                 raise corrupt(key, expected=file.digest, found="nothing")
         try:
-            self._objects.create(layout.manifest(version), data)
+            self._objects.create(layout.manifest(version), seal(data))
         except KeyExistsError:
             holder = self.manifest(version).lineage.job_id
             if holder != job_id:
@@ -101,7 +101,7 @@ class ModelStore:
             raise VersionNotFoundError(
                 f"{version} does not exist", model=version.model, version=version.number
             ) from None
-        manifest = _parse(version, key, data)
+        manifest = _parse(version, key, unseal(key, data))
         if manifest.version != version:
             raise corrupt(key, expected=str(version), found=str(manifest.version))
         return manifest
@@ -151,8 +151,12 @@ class ModelStore:
 
     def aliases(self, model: str) -> list[AliasRecord]:
         """Return where every alias of a model points, by name. Raises ModelNotFoundError."""
+        return [self._aliases.current(model, alias) for alias in self.alias_names(model)]
+
+    def alias_names(self, model: str) -> list[str]:
+        """Return the names of a model's aliases, sorted; no record is read. Raises ModelNotFoundError."""
         self._check_known(model)
-        return [self._aliases.current(model, alias) for alias in self._aliases.names(model)]
+        return self._aliases.names(model)
 
     def alias_history(self, model: str, alias: str) -> list[AliasRecord]:
         """Return every move of an alias, newest first. Raises ModelNotFoundError, AliasNotFoundError."""
@@ -172,11 +176,11 @@ class ModelStore:
             raise _conflict(version, job_id, f"reserved for {holder}")
 
 
-def _parse(version: VersionName, key: str, data: bytes) -> Manifest:
+def _parse(version: VersionName, key: str, record: bytes) -> Manifest:
     try:
-        return parse_record(key, data, Manifest)
+        return parse_record(key, record, Manifest)
     except ArtifactCorruptError:
-        schema = _schema_version(data)
+        schema = _schema_version(record)
         if schema <= SCHEMA_VERSION:
             raise
         cause = f"manifest schema {schema}"
@@ -187,13 +191,13 @@ def _parse(version: VersionName, key: str, data: bytes) -> Manifest:
         ) from None
 
 
-def _schema_version(data: bytes) -> int:
+def _schema_version(record: bytes) -> int:
     """Return the schema version that a manifest claims, 0 if it claims none."""
     try:
-        record = json.loads(data)
+        manifest = json.loads(record)
     except ValueError:
         return 0
-    claimed = record.get("schema_version") if isinstance(record, dict) else None
+    claimed = manifest.get("schema_version") if isinstance(manifest, dict) else None
     return claimed if isinstance(claimed, int) else 0
 
 

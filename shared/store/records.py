@@ -1,9 +1,13 @@
-"""JSON records: one pydantic model under one key, written once.
+"""JSON records: one pydantic model under one key, written once and sealed.
 
-A record that is not what its model says is damage, not a bug of the reader: ArtifactCorruptError names its key.
+The seal is a last field `sha256`: the digest of the record's bytes without that field. A record whose seal does not fit, or that is
+not what its model says, is damage, not a bug of the reader: ArtifactCorruptError names its key. Whoever can write to the store
+can write a new seal as well: it is a guard against damage, not against a forger.
 """
 
-from typing import TypeVar
+import hashlib
+import re
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,21 +17,41 @@ from shared.store.port import ObjectStore
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
+_SEALED: Final = re.compile(rb'(\{.+),"sha256":"([0-9a-f]{64})"\}', re.DOTALL)
+
+
+def seal(record: bytes) -> bytes:
+    """Add to a JSON object, which is not empty, its own digest."""
+    digest = hashlib.sha256(record).hexdigest().encode()
+    return record.removesuffix(b"}") + b',"sha256":"' + digest + b'"}'
+
+
+def unseal(key: str, data: bytes) -> bytes:
+    """Return what was sealed, byte by byte. Raises ArtifactCorruptError."""
+    match = _SEALED.fullmatch(data)
+    if match is None:
+        raise corrupt(key, expected="a sealed record", found=f"{len(data)} bytes without a seal")
+    record = match[1] + b"}"
+    found = hashlib.sha256(record).hexdigest()
+    if found != match[2].decode():
+        raise corrupt(key, expected=match[2].decode(), found=found)
+    return record
+
 
 def create_record(objects: ObjectStore, key: str, record: BaseModel) -> None:
     """Write `record` if `key` is free. Raises KeyExistsError."""
-    objects.create(key, record.model_dump_json().encode())
+    objects.create(key, seal(record.model_dump_json().encode()))
 
 
 def read_record(objects: ObjectStore, key: str, kind: type[RecordT]) -> RecordT:
     """Read and check a record. Raises KeyMissingError, ArtifactCorruptError."""
-    return parse_record(key, objects.read(key), kind)
+    return parse_record(key, unseal(key, objects.read(key)), kind)
 
 
-def parse_record(key: str, data: bytes, kind: type[RecordT]) -> RecordT:
-    """Check the bytes of the record at `key`. Raises ArtifactCorruptError, which quotes none of them."""
+def parse_record(key: str, record: bytes, kind: type[RecordT]) -> RecordT:
+    """Check an unsealed record of `key`. Raises ArtifactCorruptError, which quotes none of it."""
     try:
-        return kind.model_validate_json(data)
+        return kind.model_validate_json(record)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the record"

@@ -77,7 +77,7 @@ def test_retrain_promote_and_roll_back(up: Up, intents: Path) -> None:
 
     again = up.tagsmith("rollback", "intents")
     assert again.code == 1
-    assert "intents@production has had no version before intents@1" in again.err
+    assert "intents@production is back at its first version, intents@1" in again.err
 
 
 def test_versions_and_metrics_are_shown(up: Up, intents: Path) -> None:

@@ -19,7 +19,14 @@ from pydantic import ValidationError
 from services.train.catalogue import DEFAULT_BASE_MODEL, BaseModelEntry, Catalogue
 from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
-from services.train.recipes import DEFAULT_SEED, RECIPES, TASKS, default_hyperparameters, epochs_for
+from services.train.recipes import (
+    DEFAULT_SEED,
+    RECIPES,
+    TASKS,
+    default_hyperparameters,
+    epochs_for,
+    unused_knobs,
+)
 from services.train.spec import Hyperparameters, JobSpec, RecipeName
 from shared.errors import (
     ArtifactCorruptError,
@@ -207,16 +214,22 @@ def _hyperparameters(
     """Return the recipe's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
     row_count = snapshot.splits["train"].row_count
     changes = dict(order.hyperparameters)
+    problems += [
+        _knob_problem(
+            (knob,), f"has no effect on {recipe} with adaptable {'on' if adaptable else 'off'}: leave it out"
+        )
+        for knob in sorted(unused_knobs(recipe, adaptable=adaptable) & changes.keys())
+    ]
     defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
     try:
         resolved = Hyperparameters.model_validate(defaults.model_dump() | changes)
     except ValidationError as error:
-        problems += [_range_problem(each["loc"], each["msg"]) for each in error.errors(include_input=False)]
+        problems += [_knob_problem(each["loc"], each["msg"]) for each in error.errors(include_input=False)]
         resolved = None
     max_tokens = changes.get("max_tokens", 0)
     if isinstance(max_tokens, int) and max_tokens > base.max_tokens:
         problems.append(
-            _range_problem(("max_tokens",), f"is over the {base.max_tokens} that {base.id} allows")
+            _knob_problem(("max_tokens",), f"is over the {base.max_tokens} that {base.id} allows")
         )
     if resolved is None or "max_epochs" in changes or "batch_size" not in changes:
         return resolved
@@ -226,5 +239,5 @@ def _hyperparameters(
     return resolved.model_copy(update={"max_epochs": epochs})
 
 
-def _range_problem(location: tuple[str | int, ...], description: str) -> Problem:
+def _knob_problem(location: tuple[str | int, ...], description: str) -> Problem:
     return Problem(".".join(("spec.hyperparameters", *map(str, location))), description)

@@ -31,6 +31,13 @@ class Judgement:
     decision: Decision
     margin: float  # between the best and the second best, in logits; of the least sure unit for entities
 
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels of the decision."""
+        if isinstance(self.decision, str):
+            return frozenset({self.decision})
+        return frozenset(label for _, _, label in self.decision)
+
 
 class Reference:
     """The trained network, asked about texts and windows."""

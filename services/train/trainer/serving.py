@@ -12,7 +12,8 @@ from shared.runtime.model import Model
 from shared.scoring import score_classification, score_entities, surfaces
 from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, SplitEvaluation
 
-MOST_GOLDEN_EXAMPLES: Final = 16
+SPREAD_GOLDEN_EXAMPLES: Final = 16  # where the labels need no more
+MOST_GOLDEN_EXAMPLES: Final = 128  # they are users' texts, and each load answers them all
 GOLDEN_MARGIN: Final = 0.5  # in logits: far enough from a tie for any hardware that serves fp32
 _LONGEST_GOLDEN_CODE_POINTS: Final = 1000
 
@@ -43,15 +44,28 @@ def _evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "
 
 
 def _golden_examples(model: Model, judgements: Sequence[Judgement]) -> tuple[GoldenExample, ...]:
-    """Choose up to MOST_GOLDEN_EXAMPLES decisive validation texts, spread over the split, with the answers given for them."""
+    """Choose decisive validation texts, and keep the answers given for them."""
     decisive = [
-        each.encoded.text
+        each
         for each in judgements
         if each.margin > GOLDEN_MARGIN and len(each.encoded.text) <= _LONGEST_GOLDEN_CODE_POINTS
     ]
-    step = max(1, len(decisive) // MOST_GOLDEN_EXAMPLES)
-    texts = decisive[::step][:MOST_GOLDEN_EXAMPLES]
+    texts = [decisive[i].encoded.text for i in choose_golden([each.labels for each in decisive])]
     return tuple(_golden(text, answer) for text, answer in zip(texts, _answers(model, texts), strict=True))
+
+
+def choose_golden(labels: Sequence[frozenset[str]]) -> list[int]:
+    """Return which of the texts to keep, by what each was answered: one of every label, then more, spread over them all."""
+    known: set[str] = set()
+    chosen = []
+    for i, mine in enumerate(labels):
+        if not mine <= known:
+            known |= mine
+            chosen.append(i)
+    others = sorted(set(range(len(labels))) - set(chosen))
+    wanted = max(0, SPREAD_GOLDEN_EXAMPLES - len(chosen))
+    step = max(1, len(others) // max(1, wanted))
+    return sorted(chosen[:MOST_GOLDEN_EXAMPLES] + others[::step][:wanted])
 
 
 def _answers(model: Model, texts: Sequence[str]) -> list[Answer]:

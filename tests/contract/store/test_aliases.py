@@ -20,6 +20,7 @@ from shared.store import layout
 from shared.store.aliases import AliasLog, AliasRecord
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
+from shared.store.records import seal, unseal
 from tests.contract.store.conftest import MakeStore
 from tests.contract.store.publishing import publish_small
 from tests.contract.store.racing import race
@@ -160,12 +161,15 @@ def test_damaged_histories_are_reported(objects: ObjectStore, log: AliasLog, tmp
         _move(log, version, version - 1)
     second = layout.numbered(layout.alias("banking", "production"), 2)
     good = objects.read(second)
+    record = unseal(second, good)
     damaged = [
         good[:-3],
-        good.replace(b'"sequence":2', b'"sequence":3'),
-        good.replace(b'"version":2', b'"version":8'),
+        good.replace(b'"version":2', b'"version":3'),
+        seal(record.replace(b'"sequence":2', b'"sequence":3')),
+        seal(record.replace(b'"version":2', b'"version":8')),
+        seal(record.replace(b'"version":2', b'"version":-2')),
     ]
-    for data in (*damaged, good.replace(b'"version":2', b'"version":-2')):
+    for data in damaged:
         file = tmp_path / "record"
         file.write_bytes(data)
         objects.put(second, file)
@@ -186,9 +190,8 @@ def test_a_gap_in_a_history_is_reported(objects: ObjectStore, log: AliasLog) -> 
         reason="",
         time=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    objects.create(
-        layout.numbered(layout.alias("banking", "production"), 2), record.model_dump_json().encode()
-    )
+    key = layout.numbered(layout.alias("banking", "production"), 2)
+    objects.create(key, seal(record.model_dump_json().encode()))
     assert log.current("banking", "production").version == 2
     with pytest.raises(ArtifactCorruptError):
         log.history("banking", "production")

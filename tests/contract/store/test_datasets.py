@@ -12,6 +12,7 @@ from shared.names import DatasetName
 from shared.store import layout
 from shared.store.datasets import DatasetStore, Snapshot, SplitSummary
 from shared.store.port import ObjectStore
+from shared.store.records import seal
 from tests.contract.store.conftest import MakeStore
 from tests.contract.store.racing import race
 
@@ -138,7 +139,7 @@ def test_a_damaged_summary_is_reported(datasets: DatasetStore, objects: ObjectSt
     key = layout.snapshot("support", DatasetName.parse(snapshot.name).digest)
     other = SplitSummary(digest="0" * 64, row_count=1, label_counts={"card": 1})
     tampered = snapshot.model_copy(update={"splits": {**snapshot.splits, "train": other}})
-    (tmp_path / "damaged").write_text(tampered.model_dump_json())
+    (tmp_path / "damaged").write_bytes(seal(tampered.model_dump_json().encode()))
     objects.put(key, tmp_path / "damaged")
     with pytest.raises(ArtifactCorruptError) as caught:
         datasets.snapshot(DatasetName.parse(snapshot.name))

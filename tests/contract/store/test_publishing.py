@@ -26,6 +26,7 @@ from shared.store.datasets import DatasetStore
 from shared.store.manifest import SplitEvaluation, StoredFile
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
+from shared.store.records import seal, unseal
 from tests.contract.store.publishing import manifest_of, publish_small, put_files
 from tests.contract.store.racing import race
 
@@ -67,7 +68,9 @@ def test_a_manifest_of_another_job_is_never_adopted(
     """Where a version holds another job's manifest, whoever wrote it there, the number's own job hears of the conflict."""
     version = store.reserve("banking", "job-a")
     files = put_files(store, tmp_path, "x")
-    objects.create(layout.manifest(version), manifest_of(version, "job-b", files).model_dump_json().encode())
+    objects.create(
+        layout.manifest(version), seal(manifest_of(version, "job-b", files).model_dump_json().encode())
+    )
     with pytest.raises(VersionConflictError):
         store.publish(manifest_of(version, "job-a", files))
 
@@ -187,19 +190,23 @@ def test_names_never_become_paths(store: ModelStore, model: str) -> None:
         lambda data: b"",
         lambda data: b"\xff\xfe" + data,
         lambda data: b"[]",
-        lambda data: data.replace(b'"number":1', b'"number":2'),
-        lambda data: data.replace(b'"model":"banking"', b'"model":"shopping"'),
-        lambda data: data.replace(b'"task":"classification"', b'"task":"chess"'),
-        lambda data: data.replace(b'"state"', b'"mood"'),
+        lambda data: data.replace(b'"labels":["', b'"labels":["x'),  # reads as well as before
+        lambda data: data[:-1] + b',"note":""}',
+        lambda data: _changed(data, b'"number":1', b'"number":2'),
+        lambda data: _changed(data, b'"model":"banking"', b'"model":"shopping"'),
+        lambda data: _changed(data, b'"task":"classification"', b'"task":"chess"'),
+        lambda data: _changed(data, b'"state"', b'"mood"'),
     ],
 )
 def test_a_damaged_manifest_is_reported(
     objects: ObjectStore, store: ModelStore, tmp_path: Path, damage: object
 ) -> None:
-    """A manifest that is cut, not JSON, of another version or of no known shape is DATA_LOSS with its key."""
+    """A manifest that is cut, not JSON, changed, of another version or of no known shape is DATA_LOSS with its key."""
     assert callable(damage)
     version = publish_small(store, tmp_path)
-    _overwrite(objects, layout.manifest(version), damage(objects.read(layout.manifest(version))), tmp_path)
+    data = objects.read(layout.manifest(version))
+    assert damage(data) != data
+    _overwrite(objects, layout.manifest(version), damage(data), tmp_path)
     with pytest.raises(ArtifactCorruptError) as caught:
         store.manifest(version)
     assert caught.value.metadata["key"] == "models/banking/versions/0000001/manifest.json"
@@ -208,8 +215,9 @@ def test_a_damaged_manifest_is_reported(
 def test_a_newer_manifest_is_not_loadable(objects: ObjectStore, store: ModelStore, tmp_path: Path) -> None:
     """A manifest of a later schema is not damage: the server is too old for it, and says which schema it met."""
     version = publish_small(store, tmp_path)
-    record = json.loads(objects.read(layout.manifest(version)))
-    newer = json.dumps(record | {"schema_version": 9, "surprise": 1}).encode()
+    key = layout.manifest(version)
+    record = json.loads(unseal(key, objects.read(key)))
+    newer = seal(json.dumps(record | {"schema_version": 9, "surprise": 1}).encode())
     _overwrite(objects, layout.manifest(version), newer, tmp_path)
     with pytest.raises(ModelNotLoadableError) as caught:
         store.manifest(version)
@@ -256,3 +264,8 @@ def _overwrite(objects: ObjectStore, key: str, data: bytes, tmp_path: Path) -> N
     file = tmp_path / "damaged"
     file.write_bytes(data)
     objects.put(key, file)
+
+
+def _changed(data: bytes, old: bytes, new: bytes) -> bytes:
+    """Another record, sealed anew: its content has to give it away."""
+    return seal(unseal("", data).replace(old, new))

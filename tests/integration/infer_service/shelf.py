@@ -15,6 +15,7 @@ from shared.runtime.model import Model
 from shared.store.manifest import Manifest, Task
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
+from shared.store.records import seal, unseal
 from tests.tiny import publish_tiny, stored_file, tiny_manifest
 
 POISON = "kaboom"  # a word whose token the graph of a `poisoned` version cannot look up
@@ -78,7 +79,8 @@ class Shelf:
         version = self.good(model, "classification", alias=None)
         path = self._manifest_path(version)
         path.chmod(0o644)
-        path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 9}))
+        record = json.loads(unseal(path.name, path.read_bytes()))
+        path.write_bytes(seal(json.dumps({**record, "schema_version": 9}).encode()))
         return version
 
     def missing_blob(self, model: str) -> VersionName:
@@ -118,7 +120,7 @@ class Shelf:
             update={"sequence": number, "previous": newest.version, "version": version.number}
         )
         path = self.folder / "models" / version.model / "aliases" / alias / f"{number:08}.json"
-        path.write_text(record.model_dump_json())
+        path.write_bytes(seal(record.model_dump_json().encode()))
 
     def model(self, version: VersionName) -> Model:
         """The version, loaded here: the unbatched truth."""

@@ -1,5 +1,6 @@
 """RegistryService over a real socket and a real store, with versions that no trainer had to make."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from services.cli.paging import PAGE_SIZE, all_pages
 from services.cli.session import Session
 from shared.names import VersionName
 from shared.rpc.server import MAX_MESSAGE_BYTES
+from shared.rpc.status import read_status
 from shared.store.manifest import GoldenExample
 from shared.stubs.registry.v1 import registry_pb2 as pb
 from tests.integration.train_service.harness import Service, refused
@@ -187,3 +189,31 @@ def test_a_damaged_record_is_data_loss(service: Service, tmp_path: Path) -> None
     with refused("DATA_LOSS", "ARTIFACT_CORRUPT") as refusal:
         service.registry.GetModelVersion(pb.GetModelVersionRequest(model_version=str(version)))
     assert "manifest.json" in refusal.why.metadata["key"]
+
+
+def test_a_damaged_record_hides_no_other(service: Service, tmp_path: Path) -> None:
+    """Lists show what can be read and tell of what cannot; only asking for the damaged thing itself fails."""
+    versions = [
+        publish_tiny(service.models, "mixed", "classification", scratch=tmp_path, seed=n) for n in range(2)
+    ]
+    for alias in ("canary", "production"):
+        move(service, 2, model="mixed", alias=alias)
+    folder = service.folder / "store" / "models" / "mixed"
+    for file in (
+        folder / "versions" / "0000001" / "manifest.json",
+        folder / "aliases" / "canary" / "00000001.json",
+    ):
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes().replace(b"mixed", b"muxed"))
+
+    listed = {model.name: model for model in service.registry.ListModels(pb.ListModelsRequest()).models}
+    assert [alias.alias for alias in listed["mixed"].aliases] == ["production"]
+    assert listed["mixed"].latest_version == 2
+    assert read_status(listed["mixed"].error).reason == "ARTIFACT_CORRUPT"
+    assert "canary" in listed["mixed"].error.message
+    assert not listed["intents"].HasField("error")
+
+    shutil.rmtree(folder / "aliases" / "canary")
+    newest, oldest = service.registry.ListModelVersions(pb.ListModelVersionsRequest(model="mixed")).versions
+    assert (newest.name, newest.HasField("error")) == (str(versions[1]), False)
+    assert (oldest.name, read_status(oldest.error).reason) == (str(versions[0]), "ARTIFACT_CORRUPT")

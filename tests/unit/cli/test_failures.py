@@ -36,6 +36,25 @@ def test_problems_are_listed_and_the_rest_counted():
     assert lines[-1] == "  ... and 230 more"
 
 
+def test_nothing_is_said_twice():
+    """The first problem stands in the list and not in the summary too; a single field's message needs no list."""
+    several = explained(
+        reason="SPEC_INVALID",
+        message="The spec cannot be carried out. First: spec.seed: is too high",
+        problems=(Problem("spec.seed", "is too high"), Problem("spec.model", "is of another task")),
+    )
+    one = explained(
+        reason="NAME_MALFORMED",
+        message="model: 'A' is not a name",
+        problems=(Problem("model", "'A' is not a name"),),
+    )
+    head, *rest = error_lines(several)
+
+    assert head.startswith("error: SPEC_INVALID: The spec cannot be carried out. (")
+    assert rest == ["  spec.seed: is too high", "  spec.model: is of another task"]
+    assert len(list(error_lines(one))) == 1
+
+
 def test_a_failed_connection_is_short():
     """gRPC's long tale of a failed connection is cut to its cause."""
     message = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused"

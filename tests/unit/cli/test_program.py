@@ -89,3 +89,13 @@ def test_states_that_this_client_does_not_know_are_tolerated():
     assert record["state"] == "STATE_99"
     assert record["start_time"] is None
     assert record["progress"]["metric"] is None
+
+
+def test_a_folder_that_cannot_be_used_is_said_in_one_line(tmp_path):
+    """`up` below something that is no folder ends with a word about it, not with a traceback."""
+    (tmp_path / "file").write_text("")
+    run = CliRunner().invoke(app, ["up", "--folder", str(tmp_path / "file" / "data")])
+
+    assert run.exit_code == 1
+    assert "FOLDER_UNUSABLE" in run.stderr
+    assert "Traceback" not in run.stderr

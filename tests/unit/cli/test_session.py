@@ -41,6 +41,14 @@ def test_a_loading_model_is_asked_again_until_it_answers():
     assert (answer.model_version, service.calls) == ("m@1", 4)
 
 
+def test_waiting_is_told_once(capsys):
+    """Whoever waits knows for what; the same reason is not repeated."""
+    with serving(inference=Loading(refusals=3)) as session:
+        session.call(session.inference.Classify, inference_pb2.ClassifyRequest())
+
+    assert capsys.readouterr().err.count("trying again") == 1
+
+
 def test_patience_ends():
     """A model that never loads does not hold the command for longer than its patience."""
     service = Loading(refusals=10_000)

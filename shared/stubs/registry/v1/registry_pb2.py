@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'shared/stubs/registry/v1/registry.proto\x12\x14tagsmith.registry.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n\x11ListModelsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.tagsmith.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x07\x61liases\x18\x02 \x03(\x0b\x32\x1b.tagsmith.registry.v1.Alias\x12\x16\n\x0elatest_version\x18\x03 \x01(\x03\"\xb0\x01\n\x05\x41lias\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12-\n\tmove_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x08 \x01(\x03\"5\n\x16GetModelVersionRequest\x12\x1b\n\rmodel_version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"b\n\x18ListModelVersionsRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"j\n\x19ListModelVersionsResponse\x12\x34\n\x08versions\x18\x01 \x03(\x0b\x32\".tagsmith.registry.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x05\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32(.tagsmith.registry.v1.ModelVersion.State\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12@\n\x07metrics\x18\x05 \x03(\x0b\x32/.tagsmith.registry.v1.ModelVersion.MetricsEntry\x12\x45\n\nrow_counts\x18\x06 \x03(\x0b\x32\x31.tagsmith.registry.v1.ModelVersion.RowCountsEntry\x12\x0b\n\x03job\x18\x07 \x01(\t\x12\x12\n\nbase_model\x18\x08 \x01(\t\x12\x11\n\tadaptable\x18\t \x01(\x08\x12\x0f\n\x07\x64\x61taset\x18\n \x01(\t\x12\x12\n\nsize_bytes\x18\x0b \x01(\x03\x12\x0f\n\x07\x61liases\x18\x0c \x03(\t\x12\x34\n\x0bgate_checks\x18\r \x03(\x0b\x32\x1f.tagsmith.registry.v1.GateCheck\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmanifest_json\x18\x0f \x01(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x30\n\x0eRowCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\";\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\r\n\tPUBLISHED\x10\x01\x12\x0c\n\x08REJECTED\x10\x02\"Z\n\tGateCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x10\n\x08measured\x18\x03 \x01(\x01\x12\r\n\x05limit\x18\x04 \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\"\xb7\x01\n\x0fSetAliasRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x61lias\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07version\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12#\n\x10\x65xpected_version\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x13\n\x05\x61\x63tor\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"v\n\x17ListAliasHistoryRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x61lias\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x18ListAliasHistoryResponse\x12*\n\x05moves\x18\x01 \x03(\x0b\x32\x1b.tagsmith.registry.v1.Alias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x90\x04\n\x0fRegistryService\x12_\n\nListModels\x12\'.tagsmith.registry.v1.ListModelsRequest\x1a(.tagsmith.registry.v1.ListModelsResponse\x12\x63\n\x0fGetModelVersion\x12,.tagsmith.registry.v1.GetModelVersionRequest\x1a\".tagsmith.registry.v1.ModelVersion\x12t\n\x11ListModelVersions\x12..tagsmith.registry.v1.ListModelVersionsRequest\x1a/.tagsmith.registry.v1.ListModelVersionsResponse\x12N\n\x08SetAlias\x12%.tagsmith.registry.v1.SetAliasRequest\x1a\x1b.tagsmith.registry.v1.Alias\x12q\n\x10ListAliasHistory\x12-.tagsmith.registry.v1.ListAliasHistoryRequest\x1a..tagsmith.registry.v1.ListAliasHistoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'shared/stubs/registry/v1/registry.proto\x12\x14tagsmith.registry.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"F\n\x11ListModelsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.tagsmith.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"~\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x07\x61liases\x18\x02 \x03(\x0b\x32\x1b.tagsmith.registry.v1.Alias\x12\x16\n\x0elatest_version\x18\x03 \x01(\x03\x12!\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.Status\"\xb0\x01\n\x05\x41lias\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12-\n\tmove_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x08 \x01(\x03\"5\n\x16GetModelVersionRequest\x12\x1b\n\rmodel_version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"b\n\x18ListModelVersionsRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"j\n\x19ListModelVersionsResponse\x12\x34\n\x08versions\x18\x01 \x03(\x0b\x32\".tagsmith.registry.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa6\x05\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32(.tagsmith.registry.v1.ModelVersion.State\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12@\n\x07metrics\x18\x05 \x03(\x0b\x32/.tagsmith.registry.v1.ModelVersion.MetricsEntry\x12\x45\n\nrow_counts\x18\x06 \x03(\x0b\x32\x31.tagsmith.registry.v1.ModelVersion.RowCountsEntry\x12\x0b\n\x03job\x18\x07 \x01(\t\x12\x12\n\nbase_model\x18\x08 \x01(\t\x12\x11\n\tadaptable\x18\t \x01(\x08\x12\x0f\n\x07\x64\x61taset\x18\n \x01(\t\x12\x12\n\nsize_bytes\x18\x0b \x01(\x03\x12\x0f\n\x07\x61liases\x18\x0c \x03(\t\x12\x34\n\x0bgate_checks\x18\r \x03(\x0b\x32\x1f.tagsmith.registry.v1.GateCheck\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmanifest_json\x18\x0f \x01(\t\x12!\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x12.google.rpc.Status\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x30\n\x0eRowCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\";\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\r\n\tPUBLISHED\x10\x01\x12\x0c\n\x08REJECTED\x10\x02\"Z\n\tGateCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x10\n\x08measured\x18\x03 \x01(\x01\x12\r\n\x05limit\x18\x04 \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\"\xb7\x01\n\x0fSetAliasRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x61lias\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07version\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12#\n\x10\x65xpected_version\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x13\n\x05\x61\x63tor\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"v\n\x17ListAliasHistoryRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05\x61lias\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x18ListAliasHistoryResponse\x12*\n\x05moves\x18\x01 \x03(\x0b\x32\x1b.tagsmith.registry.v1.Alias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x90\x04\n\x0fRegistryService\x12_\n\nListModels\x12\'.tagsmith.registry.v1.ListModelsRequest\x1a(.tagsmith.registry.v1.ListModelsResponse\x12\x63\n\x0fGetModelVersion\x12,.tagsmith.registry.v1.GetModelVersionRequest\x1a\".tagsmith.registry.v1.ModelVersion\x12t\n\x11ListModelVersions\x12..tagsmith.registry.v1.ListModelVersionsRequest\x1a/.tagsmith.registry.v1.ListModelVersionsResponse\x12N\n\x08SetAlias\x12%.tagsmith.registry.v1.SetAliasRequest\x1a\x1b.tagsmith.registry.v1.Alias\x12q\n\x10ListAliasHistory\x12-.tagsmith.registry.v1.ListAliasHistoryRequest\x1a..tagsmith.registry.v1.ListAliasHistoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -69,36 +70,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTALIASHISTORYREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTALIASHISTORYREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTALIASHISTORYREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_LISTMODELSREQUEST']._serialized_start=131
-  _globals['_LISTMODELSREQUEST']._serialized_end=201
-  _globals['_LISTMODELSRESPONSE']._serialized_start=203
-  _globals['_LISTMODELSRESPONSE']._serialized_end=293
-  _globals['_MODEL']._serialized_start=295
-  _globals['_MODEL']._serialized_end=386
-  _globals['_ALIAS']._serialized_start=389
-  _globals['_ALIAS']._serialized_end=565
-  _globals['_GETMODELVERSIONREQUEST']._serialized_start=567
-  _globals['_GETMODELVERSIONREQUEST']._serialized_end=620
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=622
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=720
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=722
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=828
-  _globals['_MODELVERSION']._serialized_start=831
-  _globals['_MODELVERSION']._serialized_end=1474
-  _globals['_MODELVERSION_METRICSENTRY']._serialized_start=1317
-  _globals['_MODELVERSION_METRICSENTRY']._serialized_end=1363
-  _globals['_MODELVERSION_ROWCOUNTSENTRY']._serialized_start=1365
-  _globals['_MODELVERSION_ROWCOUNTSENTRY']._serialized_end=1413
-  _globals['_MODELVERSION_STATE']._serialized_start=1415
-  _globals['_MODELVERSION_STATE']._serialized_end=1474
-  _globals['_GATECHECK']._serialized_start=1476
-  _globals['_GATECHECK']._serialized_end=1566
-  _globals['_SETALIASREQUEST']._serialized_start=1569
-  _globals['_SETALIASREQUEST']._serialized_end=1752
-  _globals['_LISTALIASHISTORYREQUEST']._serialized_start=1754
-  _globals['_LISTALIASHISTORYREQUEST']._serialized_end=1872
-  _globals['_LISTALIASHISTORYRESPONSE']._serialized_start=1874
-  _globals['_LISTALIASHISTORYRESPONSE']._serialized_end=1969
-  _globals['_REGISTRYSERVICE']._serialized_start=1972
-  _globals['_REGISTRYSERVICE']._serialized_end=2500
+  _globals['_LISTMODELSREQUEST']._serialized_start=156
+  _globals['_LISTMODELSREQUEST']._serialized_end=226
+  _globals['_LISTMODELSRESPONSE']._serialized_start=228
+  _globals['_LISTMODELSRESPONSE']._serialized_end=318
+  _globals['_MODEL']._serialized_start=320
+  _globals['_MODEL']._serialized_end=446
+  _globals['_ALIAS']._serialized_start=449
+  _globals['_ALIAS']._serialized_end=625
+  _globals['_GETMODELVERSIONREQUEST']._serialized_start=627
+  _globals['_GETMODELVERSIONREQUEST']._serialized_end=680
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=682
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=780
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=782
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=888
+  _globals['_MODELVERSION']._serialized_start=891
+  _globals['_MODELVERSION']._serialized_end=1569
+  _globals['_MODELVERSION_METRICSENTRY']._serialized_start=1412
+  _globals['_MODELVERSION_METRICSENTRY']._serialized_end=1458
+  _globals['_MODELVERSION_ROWCOUNTSENTRY']._serialized_start=1460
+  _globals['_MODELVERSION_ROWCOUNTSENTRY']._serialized_end=1508
+  _globals['_MODELVERSION_STATE']._serialized_start=1510
+  _globals['_MODELVERSION_STATE']._serialized_end=1569
+  _globals['_GATECHECK']._serialized_start=1571
+  _globals['_GATECHECK']._serialized_end=1661
+  _globals['_SETALIASREQUEST']._serialized_start=1664
+  _globals['_SETALIASREQUEST']._serialized_end=1847
+  _globals['_LISTALIASHISTORYREQUEST']._serialized_start=1849
+  _globals['_LISTALIASHISTORYREQUEST']._serialized_end=1967
+  _globals['_LISTALIASHISTORYRESPONSE']._serialized_start=1969
+  _globals['_LISTALIASHISTORYRESPONSE']._serialized_end=2064
+  _globals['_REGISTRYSERVICE']._serialized_start=2067
+  _globals['_REGISTRYSERVICE']._serialized_end=2595
 # @@protoc_insertion_point(module_scope)

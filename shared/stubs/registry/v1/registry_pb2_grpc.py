@@ -75,7 +75,7 @@ class RegistryServiceServicer:
     """
 
     def ListModels(self, request, context):
-        """Lists models, by name.
+        """Lists models, by name. A damaged record spoils the part that it belongs to, which `error` tells of, and no other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +89,8 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListModelVersions(self, request, context):
-        """Lists the versions of a model, newest first. Errors: NOT_FOUND.
+        """Lists the versions of a model, newest first; one whose manifest cannot be read has only its `name` and `error`.
+        Errors: NOT_FOUND; DATA_LOSS if an alias of the model cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

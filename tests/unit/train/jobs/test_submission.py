@@ -10,6 +10,7 @@ import pytest
 from services.train.catalogue import Catalogue
 from services.train.jobs.submission import Order, Submission
 from services.train.jobs.table import JobTable
+from services.train.wire import read_order, write_job
 from shared.data.rows import Row, Span
 from shared.errors import SpecInvalidError
 from shared.names import VersionName
@@ -17,6 +18,7 @@ from shared.store import layout
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
+from shared.stubs.training.v1 import training_pb2 as pb
 from tests.tiny import publish_tiny
 
 ORDER = Order(model="banking", dataset="support")
@@ -108,6 +110,35 @@ def test_a_knob_out_of_its_range_is_named(desk: Desk, knobs: dict[str, float], f
         desk.submission.submit(replace(ORDER, hyperparameters=knobs), request_id="")
     assert [problem.field for problem in raised.value.problems] == [f"spec.hyperparameters.{field}"]
     assert desk.models.models() == []
+
+
+@pytest.mark.parametrize(
+    ("dataset", "adaptable", "knob", "value"),
+    [
+        ("support", False, "encoder_learning_rate", 1e-4),
+        ("people", True, "pooling", "first-token"),
+        ("people", False, "encoder_learning_rate", 1e-4),
+    ],
+)
+def test_a_knob_without_an_effect_is_refused(
+    desk: Desk, dataset: str, adaptable: bool, knob: str, value: float | str
+) -> None:
+    """Nobody waits for a training to find out that what they changed was never looked at."""
+    order = replace(ORDER, model="other", dataset=dataset, adaptable=adaptable, hyperparameters={knob: value})
+    with pytest.raises(SpecInvalidError) as raised:
+        desk.submission.resolve(order)
+    assert [problem.field for problem in raised.value.problems] == [f"spec.hyperparameters.{knob}"]
+    assert "has no effect" in raised.value.problems[0].description
+
+
+@pytest.mark.parametrize("adaptable", [True, False])
+@pytest.mark.parametrize("dataset", ["support", "people"])
+def test_the_spec_of_a_job_can_be_submitted_again(desk: Desk, dataset: str, adaptable: bool) -> None:
+    """What a job says of its spec is an order for the same job, of every recipe."""
+    order = replace(ORDER, dataset=dataset, adaptable=adaptable)
+    job = desk.submission.submit(order, request_id="")
+    again = read_order(pb.CreateTrainingJobRequest(spec=write_job(job).spec))
+    assert desk.submission.resolve(again) == job.spec
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
