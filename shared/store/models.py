@@ -26,7 +26,7 @@ from shared.store.aliases import AliasLog, AliasRecord
 from shared.store.failures import corrupt
 from shared.store.manifest import SCHEMA_VERSION, Manifest, StoredFile
 from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
-from shared.store.records import create_record, parse_record, read_record, seal, unseal
+from shared.store.records import create_record, create_sealed, parse_record, read_record, unseal
 
 
 class Reservation(BaseModel):
@@ -81,7 +81,7 @@ class ModelStore:
             if not self._objects.exists(key):
                 raise corrupt(key, expected=file.digest, found="nothing")
         try:
-            self._objects.create(layout.manifest(version), seal(data))
+            create_sealed(self._objects, layout.manifest(version), data)
         except KeyExistsError:
             holder = self.manifest(version).lineage.job_id
             if holder != job_id:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.store import layout
 from shared.store.failures import corrupt
-from shared.store.port import ObjectStore
+from shared.store.port import KeyExistsError, ObjectStore
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
@@ -39,8 +39,21 @@ def unseal(key: str, data: bytes) -> bytes:
 
 
 def create_record(objects: ObjectStore, key: str, record: BaseModel) -> None:
-    """Write `record` if `key` is free. Raises KeyExistsError."""
-    objects.create(key, seal(record.model_dump_json().encode()))
+    """Write `record` if `key` is free, or holds it already. Raises KeyExistsError."""
+    create_sealed(objects, key, record.model_dump_json().encode())
+
+
+def create_sealed(objects: ObjectStore, key: str, record: bytes) -> None:
+    """Seal a JSON object and write it if `key` is free, or holds it already. Raises KeyExistsError.
+
+    What is there already is our own write whose answer was lost: over a network a request may be sent twice.
+    """
+    sealed = seal(record)
+    try:
+        objects.create(key, sealed)
+    except KeyExistsError:
+        if objects.read(key) != sealed:
+            raise
 
 
 def read_record(objects: ObjectStore, key: str, kind: type[RecordT]) -> RecordT:

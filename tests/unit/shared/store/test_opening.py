@@ -28,7 +28,9 @@ def test_a_relative_path_stays_where_it_was_opened(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "store/a").read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("url", ["", "s3://key:secret@bucket/x", "gs://bucket", "file://host/x", "file://"])
+@pytest.mark.parametrize(
+    "url", ["", "s3://key:secret@bucket/x", "s3://", "http://host/x", "file://host/x", "file://"]
+)
 def test_other_urls_are_refused(url: str) -> None:
     """What cannot be opened is FIELD_INVALID with a clear word, and a password in it is not repeated."""
     with pytest.raises(FieldInvalidError) as caught:
