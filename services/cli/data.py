@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from services.cli.options import AsJson, session_of
-from services.cli.paging import all_pages
+from services.cli.paging import all_pages, tell_damage
 from services.cli.records import Record, dataset_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
@@ -79,17 +79,24 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
     """List the newest snapshot of every dataset."""
     session = session_of(context)
     pages = all_pages(session, session.training.ListDatasets, pb.ListDatasetsRequest())
-    records = [dataset_record(dataset) for page in pages for dataset in page.datasets]
+    found = [dataset for page in pages for dataset in page.datasets]
+    records = [dataset_record(dataset) for dataset in found]
     table = Table("dataset", "task", "train", "validation", "test", "labels", box=None)
     for record in records:
         counts = [
             str(record["splits"].get(split, {}).get("row_count", 0))
             for split in ("train", "validation", "test")
         ]
-        table.add_row(record["name"], record["task"], *counts, str(len(record["labels"])))
+        table.add_row(
+            record["name"],
+            "UNREADABLE" if record["error"] else record["task"],
+            *counts,
+            str(len(record["labels"])),
+        )
     session.show(
         {"datasets": records}, table if records else "no datasets yet; `tagsmith data import` makes one"
     )
+    tell_damage(session, found)
 
 
 def cautions(record: Record) -> Iterator[str]:

@@ -31,7 +31,10 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of `tagsmith 
     "QUEUE_FULL": "the server is overloaded; try again later",
     "MODEL_LOADING": "try again in a moment",
     "SERVER_DRAINING": "try again in a moment",
-    "ARTIFACT_CORRUPT": "the store's files were damaged or changed; restore them, or promote another version",
+    "ARTIFACT_CORRUPT": (
+        "that file of the store was damaged or changed; restore it, or promote another version; an alias's newest record"
+        " may be removed, the one before it holds then"
+    ),
     "STORE_UNAVAILABLE": "check the store's disk, rights and network, then try again",
     "MODEL_NOT_LOADABLE": "serve it where it can be loaded, or promote another version",
     "TRAINING_DIVERGED": "train again with a lower learning rate",
@@ -74,13 +77,14 @@ def error_lines(explained: Explained) -> Iterator[str]:
     summary = (
         message.partition(" First: ")[0] if explained.problems else message
     )  # they follow, the first one too
-    problems = [each for each in explained.problems if each.description not in summary]
+    problems = [each for each in explained.problems if f"{each.field}: {each.description}" != summary]
     yield f"error: {explained.reason or explained.code}: {_one_line(summary)}{advice}"
-    for problem in problems[:_MOST_PROBLEMS_SHOWN]:
+    shown = problems[:_MOST_PROBLEMS_SHOWN]
+    for problem in shown:
         yield f"  {problem.field}: {_one_line(problem.description)}"
-    count = int(explained.metadata.get("problem_count", len(problems)))
-    if count > _MOST_PROBLEMS_SHOWN:
-        yield f"  ... and {count - _MOST_PROBLEMS_SHOWN} more"
+    more = int(explained.metadata.get("problem_count", len(problems))) - len(shown)
+    if more > 0:  # an error carries only so many
+        yield f"  ... and {more} more"
 
 
 def error_record(explained: Explained) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`tagsmith models`, `promote` and `rollback`: what the store holds and where its aliases point."""
 
 import getpass
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ from rich.table import Table
 from services.cli.failures import local_error
 from services.cli.history import version_before
 from services.cli.options import AliasOption, AsJson, session_of
-from services.cli.paging import all_pages
+from services.cli.paging import all_pages, tell_damage
 from services.cli.records import alias_record, model_record, version_record
 from services.cli.session import Session
 from shared.names import VersionName
@@ -112,7 +111,7 @@ def _show_models(session: Session) -> None:
         aliases = " ".join(f"{alias}={version}" for alias, version in record["aliases"].items())
         table.add_row(record["name"], str(record["latest_version"] or "-"), aliases)
     session.show({"models": records}, table if records else "no models yet; `tagsmith train` makes one")
-    _tell_damage(session, found)
+    tell_damage(session, found)
 
 
 def _show_versions(session: Session, model: str) -> None:
@@ -136,13 +135,7 @@ def _show_versions(session: Session, model: str) -> None:
             f"{version.create_time.ToDatetime():%Y-%m-%d %H:%M:%S}",
         )
     session.show({"versions": [version_record(version) for version in versions]}, table)
-    _tell_damage(session, versions)
-
-
-def _tell_damage(session: Session, listed: Sequence[pb.Model] | Sequence[pb.ModelVersion]) -> None:
-    for each in listed:
-        if each.HasField("error"):
-            session.tell(f"{each.name}: {each.error.message}")
+    tell_damage(session, versions)
 
 
 def _headline(version: pb.ModelVersion, split: str) -> str:

@@ -1,6 +1,6 @@
-"""Lists come in pages; commands want all of it."""
+"""Lists come in pages; commands want all of it, and to know what could not be read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from services.cli.session import Session
@@ -19,3 +19,10 @@ def all_pages(
         if at_most is not None or not page.next_page_token:
             return
         request.page_token = page.next_page_token
+
+
+def tell_damage(session: Session, listed: Sequence[Any]) -> None:
+    """Tell people of everything in a list that stands for a damaged record."""
+    for each in listed:
+        if each.HasField("error"):
+            session.tell(f"{each.name}: {each.error.message}")

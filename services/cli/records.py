@@ -16,6 +16,7 @@ from shared.stubs.registry.v1 import registry_pb2
 from shared.stubs.training.v1 import training_pb2
 
 Record = dict[str, Any]
+MayFail = training_pb2.TrainingJob | training_pb2.Dataset | registry_pb2.Model | registry_pb2.ModelVersion
 
 
 def dataset_record(dataset: training_pb2.Dataset) -> Record:
@@ -32,6 +33,7 @@ def dataset_record(dataset: training_pb2.Dataset) -> Record:
         },
         "labels": list(dataset.labels),
         "create_time": _time(dataset.create_time),
+        "error": _error(dataset),
     }
 
 
@@ -190,9 +192,7 @@ def _score(score: float) -> float:
     return round(score, 6)  # a float32 has no more to say
 
 
-def _error(
-    message: training_pb2.TrainingJob | registry_pb2.Model | registry_pb2.ModelVersion,
-) -> Record | None:
+def _error(message: MayFail) -> Record | None:
     return dict(error_record(read_status(message.error))["error"]) if message.HasField("error") else None
 
 

@@ -87,6 +87,8 @@ def running_services(folder: Path, *, train_port: int, infer_port: int) -> Itera
     logs = folder / "logs"
     try:
         logs.mkdir(parents=True, exist_ok=True)
+        for log in (logs / "train.log", logs / "infer.log"):
+            log.open("ab").close()
     except OSError as error:
         raise local_error(
             "FOLDER_UNUSABLE", f"{folder} cannot be used: {error.strerror}", folder=str(folder)

@@ -20,7 +20,15 @@ from services.train.pages import PageRequest, page_of
 from shared.data.readers import read_rows
 from shared.data.rows import Row, SplitName
 from shared.data.splits import assign_splits, check_dataset
-from shared.errors import DatasetInvalidError, FieldInvalidError, PathNotAllowedError, Problem
+from shared.errors import (
+    ArtifactCorruptError,
+    DatasetInvalidError,
+    DatasetNotFoundError,
+    FieldInvalidError,
+    PathNotAllowedError,
+    Problem,
+    TagsmithError,
+)
 from shared.names import DatasetName, check_id
 from shared.store.datasets import DatasetStore, Snapshot
 from shared.store.failures import store_errors
@@ -48,6 +56,14 @@ class _SpooledFile:
     data: BinaryIO
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableDataset:
+    """What a list shows in the place of a snapshot whose records are damaged."""
+
+    name: str
+    damage: TagsmithError
+
+
 class Datasets:
     """The dataset store as callers see it."""
 
@@ -59,17 +75,25 @@ class Datasets:
         self._spool = spool
         self._roots = tuple(root.resolve() for root in roots)
         self._most_bytes = most_bytes
+        self._storing = asyncio.Lock()  # rows in memory are several times as large as their file
 
     async def import_parts(self, parts: AsyncIterator[FileHeader | bytes]) -> Snapshot:
         """Read a whole upload, check it, store it. Raises DatasetInvalidError with all problems, FieldInvalidError, PathNotAllowedError."""
         with ExitStack() as files:
             spooled = await self._receive(parts, files)
-            return await asyncio.to_thread(self._store, spooled)
+            async with self._storing:
+                return await asyncio.to_thread(self._store, spooled)
 
-    def page(self, page: PageRequest) -> tuple[list[Snapshot], str]:
+    def page(self, page: PageRequest) -> tuple[list[Snapshot | UnreadableDataset], str]:
         """Return a page of the newest snapshots of all datasets, by name, and the next page's token. Blocks."""
         names, token = page_of(self._datasets.names(), page, key=str, default=100)
-        return [self._datasets.snapshot(DatasetName(name)) for name in names], token
+        return [self._newest(name) for name in names], token
+
+    def _newest(self, name: str) -> Snapshot | UnreadableDataset:
+        try:
+            return self._datasets.snapshot(DatasetName(name))
+        except (ArtifactCorruptError, DatasetNotFoundError) as error:
+            return UnreadableDataset(name, error)
 
     async def _receive(
         self, parts: AsyncIterator[FileHeader | bytes], files: ExitStack

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 from services.train.pages import PageRequest, page_of
-from shared.errors import ArtifactCorruptError, FieldInvalidError, ModelNotLoadableError
+from shared.errors import (
+    ArtifactCorruptError,
+    FieldInvalidError,
+    ModelNotFoundError,
+    ModelNotLoadableError,
+    TagsmithError,
+)
 from shared.names import VersionName, check_id, parse_reference
 from shared.store.aliases import AliasRecord
 from shared.store.manifest import Manifest
@@ -13,8 +19,7 @@ MOST_ACTOR_CHARACTERS = 256
 MOST_REASON_CHARACTERS = 1024
 _MOST_VERSION = 9_999_999
 
-VersionSummary = tuple[Manifest, list[AliasRecord]]  # the version, all aliases of its model
-Damage = ArtifactCorruptError | ModelNotLoadableError  # what a list shows in the place of a record
+VersionSummary = tuple[Manifest, list[AliasRecord]]  # the version, the aliases of its model that can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class ModelSummary:
     name: str
     versions: list[int]  # ascending
     aliases: list[AliasRecord]  # by name
-    damage: Damage | None  # of the first alias that is not among `aliases`
+    damage: TagsmithError | None  # of the first alias that is not among `aliases`, or of all its versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class UnreadableVersion:
     """A version that is there and whose manifest cannot be read."""
 
     name: VersionName
-    damage: Damage
+    damage: TagsmithError
 
 
 class Registry:
@@ -50,15 +55,15 @@ class Registry:
     def version(self, reference: str) -> VersionSummary:
         """Return the version that a reference means. Raises NameMalformedError and the three NOT_FOUNDs."""
         version = self._models.resolve(parse_reference(reference, field="model_version"))
-        return self._models.manifest(version), self._models.aliases(version.model)
+        return self._models.manifest(version), self._models.aliases(version.model).records
 
     def list_versions(
         self, model: str, page: PageRequest
     ) -> tuple[list[VersionSummary | UnreadableVersion], str]:
-        """Return a page of a model's versions, newest first. Raises ModelNotFoundError, ArtifactCorruptError for an alias."""
+        """Return a page of a model's versions, newest first. Raises ModelNotFoundError."""
         numbers = self._models.versions(check_id(model, field="model"))[::-1]
         numbers, token = page_of(numbers, page, key=int, default=50, descending=True)
-        aliases = self._models.aliases(model)
+        aliases = self._models.aliases(model).records
         return [self._version(VersionName(model, number), aliases) for number in numbers], token
 
     def set_alias(
@@ -79,13 +84,11 @@ class Registry:
         return page_of(moves, page, key=lambda move: move.sequence, default=50, descending=True)
 
     def _summary(self, model: str) -> ModelSummary:
-        aliases, damage = [], None
-        for name in self._models.alias_names(model):
-            try:
-                aliases.append(self._models.alias(model, name))
-            except ArtifactCorruptError as error:
-                damage = damage or error
-        return ModelSummary(model, self._models.versions(model), aliases, damage)
+        try:
+            aliases = self._models.aliases(model)
+            return ModelSummary(model, self._models.versions(model), *aliases)
+        except ModelNotFoundError as error:  # its folder is there, and nothing of a version in it
+            return ModelSummary(model, [], [], error)
 
     def _version(
         self, version: VersionName, aliases: list[AliasRecord]

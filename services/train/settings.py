@@ -30,7 +30,7 @@ class TrainSettings(BaseSettings):
     dataset_roots: Annotated[
         tuple[Path, ...], NoDecode
     ] = ()  # `a:b`; where server_path may point, by default nowhere
-    max_dataset_bytes: Annotated[int, Field(ge=1)] = 512 * 1024 * 1024  # of one import
+    max_dataset_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024  # of one import
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=64)] = 1
     trainer_threads: Annotated[int, Field(ge=1)] = Field(default_factory=usable_cores)  # of each trainer
 

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 
 from services.train.catalogue import BaseModelEntry
-from services.train.datasets import FileHeader
+from services.train.datasets import FileHeader, UnreadableDataset
 from services.train.events import Failure, Progress
 from services.train.jobs.record import JobRecord
 from services.train.jobs.submission import Order
@@ -17,7 +17,7 @@ from services.train.recipes import unused_knobs
 from services.train.spec import JobSpec, Pooling, RecipeName
 from shared.data.rows import SPLIT_NAMES, SplitName
 from shared.errors import FieldInvalidError, Problem
-from shared.rpc.status import make_status
+from shared.rpc.status import make_status, to_status
 from shared.store.datasets import Snapshot
 from shared.store.manifest import Task
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -97,8 +97,10 @@ def write_job(job: JobRecord) -> pb.TrainingJob:
     )
 
 
-def write_dataset(snapshot: Snapshot) -> pb.Dataset:
-    """Write a snapshot's summary; its splits in the order train, validation, test."""
+def write_dataset(snapshot: Snapshot | UnreadableDataset) -> pb.Dataset:
+    """Write a snapshot's summary, its splits in the order train, validation, test; or what stands in its place."""
+    if isinstance(snapshot, UnreadableDataset):
+        return pb.Dataset(name=snapshot.name, error=to_status(snapshot.damage))
     return pb.Dataset(
         name=snapshot.name,
         task=_TASKS[snapshot.task],

@@ -17,6 +17,7 @@ from shared.store.manifest import Task
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _MOST_CELL_CODE_POINTS = 1_000_000  # the entities of a long text are longer than the text
+_MOST_BROKEN_ROWS = 100  # as many problems as an error carries
 csv.field_size_limit(_MOST_CELL_CODE_POINTS)  # of the whole process: a reader cannot have its own
 
 Record = dict[str, object]
@@ -103,10 +104,16 @@ def _csv_cells(lines: list[str]) -> Iterator[tuple[int, list[str] | _LineError]]
     """Yield (number of its first line, cells) of every row that is not blank.
 
     After a row that csv cannot read, reading starts again at the line after the row's first: a quote that is never closed
-    spoils one row and not the rest of the file.
+    spoils one row and not the rest of the file. Not for ever: each new start may read the rest of the file.
     """
-    first = 0
+    first = broken = 0
     while first < len(lines):
+        if broken == _MOST_BROKEN_ROWS:
+            yield (
+                first + 1,
+                _LineError("and the lines after it were not read: too many before it have broken quotes"),
+            )
+            return
         start = first
         reader = csv.reader((lines[index] for index in range(start, len(lines))), strict=True)
         try:
@@ -117,6 +124,7 @@ def _csv_cells(lines: list[str]) -> Iterator[tuple[int, list[str] | _LineError]]
         except csv.Error as error:
             yield first + 1, _LineError(_csv_fault(error))
             first += 1
+            broken += 1
 
 
 def _csv_fault(error: csv.Error) -> str:

@@ -5,13 +5,14 @@ the next record, which only one of any number of racing movers, in any process, 
 the audit trail and the way back are the records themselves.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from shared.errors import AliasConflictError, AliasNotFoundError
+from shared.errors import AliasConflictError, AliasNotFoundError, ArtifactCorruptError
 from shared.store import layout
 from shared.store.failures import corrupt
 from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
@@ -62,6 +63,15 @@ class AliasLog:
                 key = layout.numbered(layout.alias(model, alias), later.sequence)
                 raise corrupt(key, expected=f"previous {earlier.version}", found=f"previous {later.previous}")
         return records
+
+    def moved_by(self, model: str, alias: str, actor: str) -> bool:
+        """Tell whether `actor` ever moved the alias; records that cannot be read are passed over."""
+        last = last_number(self._objects, layout.alias(model, alias))
+        for sequence in range(last, 0, -1):
+            with suppress(ArtifactCorruptError):
+                if self._record(model, alias, sequence).actor == actor:
+                    return True
+        return False
 
     def move(
         self, model: str, alias: str, version: int, *, expected: int | None, actor: str, reason: str

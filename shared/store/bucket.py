@@ -8,7 +8,6 @@ An upload that its process did not live to end leaves parts that no key shows: g
 No state is kept between calls but the library's pool of connections; any thread may call, and none holds the GIL while it waits.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -76,7 +75,8 @@ class BucketStore:
             with _missing(key):
                 stored = obstore.open_reader(self._bucket, key, buffer_size=_PART_BYTES)
             with store_errors("download"), destination.open("xb") as copy:
-                shutil.copyfileobj(stored, copy, _PART_BYTES)
+                while part := stored.read(_PART_BYTES):
+                    copy.write(part)
 
     def exists(self, key: str) -> bool:
         """See ObjectStore."""
@@ -111,7 +111,11 @@ def _store_errors(operation: str) -> Iterator[None]:
     """Turn what the library raises into StoreUnavailableError; its own messages quote the bucket's answers, which stay in the log."""
     try:
         yield
-    except (BaseError, OSError, ValueError) as error:  # OSError: nothing there, ValueError: an environment that it cannot use
+    except (
+        BaseError,
+        OSError,
+        ValueError,
+    ) as error:  # OSError: nothing there, ValueError: an environment that it cannot use
         cause = type(error).__name__
         message = f"the store failed to {operation}: {cause}"
         raise StoreUnavailableError(message, operation=operation, os_error=cause) from error

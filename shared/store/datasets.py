@@ -18,13 +18,13 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.data.rows import SPLIT_NAMES, Row, Span, SplitName
-from shared.errors import DatasetNotFoundError
+from shared.errors import ArtifactCorruptError, DatasetNotFoundError
 from shared.names import DatasetName
 from shared.store import layout
 from shared.store.failures import corrupt, store_errors
 from shared.store.manifest import Digest, Task
 from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
-from shared.store.records import create_record, last_number, read_record
+from shared.store.records import create_record, last_number, read_record, seal
 
 
 class _Record(BaseModel):
@@ -61,7 +61,10 @@ class DatasetStore:
         self._objects = objects
 
     def save(self, name: str, task: Task, rows: Mapping[SplitName, Sequence[Row]]) -> Snapshot:
-        """Store rows, which are checked already, as a snapshot of dataset `name`, and let the bare name mean it."""
+        """Store rows, which are checked already, as a snapshot of dataset `name`, and let the bare name mean it.
+
+        What is damaged of that snapshot is mended.
+        """
         lines = {split: _to_lines(rows[split]) for split in SPLIT_NAMES if rows.get(split)}
         splits = {
             split: SplitSummary(
@@ -86,7 +89,10 @@ class DatasetStore:
         try:
             create_record(self._objects, layout.snapshot(name, digest), snapshot)
         except KeyExistsError:
-            snapshot = self._read(name, digest)
+            try:
+                snapshot = self._read(name, digest)
+            except ArtifactCorruptError:
+                self._put(layout.snapshot(name, digest), seal(snapshot.model_dump_json().encode()))
         self._point(name, digest)
         return snapshot
 
@@ -150,7 +156,10 @@ class DatasetStore:
 
     def _point(self, name: str, digest: str) -> None:
         while True:
-            last, current = self._latest(name)
+            try:
+                last, current = self._latest(name)
+            except ArtifactCorruptError:
+                last, current = last_number(self._objects, layout.latest(name)), ""
             if current == digest:
                 return
             try:

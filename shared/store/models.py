@@ -8,6 +8,7 @@ none. Blocking; safe from any thread, because all state is in the store.
 import hashlib
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -35,6 +36,13 @@ class Reservation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     job_id: str
+
+
+class Aliases(NamedTuple):
+    """All aliases of a model."""
+
+    records: list[AliasRecord]  # by name
+    damage: ArtifactCorruptError | None  # of the first alias that is not among them
 
 
 class ModelStore:
@@ -149,14 +157,21 @@ class ModelStore:
             self._check_known(model)
             raise
 
-    def aliases(self, model: str) -> list[AliasRecord]:
-        """Return where every alias of a model points, by name. Raises ModelNotFoundError."""
-        return [self._aliases.current(model, alias) for alias in self.alias_names(model)]
-
-    def alias_names(self, model: str) -> list[str]:
-        """Return the names of a model's aliases, sorted; no record is read. Raises ModelNotFoundError."""
+    def aliases(self, model: str) -> Aliases:
+        """Return where every alias of a model points, as far as that can be read. Raises ModelNotFoundError."""
         self._check_known(model)
-        return self._aliases.names(model)
+        records: list[AliasRecord] = []
+        damage: ArtifactCorruptError | None = None
+        for alias in self._aliases.names(model):
+            try:
+                records.append(self._aliases.current(model, alias))
+            except ArtifactCorruptError as error:
+                damage = damage or error
+        return Aliases(records, damage)
+
+    def alias_moved_by(self, model: str, alias: str, actor: str) -> bool:
+        """Tell whether `actor` ever moved an alias, as far as its history can be read."""
+        return self._aliases.moved_by(model, alias, actor)
 
     def alias_history(self, model: str, alias: str) -> list[AliasRecord]:
         """Return every move of an alias, newest first. Raises ModelNotFoundError, AliasNotFoundError."""

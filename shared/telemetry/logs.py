@@ -23,7 +23,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(_describe),
+            structlog.processors.ExceptionRenderer(lambda exc_info: describe_error(exc_info[1])),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -56,9 +56,8 @@ class _LibraryHandler(logging.Handler):
         )
 
 
-def _describe(exc_info: structlog.typing.ExcInfo) -> str:
-    """Write an exception and its causes, the innermost first as Python does."""
-    error: BaseException | None = exc_info[1]
+def describe_error(error: BaseException | None) -> str:
+    """Write an exception and its causes, the innermost first as Python does, without messages that may quote a user's text."""
     parts: list[str] = []
     while error is not None:
         parts.append("".join(traceback.format_tb(error.__traceback__)) + _headline(error))

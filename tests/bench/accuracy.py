@@ -74,6 +74,7 @@ def _run_tagsmith(row: RowSpec) -> Arm:
         "hyperparameters": manifest["lineage"]["spec"]["hyperparameters"],
         "import_and_training_s": round(trained_s, 1),
         "clients": CLIENTS,
+        "served_as_evaluated": True,  # or the command would have ended above
     }
 
 

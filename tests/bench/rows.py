@@ -50,7 +50,8 @@ Arm = dict[str, Any]
 
 def verdict(row: RowSpec, arms: dict[str, Arm]) -> str:
     """Hold the measured arms of a row against its aim and its baselines: `held`, `missed`, or what is not measured yet."""
-    if missing := [arm for arm in (OURS, *row.baselines) if arm not in arms]:
-        return f"not measured: {', '.join(missing)}"
-    bars = [row.aim or 0.0, *(arms[each]["test"] - MARGIN for each in row.baselines)]
-    return "held" if arms[OURS]["test"] >= max(bars) else "missed"
+    bars = [row.aim or 0.0, *(arms[each]["test"] - MARGIN for each in row.baselines if each in arms)]
+    if OURS in arms and arms[OURS]["test"] < max(bars):
+        return "missed"
+    missing = [arm for arm in (OURS, *row.baselines) if arm not in arms]
+    return f"not measured: {', '.join(missing)}" if missing else "held"

@@ -1,7 +1,7 @@
 """Follows the store: every interval, with jitter, where the aliases of the followed models point.
 
-Invariant: a store that cannot be read, or a model that cannot, changes nothing for what answers nor for other models; it is
-told once when it begins and once when it ends.
+Invariant: what cannot be read, be it the store, a model or one alias, changes nothing for what answers nor for what can be; it
+is told once when it begins and once when it ends.
 Concurrency: a task for each question, which blocks a thread and not the event loop. A question may take as long as it likes: no
 look waits longer than `PATIENCE_S`, and a model is not asked about again while a question is out.
 """
@@ -72,17 +72,18 @@ class Follower:
 
     async def _look_at(self, model: str) -> None:
         try:
-            targets = await asyncio.wrap_future(self._threads.submit(self._targets, model))
+            aliases = await asyncio.wrap_future(self._threads.submit(self._models.aliases, model))
         except Exception as error:  # noqa: BLE001  # one model's trouble must not end the following of the others
             self._note_trouble(model, error)
         else:
-            self._note_end_of_trouble(model)
+            if aliases.damage:
+                self._note_trouble(model, aliases.damage)
+            else:
+                self._note_end_of_trouble(model)
+            targets = {record.alias: VersionName(model, record.version) for record in aliases.records}
             self._residency.point_aliases(model, targets)
         finally:
             del self._asking[model]
-
-    def _targets(self, model: str) -> dict[str, VersionName]:
-        return {record.alias: VersionName(model, record.version) for record in self._models.aliases(model)}
 
     def _note_trouble(self, model: str, error: Exception) -> None:
         if model not in self._unreadable:

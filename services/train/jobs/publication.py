@@ -4,7 +4,7 @@ Blocks; any thread may call. Both methods may be repeated at any time, so that a
 """
 
 from services.train.jobs.record import JobRecord
-from shared.errors import AliasConflictError, AliasNotFoundError, ModelNotFoundError, VersionNotFoundError
+from shared.errors import AliasConflictError, ModelNotFoundError, VersionNotFoundError
 from shared.names import VersionName
 from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
@@ -32,7 +32,7 @@ class Publication:
         """Move the job's alias to its version, exactly once in the alias's history: whoever moved it on since then stays right."""
         version = VersionName.parse(job.version)
         for _ in range(_MOST_RACES):
-            if self._has_promoted(job, version.model):
+            if self._models.alias_moved_by(version.model, job.promote_to, job.id):
                 return
             try:
                 self._models.set_alias(
@@ -51,10 +51,3 @@ class Publication:
             model=version.model,
             alias=job.promote_to,
         )
-
-    def _has_promoted(self, job: JobRecord, model: str) -> bool:
-        try:
-            history = self._models.alias_history(model, job.promote_to)
-        except AliasNotFoundError:
-            return False
-        return any(record.actor == job.id for record in history)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from services.train.events import Failure, Progress
@@ -61,14 +62,18 @@ _JOBS = sa.Table(
 class JobTable:
     """All jobs. Raises StoreUnavailableError where the file cannot be read or written."""
 
-    def __init__(self, file: Path, on_change: Callable[[JobRecord], object]) -> None:
-        """Open or make the table. `on_change` hears every change, in any thread.
+    def __init__(
+        self, file: Path, on_change: Callable[[JobRecord], object], *, patience_s: float = 30.0
+    ) -> None:
+        """Open or make the table. `on_change` hears every change, in any thread; a call waits `patience_s` for its turn.
 
         Raises StoreUnavailableError for a table of another schema and for one with a job that cannot be read. Going on without
         that job would leave a trainer that nobody watches, and a caller who waits for ever.
         """
         self._on_change = on_change
-        self._engine = sa.create_engine(f"sqlite:///{file}", poolclass=QueuePool, pool_size=1, max_overflow=0)
+        self._engine = sa.create_engine(
+            f"sqlite:///{file}", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=patience_s
+        )
         sa.event.listen(self._engine, "connect", _configure)
         sa.event.listen(
             self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -146,9 +151,13 @@ class JobTable:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (
+            DatabaseError,
+            PoolTimeoutError,
+        ) as error:  # the second: others held it for as long as we would wait
+            cause = str(error.orig) if isinstance(error, DatabaseError) else "it is busy"
             raise StoreUnavailableError(
-                f"The job table cannot be used: {error.orig}.", operation="job table", cause=str(error.orig)
+                f"The job table cannot be used: {cause}.", operation="job table", cause=cause
             ) from error
 
 

@@ -8,13 +8,13 @@ import errno
 import secrets
 import shutil
 import sys
-import traceback
 from pathlib import Path
 
 from services.train.events import Failed, Failure, Finished, PhaseStarted
 from services.train.spec import SCRATCH, Assignment
 from services.train.trainer.journal import Journal, unforeseen_failure
 from shared.errors import StoreUnavailableError, TagsmithError
+from shared.telemetry.logs import describe_error
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -33,7 +33,7 @@ def main(job_folder: Path) -> int:
         train(assignment, emit=journal.write, scratch=scratch)
         journal.write(Finished())
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
-        traceback.print_exc()
+        print(describe_error(error), file=sys.stderr)  # noqa: T201 - stderr is the job's log
         journal.write(Failed(failure=_explain(error)))
         return 1
     finally:

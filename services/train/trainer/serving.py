@@ -55,7 +55,7 @@ def _golden_examples(model: Model, judgements: Sequence[Judgement]) -> tuple[Gol
 
 
 def choose_golden(labels: Sequence[frozenset[str]]) -> list[int]:
-    """Return which of the texts to keep, by what each was answered: one of every label, then more, spread over them all."""
+    """Return which of the texts to keep, by what each was answered: one of every label, then more, spread over them all, MOST in all."""
     known: set[str] = set()
     chosen = []
     for i, mine in enumerate(labels):

@@ -128,7 +128,7 @@ def test_aliases_point_to_versions_that_may_be_served(store: ModelStore, tmp_pat
     for number in (3, 4):
         with pytest.raises(VersionNotFoundError):
             store.set_alias("banking", "production", number, expected=None, actor="", reason="")
-    assert store.aliases("banking") == []
+    assert store.aliases("banking").records == []
 
 
 def test_references_resolve(store: ModelStore, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_references_resolve(store: ModelStore, tmp_path: Path) -> None:
         store.resolve(AliasName("banking", "canary"))
     assert caught.value.metadata == {"model": "banking", "alias": "canary"}
     store.set_alias("banking", "canary", 2, expected=0, actor="", reason="")
-    assert [record.alias for record in store.aliases("banking")] == ["canary", "production"]
+    assert [record.alias for record in store.aliases("banking").records] == ["canary", "production"]
     assert [record.version for record in store.alias_history("banking", "production")] == [1, 2, 1]
 
 

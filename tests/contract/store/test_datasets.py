@@ -146,6 +146,26 @@ def test_a_damaged_summary_is_reported(datasets: DatasetStore, objects: ObjectSt
     assert caught.value.metadata["key"] == key
 
 
+@pytest.mark.parametrize("record", ["summary", "latest"])
+def test_importing_again_mends_a_damaged_record(
+    datasets: DatasetStore, objects: ObjectStore, tmp_path: Path, record: str
+) -> None:
+    """A summary, or the record of what the bare name means, that cannot be read is made good by the same rows."""
+    snapshot = datasets.save("support", "classification", INTENTS)
+    digest = DatasetName.parse(snapshot.name).digest
+    key = (
+        layout.snapshot("support", digest)
+        if record == "summary"
+        else f"{layout.latest('support')}/00000001.json"
+    )
+    (tmp_path / "damaged").write_bytes(objects.read(key)[:-9])
+    objects.put(key, tmp_path / "damaged")
+    with pytest.raises(ArtifactCorruptError):
+        datasets.snapshot(DatasetName("support"))
+    datasets.save("support", "classification", INTENTS)
+    assert datasets.snapshot(DatasetName("support")).splits == snapshot.splits
+
+
 def test_no_snapshot_before_its_rows(datasets: DatasetStore, objects: ObjectStore) -> None:
     """Rows without a summary, as a crash leaves them, are no snapshot and no dataset."""
     objects.create(layout.split_rows("support", "0" * 64, "train"), b'{"text":"a","label":"b"}\n')

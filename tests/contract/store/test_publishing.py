@@ -240,7 +240,7 @@ def test_foreign_files_are_passed_over(objects: ObjectStore, store: ModelStore, 
         objects.create(key, b"?")
     objects.create("datasets/support.bak/latest/00000001.json", b"?")
     assert store.models() == ["banking"]
-    assert [record.alias for record in store.aliases("banking")] == ["production"]
+    assert [record.alias for record in store.aliases("banking").records] == ["production"]
     assert DatasetStore(objects).names() == []
 
 

@@ -179,3 +179,20 @@ async def test_a_tampered_blob_is_never_loaded_even_at_a_first_call(
     explained = await refusal(client.classify(str(version), ["card"]))
     assert (explained.code, explained.reason) == ("DATA_LOSS", "ARTIFACT_CORRUPT")
     assert {"key", "expected", "found"} <= set(explained.metadata)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_damaged_alias_holds_up_no_other(world: tuple[Shelf, Service, Client]) -> None:
+    """An alias record that cannot be read stops neither the following of the model's other aliases nor what it pointed to."""
+    shelf, _, client = world
+    first = shelf.good("partly", "classification")
+    shelf.point(first, "canary")
+    for reference in ("partly", "partly@canary"):
+        assert (await client.classify(reference, ["card"])).model_version == str(first)
+    record = shelf.folder / "models" / "partly" / "aliases" / "canary" / "00000001.json"
+    record.chmod(0o644)
+    record.write_bytes(record.read_bytes()[:-9])
+    second = shelf.good("partly", "classification", seed=1)
+    await client.until(second, "ACTIVE")
+    assert (await client.classify("partly", ["card"])).model_version == str(second)
+    assert (await client.classify("partly@canary", ["card"])).model_version == str(first)

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from shared.names import DatasetName
+from shared.rpc.status import read_status
 from shared.store.datasets import DatasetStore
 from shared.store.folder import FolderStore
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -288,3 +289,20 @@ def test_datasets_are_listed_in_pages(service: Service) -> None:
         if not token:
             break
     assert names == sorted(listed(service))
+
+
+def test_a_damaged_dataset_hides_no_other(own_service: Service) -> None:
+    """The list tells of what cannot be read in its place, and importing it again mends it."""
+    for name in ("broken", "whole"):
+        send(own_service, header(name), chunk(CSV))
+    [record] = (own_service.folder / "store" / "datasets" / "broken" / "latest").glob("*.json")
+    record.chmod(0o644)
+    record.write_bytes(b"?")
+    found = {
+        each.name.partition("@")[0]: each
+        for each in own_service.training.ListDatasets(pb.ListDatasetsRequest()).datasets
+    }
+    assert read_status(found["broken"].error).reason == "ARTIFACT_CORRUPT"
+    assert not found["whole"].HasField("error")
+    send(own_service, header("broken"), chunk(CSV))
+    assert "broken" in listed(own_service)

@@ -44,7 +44,7 @@ def test_a_refused_version_is_kept_and_never_promoted(service: Service) -> None:
     assert state_of(end) == "REJECTED"
     assert "fp32.logits" in end.error.message
     assert service.models.manifest(VersionName("reject", 1)).state == "rejected"
-    assert service.models.aliases("reject") == []
+    assert service.models.aliases("reject").records == []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_trainer_that_fails_says_why(service: Service, model: str, reason: str
     assert words in end.error.message
     assert any(reason in str(detail) for detail in end.error.details)
     assert end.model_version == f"{model}@1"
-    assert service.models.aliases(model) == []
+    assert service.models.aliases(model).records == []
 
 
 def test_a_killed_trainer_names_the_signal_and_a_remedy(service: Service) -> None:

@@ -11,6 +11,7 @@ from shared.names import VersionName
 from shared.rpc.server import MAX_MESSAGE_BYTES
 from shared.rpc.status import read_status
 from shared.store.manifest import GoldenExample
+from shared.store.records import seal
 from shared.stubs.registry.v1 import registry_pb2 as pb
 from tests.integration.train_service.harness import Service, refused
 from tests.tiny import publish_tiny, tiny_manifest
@@ -191,9 +192,11 @@ def test_a_damaged_record_is_data_loss(service: Service, tmp_path: Path) -> None
     assert "manifest.json" in refusal.why.metadata["key"]
 
 
-def test_a_damaged_record_hides_no_other(service: Service, tmp_path: Path) -> None:
+def test_a_damaged_record_hides_no_other(
+    service: Service, versions: list[VersionName], tmp_path: Path
+) -> None:
     """Lists show what can be read and tell of what cannot; only asking for the damaged thing itself fails."""
-    versions = [
+    mixed = [
         publish_tiny(service.models, "mixed", "classification", scratch=tmp_path, seed=n) for n in range(2)
     ]
     for alias in ("canary", "production"):
@@ -213,7 +216,20 @@ def test_a_damaged_record_hides_no_other(service: Service, tmp_path: Path) -> No
     assert "canary" in listed["mixed"].error.message
     assert not listed["intents"].HasField("error")
 
-    shutil.rmtree(folder / "aliases" / "canary")
+    shown = service.registry.GetModelVersion(pb.GetModelVersionRequest(model_version="mixed@2"))
+    assert list(shown.aliases) == ["production"]
     newest, oldest = service.registry.ListModelVersions(pb.ListModelVersionsRequest(model="mixed")).versions
-    assert (newest.name, newest.HasField("error")) == (str(versions[1]), False)
-    assert (oldest.name, read_status(oldest.error).reason) == (str(versions[0]), "ARTIFACT_CORRUPT")
+    assert (newest.name, newest.HasField("error")) == (str(mixed[1]), False)
+    assert list(newest.aliases) == ["production"]
+    assert (oldest.name, read_status(oldest.error).reason) == (str(mixed[0]), "ARTIFACT_CORRUPT")
+
+    manifest = folder / "versions" / "0000001" / "manifest.json"
+    manifest.write_bytes(seal(b'{"schema_version":9}'))
+    _, newer = service.registry.ListModelVersions(pb.ListModelVersionsRequest(model="mixed")).versions
+    assert read_status(newer.error).reason == "MODEL_NOT_LOADABLE"
+
+    shutil.rmtree(folder / "versions")
+    listed = {model.name: model for model in service.registry.ListModels(pb.ListModelsRequest()).models}
+    assert read_status(listed["mixed"].error).reason == "MODEL_NOT_FOUND"
+    assert not listed["intents"].HasField("error")
+    shutil.rmtree(folder)

@@ -100,7 +100,9 @@ def test_a_trainer_that_died_alone_is_closed(aftermath: Aftermath) -> None:
     end = aftermath.service.end_of(aftermath.died_alone.id)
     assert state_of(end) == "FAILED"
     assert "while no service watched it" in end.error.message
-    assert "staging" not in [each.alias for each in aftermath.service.models.aliases("pause-exporting")]
+    assert "staging" not in [
+        each.alias for each in aftermath.service.models.aliases("pause-exporting").records
+    ]
 
 
 def test_what_a_dead_trainer_left_behind_is_ended(aftermath: Aftermath) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.train.trainer.serving import GOLDEN_MARGIN
 from shared.names import VersionName
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
@@ -36,6 +37,11 @@ def test_a_job_publishes_a_version_that_answers(
     assert all(check.passed for check in manifest.gate_checks)
     assert set(manifest.variants["fp32"].graphs) == ({"model"} if adaptable else {"encoder", "head"})
     assert len(manifest.golden_examples) == 16
+    golden = {example.text: example for example in manifest.golden_examples}
+    decided = [each for each in outcome.judgements if each.margin > GOLDEN_MARGIN]
+    assert golden.keys() <= {each.encoded.text for each in decided}
+    kept = {label for each in decided if each.encoded.text in golden for label in each.labels}
+    assert kept == {label for each in decided for label in each.labels}
 
     model = workplace.load(manifest)
     model.check_golden()

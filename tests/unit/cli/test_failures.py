@@ -1,8 +1,8 @@
 """How errors are said."""
 
 from services.cli.failures import error_lines, error_record, remedy
-from shared.errors import Problem
-from shared.rpc.status import CODES, Explained
+from shared.errors import DatasetInvalidError, Problem
+from shared.rpc.status import CODES, Explained, read_status, to_status
 
 
 def explained(**changes) -> Explained:
@@ -89,3 +89,14 @@ def test_programs_get_everything():
         "retry_after_ms": 5,
         "remedy": "`tagsmith models` lists the models",
     }
+
+
+def test_what_an_error_could_not_carry_is_counted():
+    """An answer carries only so many problems; what is not shown is counted, however many came through."""
+    for number in (18, 60, 250):
+        problems = [Problem(f"a-long-file-name.csv:{line}", "x" * 400) for line in range(1, number + 1)]
+        sent = read_status(to_status(DatasetInvalidError("It cannot be used.", problems)))
+        lines = list(error_lines(sent))
+        shown = [line for line in lines if "a-long-file-name" in line]
+        assert len(shown) < number
+        assert lines[-1] == f"  ... and {number - len(shown)} more"

@@ -29,7 +29,7 @@ def test_two_folders_are_enough() -> None:
         50063,
     )
     assert (settings.dataset_roots, settings.bases_dir, settings.max_concurrent_jobs) == ((), None, 1)
-    assert settings.max_dataset_bytes == 512 * 1024 * 1024
+    assert settings.max_dataset_bytes == 256 * 1024 * 1024
     assert settings.trainer_threads >= 1
 
 

@@ -90,7 +90,7 @@ class RegistryServiceServicer:
 
     def ListModelVersions(self, request, context):
         """Lists the versions of a model, newest first; one whose manifest cannot be read has only its `name` and `error`.
-        Errors: NOT_FOUND; DATA_LOSS if an alias of the model cannot be read.
+        Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -74,18 +74,20 @@ class ImportFileHeader(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ...) -> None: ...
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "task", "splits", "labels", "create_time")
+    __slots__ = ("name", "task", "splits", "labels", "create_time", "error")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     SPLITS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     name: str
     task: Task
     splits: _containers.RepeatedCompositeFieldContainer[SplitSummary]
     labels: _containers.RepeatedScalarFieldContainer[str]
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., splits: _Optional[_Iterable[_Union[SplitSummary, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    error: _status_pb2.Status
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., splits: _Optional[_Iterable[_Union[SplitSummary, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class SplitSummary(_message.Message):
     __slots__ = ("split", "row_count", "label_counts")

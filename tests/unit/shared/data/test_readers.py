@@ -187,3 +187,11 @@ def test_no_bytes_make_the_reader_fail(name, noise, start):
     rows, problems = read(name, start + noise)
 
     assert rows or problems
+
+
+def test_reading_a_file_of_broken_quotes_ends() -> None:
+    """Each new start may read the rest of the file, so there are only so many: a small file cannot keep a thread for hours."""
+    rows, problems = read_rows("a.csv", b"text,label\n" + b'x","y\n' * 20_000, "classification")
+    assert rows == []
+    assert len(problems) == 101
+    assert "were not read" in problems[-1].description

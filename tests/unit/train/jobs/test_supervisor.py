@@ -218,7 +218,7 @@ async def test_a_promotion_that_fails_takes_nothing_from_the_version(
     assert ended.failure is not None
     assert ended.failure.reason == reason
     assert "secret" not in ended.failure.message
-    assert shop.models.aliases("banking") == []
+    assert shop.models.aliases("banking").records == []
 
 
 async def test_a_cancel_that_comes_too_late_keeps_the_alias(folder: Path, tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ async def test_a_cancel_that_comes_too_late_keeps_the_alias(folder: Path, tmp_pa
         shop.table.change(job_record(1).id, lambda job: job.cancelled(now=LATER))
         ended = await shop.until(1, "SUCCEEDED")
     assert ended.cancel_requested
-    assert shop.models.aliases("banking") == []
+    assert shop.models.aliases("banking").records == []
     assert shop.models.versions("banking") == [1]
 
 

@@ -1,0 +1,101 @@
+"""Each knob that a request may turn has its effect: learners and optimisers whose specs differ in it alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from services.train.spec import Hyperparameters
+from services.train.trainer.corpus import read_corpus
+from services.train.trainer.optimisation import Optimisation, parameter_groups
+from services.train.trainer.pipeline import prepare
+from shared.runtime.reader import TextReader
+from shared.runtime.tokenizer import TextTokenizer
+from shared.store.datasets import DatasetStore
+from shared.store.opening import open_store
+from tests.integration.trainer.world import FAST, Workplace
+
+SHORT = FAST.model_copy(update={"max_epochs": 2})
+CHANGES: dict[str, float | str] = {
+    "max_epochs": 1,
+    "batch_size": 8,
+    "encoder_learning_rate": 1e-3,
+    "head_learning_rate": 1e-3,
+    "warmup_share": 0.5,
+    "weight_decay": 0.5,
+    "dropout": 0.5,
+    "pooling": "first-token",
+    "label_smoothing": 0.0,
+}
+NOT_ABOUT_STEPS = {"patience", "max_tokens"}  # test_loop and test_training show these
+
+Weights = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def teach(workplace: Workplace, tiny_base: Path) -> Callable[[Hyperparameters], Weights]:
+    """`teach(hyperparameters)`: the weights of a classifier after its lesson, everything else being the same."""
+
+    def carry_out(chosen: Hyperparameters) -> Weights:
+        assignment = workplace.assign(tiny_base, "classification", adaptable=True, hyperparameters=chosen)
+        corpus = read_corpus(DatasetStore(open_store(assignment.store)), assignment.spec)
+        reader = TextReader(TextTokenizer(tiny_base / "tokenizer.json"), corpus.task, 32, stride_tokens=8)
+        torch.manual_seed(assignment.spec.seed)
+        return dict(prepare(assignment, corpus, reader).teach(lambda _: None).state_dict())
+
+    return carry_out
+
+
+@pytest.fixture(scope="module")
+def usual(teach: Callable[[Hyperparameters], Weights]) -> Weights:
+    """The weights that nothing was changed for."""
+    return teach(SHORT)
+
+
+def test_every_knob_is_tried() -> None:
+    """A knob that is added to the spec needs a line here."""
+    assert CHANGES.keys() | NOT_ABOUT_STEPS == Hyperparameters.model_fields.keys()
+
+
+def test_nothing_changed_changes_nothing(teach: Callable[[Hyperparameters], Weights], usual: Weights) -> None:
+    """The lesson is repeatable, so that a difference is the knob's."""
+    assert all(torch.equal(weight, usual[name]) for name, weight in teach(SHORT).items())
+
+
+@pytest.mark.parametrize("knob", CHANGES)
+def test_a_knob_changes_what_is_learnt(
+    teach: Callable[[Hyperparameters], Weights], usual: Weights, knob: str
+) -> None:
+    """Turning one knob alone gives other weights."""
+    weights = teach(SHORT.model_copy(update={knob: CHANGES[knob]}))
+    assert any(not torch.equal(weight, usual[name]) for name, weight in weights.items())
+
+
+def test_matrices_decay_and_biases_do_not() -> None:
+    """Weight decay is for what has two dimensions; the rate is for all."""
+    matrices, vectors = parameter_groups(nn.Linear(3, 2), 0.25, 0.125)
+    assert [tuple(each.shape) for each in matrices["params"]] == [(2, 3)]
+    assert [tuple(each.shape) for each in vectors["params"]] == [(2,)]
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.125, 0.0)
+    assert (matrices["lr"], vectors["lr"]) == (0.25, 0.25)
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
+    """Over ten steps with a warm-up of four: a line up to the peak, a line down to nought."""
+    groups = parameter_groups(layer := nn.Linear(1, 1), 1.0, 0.0)
+    optimisation = Optimisation(groups, FAST.model_copy(update={"warmup_share": 0.4}), 10)
+    rates = []
+    for number in range(1, 11):
+        rates.append(groups[0]["lr"])  # the optimiser keeps the present rate there
+        optimisation.step(layer(torch.ones(1, 1)).sum(), number)
+    assert rates == pytest.approx([0, 0.25, 0.5, 0.75, 1, 5 / 6, 4 / 6, 0.5, 2 / 6, 1 / 6])
+
+
+def test_gradients_are_clipped() -> None:
+    """However steep the loss, the gradient of a step has a norm of one at most."""
+    layer = nn.Linear(4, 1)
+    Optimisation(parameter_groups(layer, 0.1, 0.0), FAST, 10).step(1e4 * layer(torch.ones(1, 4)).sum(), 1)
+    norm = torch.cat([each.grad.flatten() for each in layer.parameters() if each.grad is not None]).norm()
+    assert norm.item() == pytest.approx(1.0, rel=1e-3)
