@@ -51,6 +51,13 @@ def import_files(
     train: SplitFiles = None,
     validation: SplitFiles = None,
     test: SplitFiles = None,
+    server_path: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="A file on the server, or an object such as s3://bucket/rows.csv, that it may read; repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Store files as a dataset. All rows are checked first; the same rows again give the same snapshot."""
@@ -65,9 +72,11 @@ def import_files(
         )
         for path in paths or []
     ]
-    if not parts:
+    if not parts and not server_path:
         raise typer.BadParameter("name at least one file", param_hint="FILES")
-    dataset = session.training.ImportDataset(_messages(name, _TASKS[task], parts), timeout=_IMPORT_TIMEOUT_S)
+    dataset = session.training.ImportDataset(
+        _messages(name, _TASKS[task], parts, server_path or []), timeout=_IMPORT_TIMEOUT_S
+    )
     record = dataset_record(dataset)
     session.show(record, dataset.name, _splits_table(record))
     for line in cautions(record):
@@ -116,8 +125,13 @@ def cautions(record: Record) -> Iterator[str]:
 
 
 def _messages(
-    name: str, task: pb.Task, parts: list[tuple[Path, pb.Split]]
+    name: str, task: pb.Task, parts: list[tuple[Path, pb.Split]], server_paths: list[str]
 ) -> Iterator[pb.ImportDatasetRequest]:
+    for server_path in server_paths:
+        file_name = server_path.rpartition("/")[2]
+        yield pb.ImportDatasetRequest(
+            header=pb.ImportFileHeader(dataset=name, file_name=file_name, task=task, server_path=server_path)
+        )
     for path, split in parts:
         header = pb.ImportFileHeader(dataset=name, file_name=path.name, split=split, task=task)
         yield pb.ImportDatasetRequest(header=header)

@@ -1,6 +1,6 @@
 """`tagsmith up`: both services over one folder, for as long as the command runs.
 
-The folder holds all there is: `store/` (models and datasets), `state/` (the jobs), `cache/` (verified copies) and `logs/`. One
+The folder holds all there is: `store/` (models and datasets, unless they are elsewhere), `state/` (the jobs), `cache/` (verified copies) and `logs/`. One
 thread; the only waits are short sleeps between looks at the children. A signal that comes while a child is being started or
 stopped is acted on after, so that no child is ever forgotten.
 """
@@ -57,6 +57,10 @@ def up(
     folder: Annotated[
         Path, typer.Option(file_okay=False, help="Holds everything; made if it is not there.")
     ] = Path("tagsmith-data"),
+    store: Annotated[
+        str | None,
+        typer.Option(help="The model store, such as s3://bucket/prefix; default: within the folder."),
+    ] = None,
     train_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 50061,
     infer_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 50051,
 ) -> None:
@@ -66,7 +70,7 @@ def up(
     """
     session = session_of(context)
     try:
-        with running_services(folder, train_port=train_port, infer_port=infer_port) as services:
+        with running_services(folder, store=store, train_port=train_port, infer_port=infer_port) as services:
             for line in _greeting(services, folder):
                 session.stdout.print(line, soft_wrap=True)
             session.stdout.file.flush()
@@ -78,10 +82,12 @@ def up(
 
 
 @contextmanager
-def running_services(folder: Path, *, train_port: int, infer_port: int) -> Iterator[Services]:
+def running_services(
+    folder: Path, *, store: str | None = None, train_port: int, infer_port: int
+) -> Iterator[Services]:
     """Start both services over `folder` and wait until they are ready; stop them, and all they started, at the end.
 
-    Ports: 0 takes any free one. Raises CommandError with its last words if one does not come up, StopRequested on a signal.
+    `store`: where models and datasets are, if not in the folder. Ports: 0 takes any free one. Raises CommandError with its last words if one does not come up, StopRequested on a signal.
     """
     folder = folder.resolve()
     logs = folder / "logs"
@@ -93,12 +99,13 @@ def running_services(folder: Path, *, train_port: int, infer_port: int) -> Itera
         raise local_error(
             "FOLDER_UNUSABLE", f"{folder} cannot be used: {error.strerror}", folder=str(folder)
         ) from None
+    store = store or str(folder / "store")
     with Signals() as signals, ExitStack() as stack:
         train = ServiceProcess(
             "training service",
             "services.train",
             {
-                "TAGSMITH_STORE": str(folder / "store"),
+                "TAGSMITH_STORE": store,
                 "TAGSMITH_TRAIN_STATE_DIR": str(folder / "state"),
                 "TAGSMITH_TRAIN_PORT": str(train_port),
                 "TAGSMITH_TRAIN_HEALTH_PORT": "0",
@@ -111,7 +118,7 @@ def running_services(folder: Path, *, train_port: int, infer_port: int) -> Itera
             "inference service",
             "services.infer",
             {
-                "TAGSMITH_STORE": str(folder / "store"),
+                "TAGSMITH_STORE": store,
                 "TAGSMITH_INFER_CACHE_DIR": str(folder / "cache"),
                 "TAGSMITH_INFER_PORT": str(infer_port),
                 "TAGSMITH_INFER_HEALTH_PORT": "0",

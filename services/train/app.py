@@ -25,6 +25,7 @@ from services.train.registry import Registry
 from services.train.registry_servicer import RegistryServicer
 from services.train.servicer import TrainingServicer
 from services.train.settings import TrainSettings
+from services.train.sources import Sources
 from services.train.spec import Assignment
 from shared.errors import PortTakenError, TagsmithError
 from shared.rpc.drain import drain, stop_signal
@@ -34,6 +35,8 @@ from shared.settings import SettingsInvalidError, read_settings
 from shared.store.datasets import DatasetStore
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
+from shared.store.port import ObjectStore
+from shared.store.probe import check_creates_once
 from shared.stubs.registry.v1 import registry_pb2
 from shared.stubs.registry.v1.registry_pb2_grpc import add_RegistryServiceServicer_to_server
 from shared.stubs.training.v1 import training_pb2
@@ -75,7 +78,8 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     state_folder = StateFolder(settings.state_dir)
     await health.start()
 
-    jobs = _Jobs(settings, state_folder, LocalEngine(trainer_command))
+    objects = await asyncio.to_thread(_open_store, settings.store)
+    jobs = _Jobs(settings, objects, state_folder, LocalEngine(trainer_command))
     add_TrainingServiceServicer_to_server(jobs.servicer, server)  # type: ignore[no-untyped-call]  # generated
     add_RegistryServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
         RegistryServicer(Registry(jobs.models)), server
@@ -100,11 +104,18 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     _log.info("stopped")
 
 
+def _open_store(url: str) -> ObjectStore:
+    objects = open_store(url)
+    check_creates_once(objects)
+    return objects
+
+
 class _Jobs:
     """All that has to do with jobs, wired. Made in the event loop; the table's changes are brought into it."""
 
-    def __init__(self, settings: TrainSettings, state_folder: StateFolder, engine: LocalEngine) -> None:
-        objects = open_store(settings.store)
+    def __init__(
+        self, settings: TrainSettings, objects: ObjectStore, state_folder: StateFolder, engine: LocalEngine
+    ) -> None:
         self.models = ModelStore(objects)
         self._loop = asyncio.get_running_loop()
         self._settings = settings
@@ -128,7 +139,7 @@ class _Jobs:
             datasets=Datasets(
                 datasets,
                 spool=state_folder.imports,
-                roots=settings.dataset_roots,
+                sources=Sources(settings.dataset_roots, settings.dataset_buckets),
                 most_bytes=settings.max_dataset_bytes,
             ),
             catalogue=self._catalogue,

@@ -1,4 +1,4 @@
-"""Dataset imports: an upload, or files below allow-listed roots, checked as a whole and stored as one snapshot.
+"""Dataset imports: an upload, or what the server may read itself, checked as a whole and stored as one snapshot.
 
 Invariant: nothing is stored unless every row of every file is good. The upload goes to nameless temporary files first, so memory
 does not grow with it before it is read, and nothing of it outlives the call or the process.
@@ -8,7 +8,6 @@ One Datasets serves any number of calls; each import is one coroutine, and its b
 
 import asyncio
 import os
-import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.train.pages import PageRequest, page_of
+from services.train.sources import Sources
 from shared.data.readers import read_rows
 from shared.data.rows import Row, SplitName
 from shared.data.splits import assign_splits, check_dataset
@@ -25,7 +25,6 @@ from shared.errors import (
     DatasetInvalidError,
     DatasetNotFoundError,
     FieldInvalidError,
-    PathNotAllowedError,
     Problem,
     TagsmithError,
 )
@@ -67,13 +66,11 @@ class UnreadableDataset:
 class Datasets:
     """The dataset store as callers see it."""
 
-    def __init__(
-        self, datasets: DatasetStore, *, spool: Path, roots: Sequence[Path], most_bytes: int
-    ) -> None:
-        """`spool` is the folder of temporary files; files of the server are read below `roots` only; a call has `most_bytes`."""
+    def __init__(self, datasets: DatasetStore, *, spool: Path, sources: Sources, most_bytes: int) -> None:
+        """`spool` is the folder of temporary files; what a server path may name is for `sources` to say; a call has `most_bytes`."""
         self._datasets = datasets
         self._spool = spool
-        self._roots = tuple(root.resolve() for root in roots)
+        self._sources = sources
         self._most_bytes = most_bytes
         self._storing = asyncio.Lock()  # rows in memory are several times as large as their file
 
@@ -103,9 +100,11 @@ class Datasets:
         async for part in parts:
             if isinstance(part, FileHeader):
                 _check_header(part, spooled)
-                data = await asyncio.to_thread(self._open, part)
+                data, size_bytes = await asyncio.to_thread(
+                    self._open, part, self._most_bytes - received_bytes
+                )
                 spooled.append(_SpooledFile(part, files.enter_context(data)))
-                received_bytes += os.fstat(data.fileno()).st_size
+                received_bytes += size_bytes
             else:
                 _check_chunk(part, spooled)
                 await asyncio.to_thread(_write, spooled[-1].data, part)
@@ -120,12 +119,20 @@ class Datasets:
             raise FieldInvalidError("The import has no file: send a header first.", field="header")
         return spooled
 
-    def _open(self, header: FileHeader) -> BinaryIO:
-        if header.server_path:
-            return open_below(self._roots, header.server_path)
-        with store_errors("spool"):
-            self._spool.mkdir(parents=True, exist_ok=True)
-            return tempfile.TemporaryFile(dir=self._spool)
+    def _open(self, header: FileHeader, most_bytes: int) -> tuple[BinaryIO, int]:
+        """Return where the file's bytes are, or will be, and how many there are already; over `most_bytes`, none need be."""
+        if header.server_path and "://" not in header.server_path:
+            file = self._sources.open_file(header.server_path)
+            return file, os.fstat(file.fileno()).st_size
+        with ExitStack() as undo:
+            with store_errors("spool"):
+                self._spool.mkdir(parents=True, exist_ok=True)
+                spooled = undo.enter_context(tempfile.TemporaryFile(dir=self._spool))
+            size_bytes = 0
+            if header.server_path:
+                size_bytes = self._sources.copy_object(header.server_path, spooled, most_bytes=most_bytes)
+            undo.pop_all()
+        return spooled, size_bytes
 
     def _store(self, files: Sequence[_SpooledFile]) -> Snapshot:
         first = files[0].header
@@ -147,51 +154,6 @@ class Datasets:
                 **_place(problems[0].field),
             )
         return self._datasets.save(first.dataset, task, splits)
-
-
-def open_below(roots: Iterable[Path], server_path: str) -> BinaryIO:
-    """Open a regular file that lies below one of `roots` (resolved) once every symlink and `..` is followed.
-
-    It is opened folder by folder from the root, following nothing any more: a symlink that was put there since leads nowhere. What is outside answers PathNotAllowedError whether it exists or not. Raises FieldInvalidError for what is below and no file.
-    """
-    refused = PathNotAllowedError(
-        "header.server_path is not below a folder that TAGSMITH_TRAIN_DATASET_ROOTS allows.",
-        field="header.server_path",
-    )
-    try:
-        path = Path(os.path.realpath(server_path))
-    except ValueError as error:  # a NUL in it
-        raise refused from error
-    root = next((root for root in roots if path.is_relative_to(root)), None)
-    if root is None or not Path(server_path).is_absolute():
-        raise refused
-    try:
-        number = _open_within(root, path.relative_to(root).parts)
-    except OSError as error:
-        raise _unreadable(error.strerror or "cannot be opened") from error
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise _unreadable("not a regular file")
-    return os.fdopen(number, "rb")
-
-
-def _open_within(root: Path, parts: Sequence[str]) -> int:
-    """Open the file at `parts` below `root` and return its descriptor. No part is a symlink. Raises OSError."""
-    number = os.open(root, os.O_RDONLY | os.O_NOFOLLOW)
-    for part in parts:
-        folder = number
-        try:
-            # Without waiting for the writer of a pipe.
-            number = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        finally:
-            os.close(folder)
-    return number
-
-
-def _unreadable(cause: str) -> FieldInvalidError:
-    return FieldInvalidError(
-        f"header.server_path cannot be read: {cause}.", field="header.server_path", cause=cause
-    )
 
 
 def _check_header(header: FileHeader, before: Sequence[_SpooledFile]) -> None:

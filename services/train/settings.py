@@ -1,6 +1,7 @@
 """What the training service can be told."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.cores import usable_cores
 from shared.settings import LogLevel, Port
+from shared.store.bucket import SCHEMES
+
+_BUCKET = re.compile(rf"({'|'.join(SCHEMES)})://[^/@:]+(/[^/]+)*/?")
 
 
 class TrainSettings(BaseSettings):
@@ -16,7 +20,9 @@ class TrainSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TAGSMITH_TRAIN_", frozen=True)
 
-    store: Annotated[str, Field(min_length=1, validation_alias="TAGSMITH_STORE")]  # a folder or file:// URL
+    store: Annotated[
+        str, Field(min_length=1, validation_alias="TAGSMITH_STORE")
+    ]  # a folder, or a URL: file://, s3://, gs://, az://
     bases_dir: Annotated[Path | None, Field(validation_alias="TAGSMITH_BASES_DIR")] = (
         None  # a folder per base
     )
@@ -30,6 +36,9 @@ class TrainSettings(BaseSettings):
     dataset_roots: Annotated[
         tuple[Path, ...], NoDecode
     ] = ()  # `a:b`; where server_path may point, by default nowhere
+    dataset_buckets: Annotated[
+        tuple[str, ...], NoDecode
+    ] = ()  # `s3://a/b,s3://c`; where server_path may point, by default nowhere
     max_dataset_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024  # of one import
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=64)] = 1
     trainer_threads: Annotated[int, Field(ge=1)] = Field(default_factory=usable_cores)  # of each trainer
@@ -40,6 +49,18 @@ class TrainSettings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+    @field_validator("dataset_buckets", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+    @field_validator("dataset_buckets")
+    @classmethod
+    def _buckets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_BUCKET.fullmatch(prefix) for prefix in value):
+            raise ValueError(f"every prefix must be {'://, '.join(SCHEMES)}:// with a bucket, and maybe more")
+        return value
 
     @field_validator("dataset_roots")
     @classmethod

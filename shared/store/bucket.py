@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -24,7 +24,9 @@ from shared.store.layout import is_segment, split_key
 from shared.store.port import KeyExistsError, KeyMissingError
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig  # there for type checkers only
+    from obstore import ReadableFile
+    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ObjectStore as AnyStore  # there for type checkers only
 
 SCHEMES: Final = ("s3", "gs", "az")
 
@@ -36,16 +38,14 @@ _CLIENT: Final["ClientConfig"] = {
     "timeout": timedelta(minutes=2),  # of a request: one part at most
     "allow_http": True,  # only an endpoint that the operator names so uses it
 }
-_RETRIES: Final["RetryConfig"] = {"max_retries": 4, "retry_timeout": timedelta(minutes=1)}
 
 
 class BucketStore:
     """Objects below the prefix that a URL names, such as `s3://bucket/prefix`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, retries: int = 4) -> None:
         """Nothing is asked of the bucket yet. Raises StoreUnavailableError if the environment lacks what the client needs."""
-        with _store_errors("open"):
-            self._bucket = from_url(url, client_options=_CLIENT, retry_config=_RETRIES)
+        self._bucket = _open(url, retries)
 
     def create(self, key: str, data: bytes) -> None:
         """See ObjectStore."""
@@ -75,8 +75,7 @@ class BucketStore:
             with _missing(key):
                 stored = obstore.open_reader(self._bucket, key, buffer_size=_PART_BYTES)
             with store_errors("download"), destination.open("xb") as copy:
-                while part := stored.read(_PART_BYTES):
-                    copy.write(part)
+                _copy(stored, copy)
 
     def exists(self, key: str) -> bool:
         """See ObjectStore."""
@@ -104,6 +103,34 @@ class BucketStore:
             folders = obstore.list_with_delimiter(self._bucket, prefix)["common_prefixes"]
         names = (folder.rpartition("/")[2] for folder in folders)
         return sorted(filter(is_segment, names))
+
+
+def copy_object(url: str, destination: BinaryIO, *, most_bytes: int) -> int:
+    """Copy the object that `url` names, which need not be of a store, and return its size; over `most_bytes`, copy nothing.
+
+    Raises KeyMissingError, StoreUnavailableError.
+    """
+    scheme, _, rest = url.partition("://")
+    bucket_name, _, key = rest.partition("/")
+    bucket = _open(f"{scheme}://{bucket_name}", retries=4)
+    with _store_errors("read"):
+        with _missing(key):
+            stored = obstore.open_reader(bucket, key, buffer_size=_PART_BYTES)
+        if stored.size <= most_bytes:
+            _copy(stored, destination)
+        return stored.size
+
+
+def _open(url: str, retries: int) -> "AnyStore":
+    retrying: RetryConfig = {"max_retries": retries, "retry_timeout": timedelta(minutes=1)}
+    with _store_errors("open"):
+        return from_url(url, client_options=_CLIENT, retry_config=retrying)
+
+
+def _copy(stored: "ReadableFile", destination: BinaryIO) -> None:
+    with store_errors("write"):
+        while part := stored.read(_PART_BYTES):
+            destination.write(part)
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from shared.store.models import ModelStore
+from shared.store.opening import open_store
 from tests.e2e.conftest import Run, Up
 from tests.e2e.datasets import intents_file
+from tests.tiny import publish_tiny
 
 
 def refused(run: Run, *words: str, code: int = 1) -> None:
@@ -112,3 +116,32 @@ def test_texts_that_are_not_utf8_are_refused(up: Up) -> None:
     """Bytes that are no text never reach a service."""
     refused(up.tagsmith("classify", "intents", "-", stdin=b"fine\n\xff\n"), "text 2 is not UTF-8")
     refused(up.tagsmith("classify", "intents", os.fsdecode(b"\xff")), "text 1 is not UTF-8")
+
+
+def test_damage_is_told_beside_what_is_whole(up: Up, tmp_path: Path) -> None:
+    """A list names what cannot be read and why, on stderr for people and in its record for programs, and shows the rest."""
+    models = ModelStore(open_store(str(up.folder / "store")))
+    for seed in range(2):
+        publish_tiny(models, "dented", "classification", scratch=tmp_path, seed=seed)
+    manifest = up.folder / "store" / "models" / "dented" / "versions" / "0000001" / "manifest.json"
+    manifest.chmod(0o644)
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+
+    shown = up.tagsmith("models", "dented")
+    assert shown.code == 0
+    assert re.search(r"dented@1 +UNREADABLE", shown.out)
+    assert re.search(r"dented@2 +PUBLISHED", shown.out)
+    assert "dented@1: models/dented/versions/0000001/manifest.json is damaged" in shown.err
+    newest, oldest = json.loads(up.tagsmith("models", "dented", "--json").out)["versions"]
+    assert (newest["error"], oldest["error"]["reason"]) == (None, "ARTIFACT_CORRUPT")
+
+
+def test_an_import_says_what_its_splits_cannot_tell(up: Up, tmp_path: Path) -> None:
+    """Ten rows can be imported; that their validation split says little is said."""
+    file = tmp_path / "few.csv"
+    rows = [f"text number {n},{'ab'[n % 2]},{'validation' if n < 1 else 'train'}" for n in range(10)]
+    file.write_text("\n".join(["text,label,split", *rows]))
+    run = up.tagsmith("data", "import", "few", file, "--task", "classification")
+    assert run.code == 0
+    assert "caution: 1 validation rows" in run.err
+    assert "caution: no validation row for 1 of 2 labels: b" in run.err

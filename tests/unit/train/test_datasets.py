@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.train.datasets import MOST_CHUNK_BYTES, Datasets, FileHeader, open_below
+from services.train.datasets import MOST_CHUNK_BYTES, Datasets, FileHeader
+from services.train.sources import Sources, open_below
 from shared.errors import FieldInvalidError, StoreUnavailableError
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
@@ -33,7 +34,9 @@ def store() -> DatasetStore:
 @pytest.fixture
 def datasets(tmp_path: Path, store: DatasetStore) -> Datasets:
     """Takes 64 MiB an import."""
-    return Datasets(store, spool=tmp_path / "spool", roots=(), most_bytes=64 * MOST_CHUNK_BYTES)
+    return Datasets(
+        store, spool=tmp_path / "spool", sources=Sources((), ()), most_bytes=64 * MOST_CHUNK_BYTES
+    )
 
 
 async def test_an_upload_is_spooled_in_bounded_memory(
@@ -91,6 +94,6 @@ def test_a_link_that_was_put_there_since_leads_nowhere(
         (tmp_path / swapped).symlink_to(tmp_path / swapped.replace("allowed", "outside"))
         return seen
 
-    monkeypatch.setattr("services.train.datasets.os.path.realpath", look_then_swap)
+    monkeypatch.setattr("services.train.sources.os.path.realpath", look_then_swap)
     with pytest.raises(FieldInvalidError):
         open_below([root], str(path))
