@@ -1,13 +1,14 @@
 """`tagsmith data`: files into datasets."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
-from services.cli.options import AsJson, session_of
+from services.cli.options import AsJson, FieldsOption, read_fields, session_of
 from services.cli.paging import all_pages, tell_damage
 from services.cli.records import Record, dataset_record
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -45,7 +46,8 @@ def import_files(
             exists=True,
             dir_okay=False,
             readable=True,
-            help=".jsonl or .csv with text and label (or entities), and maybe split; rows without one are split 80/10/10 by hash.",
+            help=".jsonl, .csv, .tsv or .parquet with text and label (or entities), and maybe split, or .conll; rows without a"
+            " split are split 80/10/10 by hash.",
         ),
     ] = None,
     train: SplitFiles = None,
@@ -58,6 +60,7 @@ def import_files(
             help="A file on the server, or an object such as s3://bucket/rows.csv, that it may read; repeatable.",
         ),
     ] = None,
+    fields: FieldsOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Store files as a dataset. All rows are checked first; the same rows again give the same snapshot."""
@@ -74,9 +77,11 @@ def import_files(
     ]
     if not parts and not server_path:
         raise typer.BadParameter("name at least one file", param_hint="FILES")
-    dataset = session.training.ImportDataset(
-        _messages(name, _TASKS[task], parts, server_path or []), timeout=_IMPORT_TIMEOUT_S
+    header = pb.ImportFileHeader(
+        dataset=name, task=_TASKS[task], field_names=pb.FieldNames(**asdict(read_fields(fields)))
     )
+    messages = _messages(header, parts, server_path or [])
+    dataset = session.training.ImportDataset(messages, timeout=_IMPORT_TIMEOUT_S)
     record = dataset_record(dataset)
     session.show(record, dataset.name, _splits_table(record))
     for line in cautions(record):
@@ -125,19 +130,21 @@ def cautions(record: Record) -> Iterator[str]:
 
 
 def _messages(
-    name: str, task: pb.Task, parts: list[tuple[Path, pb.Split]], server_paths: list[str]
+    header: pb.ImportFileHeader, parts: list[tuple[Path, pb.Split]], server_paths: list[str]
 ) -> Iterator[pb.ImportDatasetRequest]:
     for server_path in server_paths:
-        file_name = server_path.rpartition("/")[2]
-        yield pb.ImportDatasetRequest(
-            header=pb.ImportFileHeader(dataset=name, file_name=file_name, task=task, server_path=server_path)
-        )
+        yield _opening(header, file_name=server_path.rpartition("/")[2], server_path=server_path)
     for path, split in parts:
-        header = pb.ImportFileHeader(dataset=name, file_name=path.name, split=split, task=task)
-        yield pb.ImportDatasetRequest(header=header)
+        yield _opening(header, file_name=path.name, split=split)
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 yield pb.ImportDatasetRequest(chunk=chunk)
+
+
+def _opening(header: pb.ImportFileHeader, **of_file: Any) -> pb.ImportDatasetRequest:
+    opening = pb.ImportDatasetRequest(header=header)
+    opening.header.MergeFrom(pb.ImportFileHeader(**of_file))
+    return opening
 
 
 def _splits_table(record: Record) -> Table:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from services.cli.answers import batches, classify_batch, extract_batch
 from services.cli.failures import CommandError, local_error
-from services.cli.options import AsJson, session_of
+from services.cli.options import AsJson, FieldsOption, read_fields, session_of
 from services.cli.records import Record
 from services.cli.session import Session
 from shared.data.readers import read_rows
@@ -30,7 +30,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="support (its production alias), support@canary or support@7")],
     file: Annotated[
         Path,
-        typer.Argument(exists=True, dir_okay=False, readable=True, help="Labelled rows, .jsonl or .csv."),
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="Labelled rows, as for `data import`."
+        ),
     ],
     split: Annotated[
         SplitChoice,
@@ -38,6 +40,7 @@ def evaluate(
             help="Which rows of the file: a split, told by the rows or by hash as in `data import`."
         ),
     ] = "all",
+    field: FieldsOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a served model on a labelled file."""
@@ -46,7 +49,7 @@ def evaluate(
     task: Literal["classification", "entities"] = (
         "classification" if loaded.task == "classification" else "entities"
     )
-    rows, problems = read_rows(file.name, file.read_bytes(), task)
+    rows, problems = read_rows(file.name, file.read_bytes(), task, read_fields(field))
     if problems:
         summary = f"{file.name} has {len(problems)} problems"
         raise CommandError(

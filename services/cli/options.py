@@ -1,10 +1,12 @@
 """Arguments and options that several commands share."""
 
+from dataclasses import fields
 from typing import Annotated
 
 import typer
 
 from services.cli.session import Session
+from shared.data.readers import FieldNames
 
 
 def session_of(context: typer.Context) -> Session:
@@ -12,6 +14,21 @@ def session_of(context: typer.Context) -> Session:
     session = context.find_root().obj
     assert isinstance(session, Session)  # noqa: S101  # for the type checker: the root callback made it
     return session
+
+
+def read_fields(options: list[str] | None) -> FieldNames:
+    """Read what `--field` said. Raises typer.BadParameter."""
+    named = dict(option.split("=", 1) for option in options or [] if "=" in option)
+    if (
+        len(named) < len(options or [])
+        or not all(named.values())
+        or named.keys() - {f.name for f in fields(FieldNames)}
+    ):
+        raise typer.BadParameter(
+            "name each of text, label, entities and split once at most, as in label=intent",
+            param_hint="--field",
+        )
+    return FieldNames(**named)
 
 
 def _answer_in_json(context: typer.Context, value: bool) -> bool:
@@ -23,5 +40,13 @@ def _answer_in_json(context: typer.Context, value: bool) -> bool:
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print JSON on stdout, errors as JSON on stderr.", callback=_answer_in_json),
+]
+FieldsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="OURS=THEIRS",
+        help="What the files call text, label, entities or split, such as label=intent; repeatable.",
+    ),
 ]
 AliasOption = Annotated[str, typer.Option("--alias", help="The alias.")]

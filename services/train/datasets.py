@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 from services.train.pages import PageRequest, page_of
 from services.train.sources import Sources
-from shared.data.readers import read_rows
+from shared.data.readers import USUAL_NAMES, FieldNames, read_rows
 from shared.data.rows import Row, SplitName
 from shared.data.splits import assign_splits, check_dataset
 from shared.errors import (
@@ -47,6 +47,7 @@ class FileHeader:
     split: SplitName | None
     server_path: str
     task: Task | None  # None: not said, which is refused
+    names: FieldNames = USUAL_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Datasets:
         problems: list[Problem] = []
         for file in files:
             file.data.seek(0)
-            found, faults = read_rows(file.header.file_name, file.data, task)
+            found, faults = read_rows(file.header.file_name, file.data, task, file.header.names)
             rows += found if file.header.split is None else _in_split(found, file.header.split)
             problems += faults
         splits = assign_splits(rows)

@@ -15,6 +15,7 @@ from services.train.jobs.record import JobRecord
 from services.train.jobs.submission import Order
 from services.train.recipes import unused_knobs
 from services.train.spec import JobSpec, Pooling, RecipeName
+from shared.data.readers import FieldNames
 from shared.data.rows import SPLIT_NAMES, SplitName
 from shared.errors import FieldInvalidError, Problem
 from shared.rpc.status import make_status, to_status
@@ -45,6 +46,7 @@ async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncI
                 split=_read_enum(_SPLITS, pb.Split, header.split, field="header.split"),
                 server_path=header.server_path,
                 task=_read_enum(_TASKS, pb.Task, header.task, field="header.task"),
+                names=FieldNames(**{field.name: value for field, value in header.field_names.ListFields()}),
             )
         elif request.HasField("chunk"):
             yield request.chunk

@@ -60,18 +60,32 @@ class ImportDatasetRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[ImportFileHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ImportFileHeader(_message.Message):
-    __slots__ = ("dataset", "file_name", "split", "server_path", "task")
+    __slots__ = ("dataset", "file_name", "split", "server_path", "task", "field_names")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     SERVER_PATH_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
+    FIELD_NAMES_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     file_name: str
     split: Split
     server_path: str
     task: Task
-    def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ...) -> None: ...
+    field_names: FieldNames
+    def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., field_names: _Optional[_Union[FieldNames, _Mapping]] = ...) -> None: ...
+
+class FieldNames(_message.Message):
+    __slots__ = ("text", "label", "entities", "split")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    label: str
+    entities: str
+    split: str
+    def __init__(self, text: _Optional[str] = ..., label: _Optional[str] = ..., entities: _Optional[str] = ..., split: _Optional[str] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "task", "splits", "labels", "create_time", "error")

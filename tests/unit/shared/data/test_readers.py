@@ -82,10 +82,10 @@ LONG_CELL = "a cell has more than 1000000 code points (is a quote never closed?)
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.txt", "x", [("a.txt", "is neither .jsonl nor .csv")]),
+        ("a.txt", "x", [("a.txt", "is none of .jsonl, .csv, .tsv, .parquet, .conll")]),
         ("a.csv", "", [("a.csv", "is empty")]),
         ("a.csv", BOM + "\r\n \n", [("a.csv", "is empty")]),
-        ("a.csv", "text,label\n", [("a.csv", "has a header and no rows")]),
+        ("a.csv", "text,label\n", [("a.csv", "has no rows")]),
         ("a.csv", "text,label\nx,a\n".encode("utf-16"), [("a.csv", "is UTF-16; save it as UTF-8")]),
         ("a.csv", "text,intent\nx,a\n", [("a.csv:1", "the header has no column `label`")]),
         ("a.csv", "text;label\nx;a\n", [("a.csv:1", "the header has no column `text`; are the cells separated by commas?")]),
@@ -116,7 +116,7 @@ def test_every_broken_line_is_named(name, content, expected):
     assert problems_of(name, content) == expected
 
 
-SHAPE = "entities[0] is not an object with integers `start` and `end` and a string `label`"
+SHAPE = "entities[0] is neither an object with integers `start` and `end` and a string `label` nor a list of these three"
 
 
 @pytest.mark.parametrize(
