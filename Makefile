@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-install check stubs client clean
+.PHONY: demo test test-slow test-install check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once: some minutes"
@@ -17,6 +17,9 @@ demo: $(READY)        ## train, publish, serve and query two models on sample da
 
 test: $(READY)        ## the whole fast suite
 	$(BIN)/python -m pytest
+
+test-slow: $(READY)   ## what is too slow for every change: the demo as a whole, two gigabytes through S3, and test-install
+	$(BIN)/python -m pytest -m slow
 
 test-install: $(READY) ## the inference service in an environment with only its extra; takes a minute and a package index
 	$(BIN)/python -m pytest -m slow tests/unit/deploy/test_installation.py

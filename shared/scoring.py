@@ -1,11 +1,12 @@
 """Scores of answers against the truth: one way to compute them for manifests, `tagsmith eval` and benchmarks.
 
-Classification is scored by scikit-learn. Entities are scored as strict spans: a mention counts if start, end and label are all
+Classification is scored by scikit-learn. Several labels of a row are scored as the set that they are. Entities are scored as strict spans: a mention counts if start, end and label are all
 right. Pure.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
@@ -59,6 +60,30 @@ def score_classification(
     return SplitEvaluation(row_count=len(true), metrics=metrics, per_label=per_label, confusion=confusion)
 
 
+def score_multi_label(
+    true: Sequence[Collection[str]], answered: Sequence[Collection[str]], labels: Sequence[str]
+) -> SplitEvaluation:
+    """Score the labels given to every row. `labels`: the model's; true labels that it does not know are scored too.
+
+    micro_f1 counts all labels of all rows together, macro_f1 is the mean over the labels that are true or given somewhere,
+    subset_accuracy is the share of rows whose labels are all right.
+    """
+    names = _with_unknown(labels, [label for row in true for label in row])
+    wanted = {(i, label) for i, row in enumerate(true) for label in row}
+    given = {(i, label) for i, row in enumerate(answered) for label in row}
+    per_label = {
+        name: _set_scores({m for m in wanted if m[1] == name}, {m for m in given if m[1] == name})
+        for name in names
+    }
+    seen = {label for _, label in wanted | given}
+    metrics = {
+        "micro_f1": _set_scores(wanted, given).f1,
+        "macro_f1": sum(per_label[name].f1 for name in seen) / max(1, len(seen)),
+        "subset_accuracy": sum(set(t) == set(a) for t, a in zip(true, answered, strict=True)) / len(true),
+    }
+    return SplitEvaluation(row_count=len(true), metrics=metrics, per_label=per_label)
+
+
 def score_entities(
     true: Sequence[Sequence[LabelledSpan]],
     answered: Sequence[Sequence[LabelledSpan]],
@@ -77,10 +102,10 @@ def score_entities(
         raise ValueError(f"{len(texts)} texts, {len(true)} truths and {len(answered)} answers")
     names = _with_unknown(labels, sorted({label for *_, label in wanted}))
     per_label = {
-        name: _span_scores({m for m in wanted if m[3] == name}, {m for m in given if m[3] == name})
+        name: _set_scores({m for m in wanted if m[3] == name}, {m for m in given if m[3] == name})
         for name in names
     }
-    total = _span_scores(wanted, given)
+    total = _set_scores(wanted, given)
     metrics = {"span_precision": total.precision, "span_recall": total.recall, "span_f1": total.f1}
     unseen = {m for m in wanted if (m[3], texts[m[0]][m[1] : m[2]].lower()) not in train_surfaces}
     if unseen:
@@ -97,9 +122,7 @@ def surfaces(texts: Sequence[str], spans: Sequence[Iterable[LabelledSpan]]) -> s
     }
 
 
-def _span_scores(
-    wanted: set[tuple[int, int, int, str]], given: set[tuple[int, int, int, str]]
-) -> LabelScores:
+def _set_scores(wanted: AbstractSet[Hashable], given: AbstractSet[Hashable]) -> LabelScores:
     right = len(wanted & given)
     return LabelScores(
         precision=right / len(given) if given else 0.0,

@@ -18,8 +18,8 @@ _IMPORT_TIMEOUT_S = 1800.0
 _FEW_ROWS = 30  # one row is three points of accuracy
 _MOST_SHOWN = 5
 
-TaskName = Literal["classification", "entities"]
-_TASKS = {"classification": pb.CLASSIFICATION, "entities": pb.ENTITIES}
+TaskName = Literal["classification", "multi-label", "entities"]
+_TASKS = {"classification": pb.CLASSIFICATION, "multi-label": pb.MULTI_LABEL, "entities": pb.ENTITIES}
 
 SplitFiles = Annotated[
     list[Path] | None,
@@ -46,7 +46,7 @@ def import_files(
             exists=True,
             dir_okay=False,
             readable=True,
-            help=".jsonl, .csv, .tsv or .parquet with text and label (or entities), and maybe split, or .conll; rows without a"
+            help=".jsonl, .csv, .tsv or .parquet with text and label (or labels, or entities), and maybe split, or .conll; rows without a"
             " split are split 80/10/10 by hash.",
         ),
     ] = None,

@@ -4,7 +4,7 @@ What is scored is what is served: the answers come over the RPCs, and every one 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import grpc
 import typer
@@ -19,7 +19,7 @@ from shared.data.readers import read_rows
 from shared.data.rows import Row, Span
 from shared.data.splits import assign_splits
 from shared.rpc.status import Explained, explain
-from shared.store.manifest import SplitEvaluation
+from shared.store.manifest import SplitEvaluation, Task
 from shared.stubs.inference.v1 import inference_pb2 as pb
 
 SplitChoice = Literal["train", "validation", "test", "all"]
@@ -46,9 +46,7 @@ def evaluate(
     """Score a served model on a labelled file."""
     session = session_of(context)
     loaded = _loaded(session, model)
-    task: Literal["classification", "entities"] = (
-        "classification" if loaded.task == "classification" else "entities"
-    )
+    task = _task(loaded)
     rows, problems = read_rows(file.name, file.read_bytes(), task, read_fields(field))
     if problems:
         summary = f"{file.name} has {len(problems)} problems"
@@ -61,8 +59,8 @@ def evaluate(
         raise local_error("DATASET_INVALID", f"{file.name} has no {split} rows")
 
     version = loaded.model_version
-    if task == "classification":
-        scores = _score_classifier(session, version, chosen, list(loaded.labels))
+    if task != "entities":
+        scores = _score_classifier(session, version, task, chosen, list(loaded.labels))
     else:
         scores = _score_extractor(session, version, chosen, list(loaded.labels), splits["train"])
     _show(session, version, file.name, split, scores)
@@ -81,16 +79,30 @@ def _loaded(session: Session, model: str) -> pb.LoadedModel:
     return loaded
 
 
-def _score_classifier(session: Session, version: str, rows: list[Row], labels: list[str]) -> SplitEvaluation:
-    answered: list[str] = []
-    for texts in batches(row.text for row in rows):
-        for record in classify_batch(session, pb.ClassifyRequest(model=version, texts=texts, top_k=1)):
-            answered.append(_answered(record)["labels"][0]["label"])
-    from shared.scoring import (
-        score_classification,
-    )  # scikit-learn: a second that other commands need not wait
+def _task(loaded: pb.LoadedModel) -> Task:
+    tasks: tuple[Task, ...] = get_args(Task)
+    for task in tasks:
+        if loaded.task == task:
+            return task
+    raise local_error(
+        "TASK_MISMATCH", f"{loaded.model_version} does {loaded.task}, which this command cannot score"
+    )
 
-    return score_classification([row.label or "" for row in rows], answered, labels)
+
+def _score_classifier(
+    session: Session, version: str, task: Task, rows: list[Row], labels: list[str]
+) -> SplitEvaluation:
+    top_k = 0 if task == "multi-label" else 1
+    given: list[list[str]] = []
+    for texts in batches(row.text for row in rows):
+        for record in classify_batch(session, pb.ClassifyRequest(model=version, texts=texts, top_k=top_k)):
+            given.append([each["label"] for each in _answered(record)["labels"] if each["is_given"]])
+    # scikit-learn: a second that other commands need not wait
+    from shared.scoring import score_classification, score_multi_label
+
+    if task == "multi-label":
+        return score_multi_label([row.labels for row in rows], given, labels)
+    return score_classification([row.label or "" for row in rows], [best for (best,) in given], labels)
 
 
 def _score_extractor(

@@ -15,6 +15,12 @@ from services.cli.session import Session
 from shared.names import VersionName
 from shared.stubs.registry.v1 import registry_pb2 as pb
 
+_METRICS = {
+    "classification": "accuracy",
+    "multi-label": "micro_f1",
+    "entities": "span_f1",
+}  # the headline of each task
+
 ReasonOption = Annotated[str, typer.Option(help="Why, for the history.")]
 
 
@@ -139,7 +145,7 @@ def _show_versions(session: Session, model: str) -> None:
 
 
 def _headline(version: pb.ModelVersion, split: str) -> str:
-    metric = "accuracy" if version.task == "classification" else "span_f1"
+    metric = _METRICS.get(version.task, "")
     name = f"{split}.{metric}"
     if name not in version.metrics:
         return "-"

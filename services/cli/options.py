@@ -25,7 +25,7 @@ def read_fields(options: list[str] | None) -> FieldNames:
         or named.keys() - {f.name for f in fields(FieldNames)}
     ):
         raise typer.BadParameter(
-            "name each of text, label, entities and split once at most, as in label=intent",
+            "name each of text, label, labels, entities and split once at most, as in label=intent",
             param_hint="--field",
         )
     return FieldNames(**named)
@@ -46,7 +46,7 @@ FieldsOption = Annotated[
     typer.Option(
         "--field",
         metavar="OURS=THEIRS",
-        help="What the files call text, label, entities or split, such as label=intent; repeatable.",
+        help="What the files call text, label, labels, entities or split, such as label=intent; repeatable.",
     ),
 ]
 AliasOption = Annotated[str, typer.Option("--alias", help="The alias.")]

@@ -163,7 +163,8 @@ def classification_record(text: str, version: str, result: inference_pb2.Classif
         "text": text,
         "model_version": version,
         "labels": [
-            {"label": each.label, "score": _score(each.score)} for each in result.classification.labels
+            {"label": each.label, "score": _score(each.score), "is_given": each.is_given}
+            for each in result.classification.labels
         ],
     }
 

@@ -57,17 +57,17 @@ class Answering:
 
     async def classify(self, call: ClassifyCall) -> Answer[LabelScore]:
         """Raises TagsmithError for faults of the call; those of a text are in its place."""
-        return await self._answer(call, "classification", partial(best_labels, call))
+        return await self._answer(call, ("classification", "multi-label"), partial(best_labels, call))
 
     async def extract(self, call: ExtractCall) -> Answer[Entity]:
         """Raises TagsmithError for faults of the call; those of a text are in its place."""
-        return await self._answer(call, "entities", partial(entities, call))
+        return await self._answer(call, ("entities",), partial(entities, call))
 
-    async def _answer(self, call: Call, task: Task, decode: Decode[A]) -> Answer[A]:
+    async def _answer(self, call: Call, tasks: Sequence[Task], decode: Decode[A]) -> Answer[A]:
         call.check(self.limits)
         with self.gate.entered():
             async with self.residency.serving(call.reference) as loaded:
-                _check_task(loaded, task)
+                _check_task(loaded, tasks)
                 faults = {
                     place: text_fault(text, place, self.limits) for place, text in enumerate(call.texts)
                 }
@@ -154,11 +154,11 @@ def _timing(parts: Sequence[_Part[A]]) -> CallTiming:
     )
 
 
-def _check_task(loaded: Loaded, task: Task) -> None:
+def _check_task(loaded: Loaded, tasks: Sequence[Task]) -> None:
     manifest = loaded.model.manifest
-    if manifest.task != task:
+    if manifest.task not in tasks:
         raise TaskMismatchError(
-            f"{loaded.version} does {manifest.task}, the call asks for {task}.",
+            f"{loaded.version} does {manifest.task}, the call asks for {' or '.join(tasks)}.",
             model_version=str(loaded.version),
             task=manifest.task,
         )

@@ -101,7 +101,7 @@ def _classify_result(outcome: TextAnswer[LabelScore] | TagsmithError | Incident)
         return pb.ClassifyResult(error=to_status(outcome))
     if isinstance(outcome, Incident):
         return pb.ClassifyResult(error=internal_status(outcome.id))
-    labels = [pb.LabelScore(label=label, score=score) for label, score in outcome.found]
+    labels = [pb.LabelScore(**label._asdict()) for label in outcome.found]
     return pb.ClassifyResult(
         classification=pb.Classification(labels=labels, window_count=outcome.window_count)
     )

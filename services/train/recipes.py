@@ -13,11 +13,11 @@ from services.train.catalogue import BaseModelEntry
 from services.train.spec import Hyperparameters, RecipeName
 from shared.store.manifest import Task
 
-TASKS: Final[dict[RecipeName, Task]] = {
-    "transformer-classifier": "classification",
-    "entity-extractor": "entities",
+TASKS: Final[dict[RecipeName, tuple[Task, ...]]] = {
+    "transformer-classifier": ("classification", "multi-label"),
+    "entity-extractor": ("entities",),
 }
-RECIPES: Final[dict[Task, RecipeName]] = {task: recipe for recipe, task in TASKS.items()}
+RECIPES: Final[dict[Task, RecipeName]] = {task: recipe for recipe, tasks in TASKS.items() for task in tasks}
 DEFAULT_SEED: Final = 13
 DEFAULT_MAX_TOKENS: Final = 256  # longer windows cost short texts nothing, and few texts need a second one
 
@@ -91,11 +91,11 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
 }
 
 
-def unused_knobs(recipe: RecipeName, *, adaptable: bool) -> frozenset[str]:
+def unused_knobs(task: Task, *, adaptable: bool) -> frozenset[str]:
     """Hyperparameters without any effect: setting one is refused, and a job's spec is shown without them."""
     frozen = () if adaptable else ("encoder_learning_rate",)
-    extractor = ("pooling",) if recipe == "entity-extractor" else ()
-    return frozenset((*frozen, *extractor))
+    of_task = {"classification": (), "multi-label": ("label_smoothing",), "entities": ("pooling",)}
+    return frozenset((*frozen, *of_task[task]))
 
 
 def default_hyperparameters(

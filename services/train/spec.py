@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.store.manifest import Task
+
 RecipeName = Literal["transformer-classifier", "entity-extractor"]
 Pooling = Literal["masked-mean", "first-token"]
 
@@ -32,7 +34,9 @@ class Hyperparameters(_Record):
     patience: Annotated[int, Field(ge=1, le=1000)]  # evaluations without a better metric
     max_tokens: Annotated[int, Field(ge=8, le=8192)]  # of a window, special tokens counted
     pooling: Pooling  # classifier only
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]  # share of the target spread over all labels or tags
+    label_smoothing: Annotated[
+        float, Field(ge=0, lt=1)
+    ]  # share of the target spread over all labels or tags; not for multi-label
 
 
 class JobSpec(_Record):
@@ -40,6 +44,7 @@ class JobSpec(_Record):
 
     model: str
     dataset: str  # name@sha256:<digest>
+    task: Task  # the dataset's
     recipe: RecipeName
     base_model: str
     base_digest: str  # SHA-256 over the base's files when the job was accepted; nothing else is learnt from

@@ -24,7 +24,11 @@ from shared.store.manifest import Task
 from shared.stubs.training.v1 import training_pb2 as pb
 
 # The proto's name of each value; enum fields take names.
-_TASKS: Final[dict[Task, str]] = {"classification": "CLASSIFICATION", "entities": "ENTITIES"}
+_TASKS: Final[dict[Task, str]] = {
+    "classification": "CLASSIFICATION",
+    "multi-label": "MULTI_LABEL",
+    "entities": "ENTITIES",
+}
 _SPLITS: Final[dict[SplitName, str]] = {"train": "TRAIN", "validation": "VALIDATION", "test": "TEST"}
 _RECIPES: Final[dict[RecipeName, str]] = {
     "transformer-classifier": "TRANSFORMER_CLASSIFIER",
@@ -156,7 +160,7 @@ def _write_spec(spec: JobSpec) -> pb.TrainingSpec:
 
 
 def _write_hyperparameters(spec: JobSpec) -> pb.Hyperparameters:
-    values = spec.hyperparameters.model_dump(exclude=set(unused_knobs(spec.recipe, adaptable=spec.adaptable)))
+    values = spec.hyperparameters.model_dump(exclude=set(unused_knobs(spec.task, adaptable=spec.adaptable)))
     if "pooling" in values:
         values["pooling"] = _POOLINGS[spec.hyperparameters.pooling]
     return pb.Hyperparameters(**values)

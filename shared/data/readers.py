@@ -26,12 +26,14 @@ class FieldNames:
 
     text: str = "text"
     label: str = "label"
+    labels: str = "labels"
     entities: str = "entities"
     split: str = "split"
 
     def needed(self, task: Task) -> tuple[str, str]:
         """Those that every record for `task` must have."""
-        return (self.text, self.label if task == "classification" else self.entities)
+        annotation = {"classification": self.label, "multi-label": self.labels, "entities": self.entities}
+        return (self.text, annotation[task])
 
 
 USUAL_NAMES = FieldNames()
@@ -42,9 +44,10 @@ def read_rows(
 ) -> tuple[list[Row], list[Problem]]:
     """Read every row of a file of labelled rows for `task`. The file's name tells the format, one of SUFFIXES.
 
-    Records have `text`, then `label` or `entities`, and maybe `split`, under these names or those of `names`; other fields are
-    ignored. A label may stand in a list of one. An entity is {start, end, label}, {start_offset, end_offset, label} or [start, end,
-    label]; where there is no `entities`, the list may be in `label`. In a cell, entities are a JSON list, or nothing for none.
+    Records have `text`, then `label`, `labels` or `entities`, and maybe `split`, under these names or those of `names`; other fields
+    are ignored. A label may stand in a list of one; where there are no `labels`, the list may be in `label`. An entity is {start, end, label}, {start_offset, end_offset, label} or [start, end,
+    label]; where there is no `entities`, the list may be in `label`. In a cell, labels and entities are a JSON list, or nothing for none;
+    labels may also stand with `;` between.
     CoNLL has no names: its text and entities are made of its tokens and tags.
     """
     content = (data if isinstance(data, bytes) else data.read()).removeprefix(_UTF8_BOM)
@@ -57,9 +60,7 @@ def read_rows(
         return [], [Problem(file_name, "is empty")]
     if suffix == ".conll":
         if task != "entities":
-            return [], [
-                Problem(file_name, "has tags of tokens, which are for entities and not for classification")
-            ]
+            return [], [Problem(file_name, f"has tags of tokens, which are for entities and not for {task}")]
         names = USUAL_NAMES
 
     rows: list[Row] = []
@@ -103,6 +104,8 @@ def _row(record: Record | LineError, task: Task, names: FieldNames) -> Row:
     split = _split(record, names.split)
     if task == "classification":
         return Row(text, label=_label(record, names.label), split=split)
+    if task == "multi-label":
+        return Row(text, label_set=_label_set(record, names), split=split)
     return Row(text, entities=_spans(record, names), split=split)
 
 
@@ -120,6 +123,27 @@ def _label(record: Record, field: str) -> str:
         case [*several]:
             raise LineError(f"field `{field}` has {len(several)} labels; one is needed")
     return _string(record, field)
+
+
+def _label_set(record: Record, names: FieldNames) -> tuple[str, ...]:
+    field = names.labels
+    if field not in record and isinstance(record.get(names.label), list):
+        field = names.label
+    if field not in record:
+        raise LineError(f"has no field `{field}`")
+    labels = record[field]
+    if isinstance(labels, str):  # a cell
+        cell = labels.strip()
+        labels = (
+            parse_json(cell, what=f"field `{field}`")
+            if cell.startswith("[")
+            else [each.strip() for each in cell.split(";")]
+            if cell
+            else []
+        )
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise LineError(f"field `{field}` is not a list of strings")
+    return tuple(sorted(labels))
 
 
 def _split(record: Record, field: str) -> SplitName | None:

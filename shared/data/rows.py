@@ -31,18 +31,21 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A text and what it is an example of: a label (classification) or all its entities (entities)."""
+    """A text and what it is an example of: a label (classification), all its labels (multi-label) or all its entities (entities)."""
 
     text: str
     label: str | None = None
+    label_set: tuple[str, ...] | None = None  # sorted
     entities: tuple[Span, ...] | None = None
     split: SplitName | None = None  # None: decided by the hash of the text
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The row's label, or the label of each of its entities."""
+        """The row's label or labels, or the label of each of its entities."""
         if self.label is not None:
             return (self.label,)
+        if self.label_set is not None:
+            return self.label_set
         return tuple(span.label for span in self.entities or ())
 
 
@@ -51,6 +54,8 @@ def check_row(row: Row, task: Task, *, where: str) -> list[Problem]:
     faults = list(_text_faults(row.text))
     if task == "classification":
         faults += ["has no label"] if row.label is None else _label_faults("label", row.label)
+    elif task == "multi-label":
+        faults += _label_set_faults(row.label_set)
     elif row.entities is None:
         faults.append("has no entities; a text without any has an empty list")
     else:
@@ -76,6 +81,16 @@ def _label_faults(name: str, label: str) -> Iterator[str]:
         yield f"the {name} {label!a} holds control characters"
     elif label != label.strip():
         yield f"the {name} {label!r} has white space around it"
+
+
+def _label_set_faults(labels: tuple[str, ...] | None) -> Iterator[str]:
+    if labels is None:
+        yield "has no labels; a text without any has an empty list"
+        return
+    for index, label in enumerate(labels):
+        yield from _label_faults(f"label labels[{index}]", label)
+    for label in sorted({label for label in labels if labels.count(label) > 1}):
+        yield f"label {label!a} stands there twice"
 
 
 def _span_faults(text: str, spans: tuple[Span, ...]) -> Iterator[str]:

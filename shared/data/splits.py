@@ -50,6 +50,10 @@ def check_dataset(splits: Mapping[SplitName, Sequence[Row]], task: Task) -> list
 
 
 def _label_problems(counts: Mapping[SplitName, Counter[str]], task: Task) -> Iterator[Problem]:
+    if task == "multi-label":
+        if not counts["train"]:
+            yield Problem("train", "no row has a label")
+        return
     if task == "classification":
         if len(counts["train"]) < 2:
             yield Problem(

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from shared.errors import ModelNotLoadableError, TaskMismatchError
 from shared.runtime.batches import batch_by_length, pad
-from shared.runtime.classification import LabelScore, Logits, pool_windows, rank_labels
+from shared.runtime.classification import LabelScore, Logits, pool_windows, rank_label_set, rank_labels
 from shared.runtime.entities import EntitySpan, extract_spans
 from shared.runtime.network import Network, OpenFile, load_network
 from shared.runtime.providers import ProviderPolicy
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.runtime.windows import Window
-from shared.store.manifest import ClassificationDecoding, EntitiesDecoding, GoldenExample, Manifest
+from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding
 
 __all__ = ["EncodedText", "Model"]  # what a Model takes and gives is found beside it
 
@@ -65,7 +65,7 @@ class Model:
     def run(self, windows: Sequence[Window]) -> list[Logits]:
         """Compute one padded batch; result i belongs to window i.
 
-        Classification: (labels,). Entities: (tokens of the window, tags). Results are read-only views of one array.
+        Entities: (tokens of the window, tags). Other tasks: (labels,). Results are read-only views of one array.
         """
         network = self._network
         if network is None:
@@ -74,17 +74,19 @@ class Model:
             return []
         logits = network.logits(pad(windows, self._reader.tokenizer.pad_id))
         logits.flags.writeable = False
-        if self.manifest.task == "classification":
+        if self.manifest.task != "entities":
             return list(logits)
         return [rows[: window.token_count] for rows, window in zip(logits, windows, strict=True)]
 
     def classify(self, encoded: EncodedText, logits: Sequence[Logits]) -> list[LabelScore]:
         """Decode the logits of a text's windows: every label by falling score. Raises TaskMismatchError."""
-        decoding = self.manifest.decoding
-        if not isinstance(decoding, ClassificationDecoding):
+        decoding, labels = self.manifest.decoding, self.manifest.labels
+        if isinstance(decoding, EntitiesDecoding):
             raise self._mismatch("classify")
         pooled = pool_windows(encoded.windows, logits)
-        return rank_labels(self.manifest.labels, pooled, temperature=decoding.temperature)
+        if isinstance(decoding, MultiLabelDecoding):
+            return rank_label_set(labels, pooled, thresholds=decoding.thresholds)
+        return rank_labels(labels, pooled, temperature=decoding.temperature)
 
     def extract(self, encoded: EncodedText, logits: Sequence[Logits]) -> list[EntitySpan]:
         """Decode the logits of a text's windows: its entities by rising start. Raises TaskMismatchError."""
@@ -96,7 +98,7 @@ class Model:
         self, texts: Sequence[str], *, batch_tokens: int = 512
     ) -> list[list[LabelScore]] | list[list[EntitySpan]]:
         """Answer texts in bulk, on this thread; result i belongs to text i. Batches hold up to `batch_tokens`, padding counted."""
-        if self.manifest.task == "classification":
+        if self.manifest.task != "entities":
             return [self.classify(*pair) for pair in self._computed(texts, batch_tokens)]
         return [self.extract(*pair) for pair in self._computed(texts, batch_tokens)]
 
@@ -136,8 +138,8 @@ class Model:
             logits = self.run(self.encode(["a"])[0].windows)[0]
         except Exception as error:  # whatever the reason, the version is of no use here
             raise _not_loadable(self.manifest, "it cannot read a short text") from error
-        outputs = self.manifest.labels if self.manifest.task == "classification" else self.manifest.tags
-        rank = 1 if self.manifest.task == "classification" else 2
+        is_extractor = self.manifest.task == "entities"
+        outputs, rank = (self.manifest.tags, 2) if is_extractor else (self.manifest.labels, 1)
         if logits.ndim != rank or logits.shape[-1] != len(outputs):
             raise _not_loadable(self.manifest, f"its logits do not fit its {len(outputs)} outputs")
 
@@ -149,15 +151,15 @@ class Model:
 
 
 def _decision(answer: _Answer) -> set[object]:
-    """What must not differ between two runs of a version: the best label, or the set of spans; scores may, a little."""
+    """What must not differ between two runs of a version: the labels that are given, or the spans; scores may, a little."""
     spans = {(span.start, span.end, span.label) for span in answer if isinstance(span, EntitySpan)}
-    best = {score.label for score in answer[:1] if isinstance(score, LabelScore)}
-    return {*spans, *best}
+    given = {score.label for score in answer if isinstance(score, LabelScore) and score.is_given}
+    return {*spans, *given}
 
 
 def _expected(example: GoldenExample) -> set[object]:
     if example.entities is None:
-        return {example.label}
+        return {example.label} if example.labels is None else {*example.labels}
     return {(span.start, span.end, span.label) for span in example.entities}
 
 

@@ -36,7 +36,9 @@ class SplitSummary(_Record):
 
     digest: Digest  # SHA-256 of its canonical JSON lines
     row_count: Annotated[int, Field(ge=1)]
-    label_counts: dict[str, int]  # rows of a label (classification) or mentions of it (entities), by label
+    label_counts: dict[
+        str, int
+    ]  # rows of a label (classification, multi-label) or mentions of it (entities), by label
 
 
 class Snapshot(_Record):
@@ -178,8 +180,10 @@ def _to_lines(rows: Sequence[Row]) -> bytes:
 
 
 def _to_object(row: Row) -> dict[str, object]:
-    if row.entities is None:
+    if row.label is not None:
         return {"text": row.text, "label": row.label}
+    if row.entities is None:
+        return {"text": row.text, "labels": row.label_set}
     return {"text": row.text, "entities": [[span.start, span.end, span.label] for span in row.entities]}
 
 
@@ -187,6 +191,8 @@ def _from_line(line: bytes, split: SplitName) -> Row:
     row = json.loads(line)
     if "label" in row:
         return Row(row["text"], label=row["label"], split=split)
+    if "labels" in row:
+        return Row(row["text"], label_set=tuple(row["labels"]), split=split)
     return Row(row["text"], entities=tuple(Span(*span) for span in row["entities"]), split=split)
 
 

@@ -13,7 +13,7 @@ from shared.names import VersionName
 
 SCHEMA_VERSION: Final = 1
 
-Task = Literal["classification", "entities"]
+Task = Literal["classification", "multi-label", "entities"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -40,7 +40,7 @@ class Variant(_Record):
     """One way to compute the logits: `model` alone, or `encoder` then `head` where the encoder was frozen.
 
     `model`: input_ids, attention_mask[, token_type_ids] (batch, tokens) int64 -> `logits` float32, (batch, labels) for
-    classification, (batch, tokens, tags) for entities.
+    classification and multi-label, (batch, tokens, tags) for entities.
     `encoder`: the same inputs -> `hidden_states` (batch, tokens, width), `pooled` (batch, width), the masked mean.
     `head`: its one input is `pooled` or `hidden_states` (by `Graph.inputs`) -> `logits` as above.
     """
@@ -61,6 +61,16 @@ class ClassificationDecoding(_Record):
 
     activation: Literal["softmax"] = "softmax"
     temperature: Annotated[float, Field(gt=0)] = 1.0  # logits are divided by it; arXiv:1706.04599
+    window_pooling: Literal["token-weighted-mean"] = "token-weighted-mean"
+
+
+class MultiLabelDecoding(_Record):
+    """How logits become labels, each for itself. Windows are pooled as for one label."""
+
+    activation: Literal["sigmoid"] = "sigmoid"
+    thresholds: tuple[
+        Annotated[float, Field(gt=0, lt=1)], ...
+    ]  # in the order of the labels: from here on a label is given
     window_pooling: Literal["token-weighted-mean"] = "token-weighted-mean"
 
 
@@ -85,6 +95,7 @@ class GoldenExample(_Record):
 
     text: str
     label: str | None = None  # classification: the best label
+    labels: tuple[str, ...] | None = None  # multi-label: all of them, sorted
     entities: tuple[GoldenSpan, ...] | None = None  # entities: all of them
 
 
@@ -103,7 +114,7 @@ class SplitEvaluation(_Record):
     row_count: int
     metrics: dict[
         str, float
-    ]  # accuracy, macro_f1 | span_precision, span_recall, span_f1, unseen_span_recall; all [0, 1]
+    ]  # accuracy, macro_f1 | micro_f1, macro_f1, subset_accuracy | span_precision, span_recall, span_f1, unseen_span_recall; all [0, 1]
     per_label: dict[str, LabelScores]
     confusion: tuple[
         tuple[str, str, int], ...
@@ -142,6 +153,13 @@ class GateCheck(_Record):
     detail: str
 
 
+_DECODINGS: Final[dict[Task, type[BaseModel]]] = {
+    "classification": ClassificationDecoding,
+    "multi-label": MultiLabelDecoding,
+    "entities": EntitiesDecoding,
+}
+
+
 class Manifest(_Record):
     """A version. Written once, last, and never changed."""
 
@@ -152,11 +170,11 @@ class Manifest(_Record):
     task: Task
     labels: tuple[
         str, ...
-    ]  # classification: in the order of the logits. Entities: tags are O, B-l0, I-l0, B-l1, I-l1, ...
+    ]  # classification, multi-label: in the order of the logits. Entities: tags are O, B-l0, I-l0, B-l1, I-l1, ...
     tokenization: Tokenization
     variants: dict[Literal["fp32"], Variant]
     served_variant: Literal["fp32"]
-    decoding: ClassificationDecoding | EntitiesDecoding
+    decoding: ClassificationDecoding | MultiLabelDecoding | EntitiesDecoding
     golden_examples: tuple[GoldenExample, ...]
     evaluations: dict[Literal["validation", "test"], SplitEvaluation]
     gate_checks: tuple[GateCheck, ...]
@@ -165,19 +183,26 @@ class Manifest(_Record):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        expected = ClassificationDecoding if self.task == "classification" else EntitiesDecoding
-        if not isinstance(self.decoding, expected):
+        if not isinstance(self.decoding, _DECODINGS[self.task]):
             raise ValueError(f"decoding: is not for {self.task}")  # noqa: TRY004  # pydantic reports ValueErrors
         if not self.labels or len(set(self.labels)) < len(self.labels):
             raise ValueError("labels: are not one or more different ones")
+        if isinstance(self.decoding, MultiLabelDecoding) and len(self.decoding.thresholds) != len(
+            self.labels
+        ):
+            raise ValueError("thresholds: are not one for each label")
         if self.served_variant not in self.variants:
             raise ValueError("variants: lack the served one")
         for variant in self.variants.values():
             if set(variant.graphs) not in ({"model"}, {"encoder", "head"}):
                 raise ValueError("graphs: are neither a model nor an encoder and a head")
         for example in self.golden_examples:
-            answers = (example.label is not None, example.entities is not None)
-            if answers != (self.task == "classification", self.task == "entities"):
+            answers = {
+                "classification": example.label,
+                "multi-label": example.labels,
+                "entities": example.entities,
+            }
+            if {task for task, answer in answers.items() if answer is not None} != {self.task}:
                 raise ValueError(f"golden_examples: do not answer as {self.task} does")
         return self
 

@@ -19,6 +19,16 @@ def intents_file(folder: Path, *, endings: tuple[str, ...] = _ENDINGS) -> Path:
     return _write(folder / "intents.jsonl", rows)
 
 
+def topic_sets_file(folder: Path) -> Path:
+    """Texts with none, one or two topic words, labelled by all of them."""
+    rows = []
+    for opening, first, second in product(_OPENINGS, ("", *TOPICS), ("", *TOPICS)):
+        words = [word for word in dict.fromkeys((first, second)) if word]
+        text = f"{opening} {' and the '.join(words)}".strip()
+        rows.append({"text": text, "labels": sorted({topic_label(word) for word in words})})
+    return _write(folder / "topics.jsonl", rows)
+
+
 def mentions_file(folder: Path) -> Path:
     """Texts with a name, and a surname where the two are of one label; some without any."""
     rows = []

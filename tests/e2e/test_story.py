@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Run, Up
-from tests.e2e.datasets import LABELS, intents_file, mentions_file
-from tests.tiny import name_label, topic_label
+from tests.e2e.datasets import LABELS, intents_file, mentions_file, topic_sets_file
+from tests.tiny import TOPICS, name_label, topic_label
 
 # The tiny base knows nothing, so it has to learn fast.
 QUICK = ("--max-epochs", "3", "--batch-size", "8", "--dropout", "0")
@@ -132,6 +132,29 @@ def test_an_extractor_from_data_to_spans(up: Up, tmp_path: Path) -> None:
     assert scores["metrics"]["span_f1"] > 0.9
     assert scores["metrics"]["span_f1"] == pytest.approx(version["metrics"]["test.span_f1"])
     assert ok(up.tagsmith("extract", "mentions", text)).out.startswith("mentions@1")
+
+
+def test_a_text_may_have_several_labels(up: Up, tmp_path: Path) -> None:
+    """Label sets go from a file to a served version, whose thresholds say which labels are given; `eval` repeats its metrics."""
+    file = topic_sets_file(tmp_path)
+    imported = record(up.tagsmith("data", "import", "topics", file, "--task", "multi-label", "--json"))
+    assert imported["labels"] == LABELS
+    run = ok(up.tagsmith("train", "topics", "topics", *QUICK, *FAST, "--promote", "production"))
+    assert "micro_f1" in run.out
+    text = f"please help with my {TOPICS[0]} and the {TOPICS[-1]}"
+    (answer,) = records(up.tagsmith("classify", "topics", text, "--json"))
+    assert {each["label"] for each in answer["labels"]} == set(LABELS)
+    given = {each["label"] for each in answer["labels"] if each["is_given"]}
+    assert given == {topic_label(TOPICS[0]), topic_label(TOPICS[-1])}
+    scores = record(up.tagsmith("eval", "topics", file, "--split", "test", "--json"))
+    version = record(up.tagsmith("models", "topics@1", "--json"))
+    assert scores["metrics"] == pytest.approx(
+        {
+            name.removeprefix("test."): value
+            for name, value in version["metrics"].items()
+            if name.startswith("test.")
+        }
+    )
 
 
 def test_stdin_is_read_a_text_a_line(up: Up, intents: Path) -> None:

@@ -112,7 +112,7 @@ class Submission:
         adaptable = order.adaptable is not False
         seed = DEFAULT_SEED if order.seed is None else order.seed
 
-        problems = [*_recipe_problems(recipe, snapshot), *self._model_problems(order.model, TASKS[recipe])]
+        problems = [*_recipe_problems(recipe, snapshot), *self._model_problems(order.model, snapshot.task)]
         if seed not in _SEEDS:
             problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
         hyperparameters = _hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable)
@@ -123,6 +123,7 @@ class Submission:
         return JobSpec(
             model=order.model,
             dataset=snapshot.name,
+            task=snapshot.task,
             recipe=recipe,
             base_model=base.id,
             base_digest=base.digest,
@@ -134,7 +135,7 @@ class Submission:
     def _model_problems(self, model: str, task: Task) -> list[Problem]:
         """A name keeps its task: an alias that moved to a version of another task would fail every caller."""
         # The jobs first: one that ends after they were read has its version in the store by then.
-        kept = {TASKS[job.spec.recipe] for job in self._table.unfinished(model)}
+        kept = {job.spec.task for job in self._table.unfinished(model)}
         kept |= self._published_tasks(model)
         return [
             Problem("spec.model", f"versions or jobs of {model} do {other}, not {task}: choose another name")
@@ -193,11 +194,12 @@ def _check_request_id(request_id: str) -> None:
 
 
 def _recipe_problems(recipe: RecipeName, snapshot: Snapshot) -> list[Problem]:
-    if TASKS[recipe] == snapshot.task:
+    if snapshot.task in TASKS[recipe]:
         return []
     return [
         Problem(
-            "spec.recipe", f"{recipe} needs a dataset for {TASKS[recipe]}; this one is for {snapshot.task}"
+            "spec.recipe",
+            f"{recipe} needs a dataset for {' or '.join(TASKS[recipe])}; this one is for {snapshot.task}",
         )
     ]
 
@@ -216,9 +218,10 @@ def _hyperparameters(
     changes = dict(order.hyperparameters)
     problems += [
         _knob_problem(
-            (knob,), f"has no effect on {recipe} with adaptable {'on' if adaptable else 'off'}: leave it out"
+            (knob,),
+            f"has no effect on {snapshot.task} with adaptable {'on' if adaptable else 'off'}: leave it out",
         )
-        for knob in sorted(unused_knobs(recipe, adaptable=adaptable) & changes.keys())
+        for knob in sorted(unused_knobs(snapshot.task, adaptable=adaptable) & changes.keys())
     ]
     defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
     try:

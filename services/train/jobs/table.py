@@ -28,9 +28,7 @@ from services.train.pages import PageRequest
 from services.train.spec import JobSpec
 from shared.errors import JobNotFoundError, StoreUnavailableError
 
-SCHEMA_VERSION: Final = (
-    2  # of the columns and of the JSON in them; 2: a spec pins its base and smooths labels
-)
+SCHEMA_VERSION: Final = 3  # of the columns and of the JSON in them; 3: a spec says its task
 _MOST_NAMED: Final = 10
 
 _METADATA = sa.MetaData()

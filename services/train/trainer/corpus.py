@@ -7,7 +7,6 @@ been others then.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.train.recipes import TASKS
 from services.train.spec import JobSpec
 from shared.data.rows import SPLIT_NAMES, Row, SplitName, check_row
 from shared.data.splits import check_dataset
@@ -29,9 +28,9 @@ class Corpus:
 def read_corpus(datasets: DatasetStore, spec: JobSpec) -> Corpus:
     """Read and check the rows that `spec` names. Raises DatasetInvalidError with every problem, DatasetNotFoundError."""
     snapshot = datasets.snapshot(DatasetName.parse(spec.dataset))
-    task = TASKS[spec.recipe]
-    if snapshot.task != task:
-        problem = Problem("task", f"the dataset is for {snapshot.task}; {spec.recipe} needs {task}")
+    task = snapshot.task
+    if task != spec.task:
+        problem = Problem("task", f"the dataset is for {task}; the job was accepted for {spec.task}")
         raise DatasetInvalidError(f"{spec.dataset} cannot be used.", [problem], dataset=spec.dataset)
     splits = {split: datasets.rows(snapshot, split) for split in SPLIT_NAMES}
     problems = [

@@ -18,6 +18,7 @@ from shared.runtime.units import Units
 from shared.runtime.windows import Window
 
 Numbers = npt.NDArray[np.int64]
+Targets = Numbers | npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +27,7 @@ class Example:
 
     window: Window
     rows: Numbers  # (k,) tokens of the window at which a tag is read; classification: one, which means the whole window
-    targets: Numbers  # (k,) numbers of labels or tags, in the order of the logits
+    targets: Targets  # (k,) numbers of labels or tags; multi-label: (1, labels), 1 for those of the text; in the order of the logits
     weight: float  # of each target in the loss
 
 
@@ -36,17 +37,25 @@ def make_examples(
     """Join rows with their encoded texts: list i holds the examples of row i, one a window."""
     number = {label: i for i, label in enumerate(labels)}
     return [
-        _text_examples(text, number[row.label])
-        if row.label is not None
-        else _unit_examples(text, row, number)
+        _unit_examples(text, row, number)
+        if row.entities is not None
+        else _text_examples(text, _text_target(row, number))
         for row, text in zip(rows, encoded, strict=True)
     ]
 
 
-def _text_examples(text: EncodedText, label: int) -> list[Example]:
+def _text_target(row: Row, number: dict[str, int]) -> Targets:
+    if row.label is not None:
+        return np.array([number[row.label]])
+    present = np.zeros((1, len(number)), dtype=np.float32)
+    present[0, [number[label] for label in row.labels]] = 1
+    return present
+
+
+def _text_examples(text: EncodedText, target: Targets) -> list[Example]:
     total = sum(window.content_count for window in text.windows)
     return [
-        Example(window, _FIRST, np.array([label]), window.content_count / total if total else 1.0)
+        Example(window, _FIRST, target, window.content_count / total if total else 1.0)
         for window in text.windows
     ]
 

@@ -46,7 +46,7 @@ def gate(
         ("fp32.lengths", MOST_LOGIT_DIFFERENCE, trial.lengths),
         ("fp32.label_order", 0, trial.label_order),
     ]
-    if candidate.manifest.task == "classification":
+    if candidate.manifest.task != "entities":
         measures.append(("fp32.scores", MOST_SCORE_DIFFERENCE, trial.scores))
     return tuple(_check(*each) for each in measures)
 

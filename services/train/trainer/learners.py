@@ -175,13 +175,18 @@ def mean_loss(
 ) -> Tensor:
     """Cross-entropy over the targets of `examples`, weighted; `logits` is (targets, outputs), at least one target.
 
+    Multi-label: the mean of the binary cross-entropies of all labels.
+
     Weights count against the dataset's `usual` one, not the batch's own: windows of long texts meet in one batch, and dividing by
     their own weights would give each of them the pull of a whole text.
     """
     targets = torch.from_numpy(np.concatenate([example.targets for example in examples]))
-    losses = functional.cross_entropy(
-        logits, targets, reduction="none", label_smoothing=hyperparameters.label_smoothing
-    )
+    if targets.ndim == 2:
+        losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+    else:
+        losses = functional.cross_entropy(
+            logits, targets, reduction="none", label_smoothing=hyperparameters.label_smoothing
+        )
     counts = torch.tensor([len(example.targets) for example in examples])
     weights = torch.tensor([example.weight / usual for example in examples]).repeat_interleave(counts)
     return (losses * weights).mean()

@@ -21,6 +21,7 @@ from services.train.trainer.network import load_encoder
 from services.train.trainer.publishing import complete, draft, publish
 from services.train.trainer.reference import Reference
 from services.train.trainer.teaching import Lesson
+from services.train.trainer.thresholds import choose_decoding
 from services.train.trainer.validation import Validation
 from shared.errors import BaseModelNotFoundError
 from shared.runtime.reader import TextReader
@@ -53,11 +54,13 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 
     emit(PhaseStarted(phase="EVALUATING"))
     reference = Reference(network, reader, corpus.labels)
-    judgements = reference.judge([row.text for row in corpus.splits["validation"]])
+    computed = reference.compute([row.text for row in corpus.splits["validation"]])
+    decoding = choose_decoding(corpus, computed)
+    judgements = [reference.judge(each, decoding) for each in computed]
 
     emit(PhaseStarted(phase="EXPORTING"))
     graphs = export(network, scratch, adaptable=assignment.spec.adaptable)
-    candidate = draft(assignment, corpus, reader, graphs, tokenizer)
+    candidate = draft(assignment, corpus, reader, decoding, graphs, tokenizer)
     checks = gate(reference, judgements, candidate, threads=assignment.threads)
     manifest = complete(candidate, checks)
     if manifest.state == "published":
@@ -91,7 +94,7 @@ def prepare(assignment: Assignment, corpus: Corpus, reader: TextReader) -> Lesso
     return Lesson(
         spec=spec,
         task=corpus.task,
-        output_count=len(corpus.labels) if corpus.task == "classification" else 2 * len(corpus.labels) + 1,
+        output_count=2 * len(corpus.labels) + 1 if corpus.task == "entities" else len(corpus.labels),
         encoder=encoder,
         train=[example for of_row in train_examples for example in of_row if len(example.targets)],
         validation=Validation(corpus, encoded["validation"], validation_examples),

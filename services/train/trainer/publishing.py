@@ -14,12 +14,11 @@ from services.train.catalogue import read_base_folder
 from services.train.spec import Assignment
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.export import ExportedGraph, Role, describe_file
+from services.train.trainer.reference import Decoding
 from shared.names import VersionName
 from shared.runtime.reader import TextReader
 from shared.store.manifest import (
     BaseModelLineage,
-    ClassificationDecoding,
-    EntitiesDecoding,
     GateCheck,
     Lineage,
     Manifest,
@@ -50,6 +49,7 @@ def draft(
     assignment: Assignment,
     corpus: Corpus,
     reader: TextReader,
+    decoding: Decoding,
     graphs: Mapping[Role, ExportedGraph],
     tokenizer: Path,
 ) -> Candidate:
@@ -68,7 +68,7 @@ def draft(
         ),
         variants={"fp32": Variant(graphs=described)},
         served_variant="fp32",
-        decoding=ClassificationDecoding() if corpus.task == "classification" else EntitiesDecoding(),
+        decoding=decoding,
         golden_examples=(),
         evaluations={},
         gate_checks=(),

@@ -17,26 +17,37 @@ from shared.runtime.classification import pool_windows
 from shared.runtime.entities import extract_spans, unit_logits
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.windows import Window
+from shared.store.manifest import ClassificationDecoding, EntitiesDecoding, MultiLabelDecoding
 
 Logits = npt.NDArray[np.float32]
-Decision = str | frozenset[tuple[int, int, str]]  # the best label, or the spans
+Decision = frozenset[str] | frozenset[tuple[int, int, str]]  # the labels that are given, or the spans
+Decoding = ClassificationDecoding | MultiLabelDecoding | EntitiesDecoding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
-    """A text as the trained network sees and decides it."""
+class Computed:
+    """A text as the trained network sees it."""
 
     encoded: EncodedText
     logits: tuple[Logits, ...]  # of each window: (labels,), or (its tokens, tags)
+
+    @property
+    def pooled(self) -> npt.NDArray[np.float64]:
+        """The text's logits, (labels,); not for entities."""
+        return pool_windows(self.encoded.windows, self.logits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement(Computed):
+    """A text as the trained network decides it."""
+
     decision: Decision
-    margin: float  # between the best and the second best, in logits; of the least sure unit for entities
+    margin: float  # to another decision, in logits: of the least sure unit for entities, of the least sure label for several
 
     @property
     def labels(self) -> frozenset[str]:
         """The labels of the decision."""
-        if isinstance(self.decision, str):
-            return frozenset({self.decision})
-        return frozenset(label for _, _, label in self.decision)
+        return frozenset(each if isinstance(each, str) else each[2] for each in self.decision)
 
 
 class Reference:
@@ -48,11 +59,16 @@ class Reference:
         self.reader = reader
         self.labels = tuple(labels)
 
-    def judge(self, texts: Sequence[str]) -> list[Judgement]:
-        """Decide texts; result i belongs to text i."""
+    def compute(self, texts: Sequence[str]) -> list[Computed]:
+        """Run the network on texts; result i belongs to text i."""
         encoded = self.reader.encode(texts)
         logits = iter(self.logits([window for text in encoded for window in text.windows]))
-        return [self._judgement(text, tuple(next(logits) for _ in text.windows)) for text in encoded]
+        return [Computed(text, tuple(next(logits) for _ in text.windows)) for text in encoded]
+
+    def judge(self, computed: Computed, decoding: Decoding) -> Judgement:
+        """Decide a text."""
+        decide = self._spans if isinstance(decoding, EntitiesDecoding) else self._labels
+        return Judgement(computed.encoded, computed.logits, *decide(computed, decoding))
 
     def logits(
         self, windows: Sequence[Window], *, batch_tokens: int = EVALUATION_BATCH_TOKENS
@@ -66,19 +82,26 @@ class Reference:
                     torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
                 )
                 results.update(zip(indices, computed.numpy(), strict=True))
-        if self.reader.task == "classification":
+        if self.reader.task != "entities":
             return [results[i] for i in range(len(windows))]
         return [results[i][: window.token_count] for i, window in enumerate(windows)]
 
-    def _judgement(self, text: EncodedText, logits: tuple[Logits, ...]) -> Judgement:
-        if text.units is None:
-            pooled = pool_windows(text.windows, logits)
-            return Judgement(text, logits, self.labels[int(pooled.argmax())], _margin(pooled[np.newaxis]))
+    def _labels(self, computed: Computed, decoding: Decoding) -> tuple[frozenset[str], float]:
+        pooled = computed.pooled
+        if not isinstance(decoding, MultiLabelDecoding):
+            return frozenset({self.labels[int(pooled.argmax())]}), _margin(pooled[np.newaxis])
+        thresholds = np.array(decoding.thresholds)
+        over = pooled - np.log(thresholds / (1 - thresholds))
+        given = frozenset(label for label, above in zip(self.labels, over >= 0, strict=True) if above)
+        return given, float(np.abs(over).min())
+
+    def _spans(self, computed: Computed, _: Decoding) -> tuple[frozenset[tuple[int, int, str]], float]:
+        text, logits = computed.encoded, computed.logits
+        assert text.units is not None  # noqa: S101 - a reader of the entities task always finds units
         spans = extract_spans(self.labels, text.units, text.windows, logits)
-        decision = frozenset((span.start, span.end, span.label) for span in spans)
         units = text.units.tokens
         margin = _margin(unit_logits(units, text.windows, logits)) if len(units) else float("inf")
-        return Judgement(text, logits, decision, margin)
+        return frozenset((span.start, span.end, span.label) for span in spans), margin
 
 
 def _margin(scores: npt.NDArray[np.floating]) -> float:

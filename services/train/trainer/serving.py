@@ -9,8 +9,8 @@ from services.train.trainer.reference import Judgement
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
 from shared.runtime.model import Model
-from shared.scoring import score_classification, score_entities, surfaces
-from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, SplitEvaluation
+from shared.scoring import score_classification, score_entities, score_multi_label, surfaces
+from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, SplitEvaluation, Task
 
 SPREAD_GOLDEN_EXAMPLES: Final = 16  # where the labels need no more
 MOST_GOLDEN_EXAMPLES: Final = 128  # they are users' texts, and each load answers them all
@@ -36,8 +36,12 @@ def _evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "
     texts = [row.text for row in rows]
     answers = _answers(model, texts)
     if corpus.task == "classification":
-        best = [str(_best_label(answer)) for answer in answers]
+        best = [_given(answer)[0] for answer in answers]
         return score_classification([row.label or "" for row in rows], best, corpus.labels)
+    if corpus.task == "multi-label":
+        return score_multi_label(
+            [row.labels for row in rows], [_given(each) for each in answers], corpus.labels
+        )
     seen = surfaces([row.text for row in train], [row.entities or () for row in train])
     true = [row.entities or () for row in rows]
     return score_entities(true, [_spans(answer) for answer in answers], corpus.labels, seen, texts)
@@ -51,7 +55,10 @@ def _golden_examples(model: Model, judgements: Sequence[Judgement]) -> tuple[Gol
         if each.margin > GOLDEN_MARGIN and len(each.encoded.text) <= _LONGEST_GOLDEN_CODE_POINTS
     ]
     texts = [decisive[i].encoded.text for i in choose_golden([each.labels for each in decisive])]
-    return tuple(_golden(text, answer) for text, answer in zip(texts, _answers(model, texts), strict=True))
+    task = model.manifest.task
+    return tuple(
+        _golden(task, text, answer) for text, answer in zip(texts, _answers(model, texts), strict=True)
+    )
 
 
 def choose_golden(labels: Sequence[frozenset[str]]) -> list[int]:
@@ -72,16 +79,17 @@ def _answers(model: Model, texts: Sequence[str]) -> list[Answer]:
     return [*model.answer(texts)]
 
 
-def _golden(text: str, answer: Answer) -> GoldenExample:
-    label = _best_label(answer)
-    if label is not None:
-        return GoldenExample(text=text, label=label)
+def _golden(task: Task, text: str, answer: Answer) -> GoldenExample:
+    if task == "classification":
+        return GoldenExample(text=text, label=_given(answer)[0])
+    if task == "multi-label":
+        return GoldenExample(text=text, labels=tuple(sorted(_given(answer))))
     spans = (GoldenSpan(start=span.start, end=span.end, label=span.label) for span in _spans(answer))
     return GoldenExample(text=text, entities=tuple(spans))
 
 
-def _best_label(answer: Answer) -> str | None:
-    return answer[0].label if answer and isinstance(answer[0], LabelScore) else None
+def _given(answer: Answer) -> list[str]:
+    return [each.label for each in answer if isinstance(each, LabelScore) and each.is_given]
 
 
 def _spans(answer: Answer) -> list[EntitySpan]:

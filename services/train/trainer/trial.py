@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Decision, Judgement, Logits, Reference
 from shared.runtime.batches import batch_by_length
-from shared.runtime.classification import pool_windows
+from shared.runtime.classification import sigmoid
 from shared.runtime.model import EncodedText, Model
 from shared.runtime.windows import Window
 
@@ -94,14 +94,14 @@ class Trial:
         )
 
     def scores(self) -> Measure:
-        """Take the largest difference between the probabilities that are served and the softmax of the trained logits."""
+        """Take the largest difference between the probabilities that are served and those of the trained logits."""
         computed = iter(self._measured())
         furthest = 0.0
         for each in self._judgements:
             served = self._model.classify(each.encoded, [next(computed) for _ in each.encoded.windows])
-            trained = _softmax(pool_windows(each.encoded.windows, each.logits))
+            trained = self._probabilities(each.pooled)
             of_label = dict(zip(self._reference.labels, trained.tolist(), strict=True))
-            furthest = max(furthest, *(abs(score - of_label[label]) for label, score in served))
+            furthest = max(furthest, *(abs(each.score - of_label[each.label]) for each in served))
         return Measure(furthest, f"largest difference in a probability, of {len(self._judgements)} texts")
 
     def vocabulary(self) -> Measure:
@@ -155,7 +155,7 @@ class Trial:
     def label_order(self) -> Measure:
         """Count the outputs whose name is not the one that training gave them."""
         labels = self._reference.labels
-        if self._model.manifest.task == "classification":
+        if self._model.manifest.task != "entities":
             told = list(self._told_labels(len(labels)))
         else:
             told = list(self._told_entities(len(labels)))
@@ -180,9 +180,12 @@ class Trial:
             yield self._model.extract(text, [logits])[0].label
 
     def _decide(self, text: EncodedText, logits: Sequence[Logits]) -> Decision:
-        if self._model.manifest.task == "classification":
-            return self._model.classify(text, logits)[0].label
+        if self._model.manifest.task != "entities":
+            return frozenset(each.label for each in self._model.classify(text, logits) if each.is_given)
         return frozenset((span.start, span.end, span.label) for span in self._model.extract(text, logits))
+
+    def _probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return sigmoid(logits) if self._reference.reader.task == "multi-label" else _softmax(logits)
 
     def _measured(self) -> list[Logits]:
         if not self._computed:

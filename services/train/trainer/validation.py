@@ -14,21 +14,22 @@ from torch.nn import functional
 
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.examples import Example
-from shared.runtime.classification import pool_windows
+from services.train.trainer.thresholds import best_threshold, present_labels
+from shared.runtime.classification import pool_windows, sigmoid
 from shared.runtime.entities import extract_spans
 from shared.runtime.model import EncodedText
 from shared.scoring import score_classification, score_entities
 
 Logits = npt.NDArray[np.float32]
 
-METRICS = {"classification": "accuracy", "entities": "span_f1"}
+METRICS = {"classification": "accuracy", "multi-label": "micro_f1", "entities": "span_f1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """One look at the validation split."""
 
-    metric: float  # accuracy or span_f1, [0, 1]
+    metric: float  # of METRICS, [0, 1]
     loss: float  # mean over the targets
 
 
@@ -48,11 +49,16 @@ class Validation:
 
     def evaluate(self, logits: torch.Tensor) -> Evaluation:
         """Score `logits`, (targets of all `examples` in order, outputs)."""
-        loss = functional.cross_entropy(logits, self._targets).item()
+        entropy = (
+            functional.binary_cross_entropy_with_logits
+            if self._targets.ndim == 2
+            else functional.cross_entropy
+        )
+        loss = entropy(logits, self._targets).item()
         per_row = iter(self._windows(logits.numpy()))
         windows = [[next(per_row) for _ in of_row] for of_row in self._examples]
-        score = self._accuracy if self._corpus.task == "classification" else self._span_f1
-        return Evaluation(score(windows), loss)
+        score = {"classification": self._accuracy, "multi-label": self._micro_f1, "entities": self._span_f1}
+        return Evaluation(score[self._corpus.task](windows), loss)
 
     def _windows(self, logits: Logits) -> list[Logits]:
         """Logits as the runtime has them: (labels,), or (tokens of the window, tags), zeros where no tag is read."""
@@ -60,7 +66,7 @@ class Validation:
         for example in self.examples:
             mine = logits[at : at + len(example.targets)]
             at += len(mine)
-            if self._corpus.task == "classification":
+            if self._corpus.task != "entities":
                 result.append(mine[0])
             else:
                 tokens = np.zeros((example.window.token_count, logits.shape[1]), dtype=np.float32)
@@ -76,6 +82,16 @@ class Validation:
             for text, logits in zip(self._encoded, windows, strict=True)
         ]
         return score_classification(true, answered, labels).metrics["accuracy"]
+
+    def _micro_f1(self, windows: Sequence[Sequence[Logits]]) -> float:
+        """With one threshold for all labels, the best there is: their own are chosen when the training has ended."""
+        scores = np.stack(
+            [
+                sigmoid(pool_windows(text.windows, logits))
+                for text, logits in zip(self._encoded, windows, strict=True)
+            ]
+        )
+        return best_threshold(scores, present_labels(self._corpus, "validation"))[1]
 
     def _span_f1(self, windows: Sequence[Sequence[Logits]]) -> float:
         rows, labels = self._corpus.splits["validation"], self._corpus.labels

@@ -17,7 +17,7 @@ from services.train.trainer.gate import gate
 from services.train.trainer.network import Network
 from services.train.trainer.publishing import Candidate, complete
 from shared.errors import VersionRejectedError
-from shared.store.manifest import Task, Variant
+from shared.store.manifest import MultiLabelDecoding, Task, Variant
 from tests.integration.trainer.conftest import Trained
 from tests.integration.trainer.world import Outcome, Workplace
 
@@ -120,7 +120,7 @@ BAD_GRAPHS: dict[str, tuple[Edit, str]] = {
     "a batch axis baked by tracing": (bake_batch, "fp32.runs"),
     "a rare word's embedding": (change_rare_words, "fp32.vocabulary"),
 }
-TASKS: list[Task] = ["classification", "entities"]
+TASKS: list[Task] = ["classification", "multi-label", "entities"]
 
 
 @pytest.mark.parametrize("fault", BAD_GRAPHS)
@@ -168,6 +168,16 @@ def test_wrong_windows_are_rejected(task: Task, change: dict[str, int], trained:
     assert "tokenizer" in failed_checks(outcome, replace(outcome.candidate, manifest=manifest))
 
 
+def test_wrong_thresholds_are_rejected(trained: Trained) -> None:
+    """Labels that are given from other scores on than those that were chosen are other decisions, though no score moves."""
+    outcome = trained("multi-label", True)
+    decoding = outcome.candidate.manifest.decoding
+    assert isinstance(decoding, MultiLabelDecoding)
+    raised = decoding.model_copy(update={"thresholds": tuple(0.99 for _ in decoding.thresholds)})
+    manifest = outcome.candidate.manifest.model_copy(update={"decoding": raised})
+    assert failed_checks(outcome, replace(outcome.candidate, manifest=manifest)) == {"fp32.decisions"}
+
+
 def test_a_wrong_temperature_is_rejected(trained: Trained) -> None:
     """Scores that are not the softmax of the trained logits are refused, though every decision stays."""
     outcome = trained("classification", True)
@@ -192,7 +202,7 @@ def test_swapped_labels_that_no_row_has_are_rejected(trained: Trained) -> None:
     outcome = trained("classification", True)
     first, *others = outcome.candidate.manifest.labels
     manifest = outcome.candidate.manifest.model_copy(update={"labels": (first, *reversed(others))})
-    shown = [each for each in outcome.judgements if each.decision == first]
+    shown = [each for each in outcome.judgements if each.decision == {first}]
     checks = gate(outcome.reference, shown, replace(outcome.candidate, manifest=manifest))
     assert "fp32.label_order" in {check.name for check in checks if not check.passed}
     assert "fp32.decisions" not in {check.name for check in checks if not check.passed}

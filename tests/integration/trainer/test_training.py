@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from services.train.trainer.serving import GOLDEN_MARGIN
+from services.train.trainer.validation import METRICS
 from shared.names import VersionName
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
-from shared.store.manifest import Manifest, Task
+from shared.store.manifest import Manifest, MultiLabelDecoding, Task
 from tests.integration.trainer.conftest import Trained
 from tests.integration.trainer.world import FAST, Workplace, among, constants, read_weights, splits_of
+from tests.tiny import topic_label
 
-KINDS = [(task, adaptable) for task in ("classification", "entities") for adaptable in (True, False)]
-TASKS: list[Task] = ["classification", "entities"]
+TASKS: list[Task] = ["classification", "multi-label", "entities"]
+KINDS = [(task, adaptable) for task in TASKS for adaptable in (True, False)]
 
 
 @pytest.mark.parametrize(("task", "adaptable"), KINDS)
@@ -28,7 +30,7 @@ def test_a_job_publishes_a_version_that_answers(
 ) -> None:
     """Each recipe, with and without Adaptable, goes from rows to a gated version that has learnt them and serves."""
     outcome = trained(task, adaptable)
-    metric = "accuracy" if task == "classification" else "span_f1"
+    metric = METRICS[task]
     manifest = outcome.manifest
 
     assert outcome.phases == ["TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"]
@@ -49,6 +51,13 @@ def test_a_job_publishes_a_version_that_answers(
         ((best, *_),) = model.answer(["where is my refund please"])
         assert isinstance(best, LabelScore)
         assert best.label == "delivery"
+    elif task == "multi-label":
+        two, none = model.answer(["where is my refund, and the card please", "we met in the it"])
+        assert {each.label for each in two if isinstance(each, LabelScore) and each.is_given} == {
+            topic_label("refund"),
+            topic_label("card"),
+        }
+        assert not any(each.is_given for each in none if isinstance(each, LabelScore))
     else:
         ((only,),) = model.answer(["where is Ada Lovelace please"])
         assert isinstance(only, EntitySpan)
@@ -93,7 +102,9 @@ def test_the_first_token_can_be_read_in_place_of_the_mean(
 
 def test_frozen_jobs_on_one_base_share_one_encoder(trained: Trained) -> None:
     """A frozen classifier and a frozen extractor name the same encoder blob, and heads of their own."""
-    one, other = (trained(task, False).manifest.variants["fp32"].graphs for task in TASKS)
+    one, other = (
+        trained(task, False).manifest.variants["fp32"].graphs for task in ("classification", "entities")
+    )
     assert one["encoder"].file == other["encoder"].file
     assert one["head"].file != other["head"].file
 
@@ -151,3 +162,10 @@ def test_the_manifest_tells_where_a_version_comes_from(
 def _trained_file(manifest: Manifest) -> str:
     graphs = {**manifest.variants["fp32"].graphs}
     return (graphs.get("head") or graphs["model"]).file.digest
+
+
+def test_every_label_has_a_threshold(trained: Trained) -> None:
+    """Thresholds of a multi-label version are one for each label, and within their range."""
+    decoding = trained("multi-label", True).manifest.decoding
+    assert isinstance(decoding, MultiLabelDecoding)
+    assert all(0.01 <= each <= 0.99 for each in decoding.thresholds)

@@ -40,7 +40,7 @@ def test_a_malformed_name_and_an_unknown_unit_are_refused() -> None:
 
 def test_results_stand_in_the_order_of_the_texts_with_faults_in_their_place() -> None:
     """A typed fault keeps its reason, an incident carries its id and nothing else."""
-    answer = Answer(V7, [TextAnswer([LabelScore("card", 0.75)], 2), *FAULTS], TIMING)
+    answer = Answer(V7, [TextAnswer([LabelScore("card", 0.75, True)], 2), *FAULTS], TIMING)
     response = wire.classify_response(answer)
     assert response.model_version == "banking@7"
     assert [result.WhichOneof("outcome") for result in response.results] == [

@@ -63,12 +63,14 @@ class Classification(_message.Message):
     def __init__(self, labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., window_count: _Optional[int] = ...) -> None: ...
 
 class LabelScore(_message.Message):
-    __slots__ = ("label", "score")
+    __slots__ = ("label", "score", "is_given")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    IS_GIVEN_FIELD_NUMBER: _ClassVar[int]
     label: str
     score: float
-    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+    is_given: bool
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., is_given: _Optional[bool] = ...) -> None: ...
 
 class ExtractEntitiesRequest(_message.Message):
     __slots__ = ("model", "texts", "offset_unit", "min_score")

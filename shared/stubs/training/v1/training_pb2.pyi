@@ -25,6 +25,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_UNSPECIFIED: _ClassVar[Task]
     CLASSIFICATION: _ClassVar[Task]
     ENTITIES: _ClassVar[Task]
+    MULTI_LABEL: _ClassVar[Task]
 
 class Recipe(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +45,7 @@ TEST: Split
 TASK_UNSPECIFIED: Task
 CLASSIFICATION: Task
 ENTITIES: Task
+MULTI_LABEL: Task
 RECIPE_UNSPECIFIED: Recipe
 TRANSFORMER_CLASSIFIER: Recipe
 ENTITY_EXTRACTOR: Recipe
@@ -76,16 +78,18 @@ class ImportFileHeader(_message.Message):
     def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., field_names: _Optional[_Union[FieldNames, _Mapping]] = ...) -> None: ...
 
 class FieldNames(_message.Message):
-    __slots__ = ("text", "label", "entities", "split")
+    __slots__ = ("text", "label", "labels", "entities", "split")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     text: str
     label: str
+    labels: str
     entities: str
     split: str
-    def __init__(self, text: _Optional[str] = ..., label: _Optional[str] = ..., entities: _Optional[str] = ..., split: _Optional[str] = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., label: _Optional[str] = ..., labels: _Optional[str] = ..., entities: _Optional[str] = ..., split: _Optional[str] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "task", "splits", "labels", "create_time", "error")

@@ -16,6 +16,7 @@ LATER = datetime(2026, 1, 2, 4, 0, 0, tzinfo=UTC)
 SPEC = JobSpec(
     model="banking",
     dataset=f"support@sha256:{'a' * 64}",
+    task="classification",
     recipe="transformer-classifier",
     base_model="all-minilm-l6-v2",
     base_digest="b" * 64,
