@@ -69,7 +69,13 @@ def parse_reference(text: str, *, field: str = "model") -> ModelReference:
         return AliasName(model, DEFAULT_ALIAS)
     if _VERSION.fullmatch(pointer):
         return VersionName(model, int(pointer))
-    return AliasName(model, check_id(pointer, field=field))
+    if not _ID.fullmatch(pointer):
+        raise NameMalformedError(
+            f"{field}: {text[:80]!r} is neither name@version, a number from 1 to 9999999, nor name@alias, {_ID_FORM}",
+            field=field,
+            value=text[:80],
+        )
+    return AliasName(model, pointer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ _MOST_PROBLEMS_SHOWN = 20
 _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of `tagsmith up`
     "TEXT_EMPTY": "give a text that is not blank",
     "TEXT_TOO_LONG": "split the text",
-    "NAME_MALFORMED": "names look like support, support@production or support@7",
-    "DATASET_INVALID": "mend the rows that are named and import again; nothing was stored",
+    "NAME_MALFORMED": "names look like support, support@production or support@7, jobs like job-0123456789abcdef",
+    "DATASET_INVALID": "mend the rows that are named and try again",
     "SPEC_INVALID": "change the options that are named; `tagsmith train --help` has their ranges",
     "MODEL_NOT_FOUND": "`tagsmith models` lists the models",
     "VERSION_NOT_FOUND": "`tagsmith models MODEL` lists its versions",

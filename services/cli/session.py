@@ -101,7 +101,7 @@ class Session:
                     raise
                 if explained.message != told:
                     told = explained.message
-                    self.tell(f"{told}; trying again, for {patience_s:.0f} s at most")
+                    self.tell(f"{told.rstrip('.')}; trying again, for {patience_s:.0f} s at most")
                 time.sleep(max(pause_ms / 1000, _LEAST_PAUSE_S))
 
     def show(self, record: Mapping[str, Any], *people: RenderableType) -> None:

@@ -5,6 +5,7 @@ thread; the only waits are short sleeps between looks at the children. A signal 
 stopped is acted on after, so that no child is ever forgotten.
 """
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -165,11 +166,17 @@ def _is_ready(health_port: int) -> bool:
 
 def _check(service: ServiceProcess) -> None:
     if service.exit_code is not None:
+        if service.exit_code < 0:  # what it said last has nothing to do with it
+            raise _ended(service, f"was ended by {signal.Signals(-service.exit_code).name}")
         raise _failure(service, f"has ended with code {service.exit_code}")
 
 
 def _failure(service: ServiceProcess, what: str) -> CommandError:
-    message = f"the {service.name} {what}: {service.last_words()} [{service.log_path}]"
+    return _ended(service, f"{what}: {service.last_words()}")
+
+
+def _ended(service: ServiceProcess, how: str) -> CommandError:
+    message = f"the {service.name} {how} [{service.log_path}]"
     return CommandError(
         Explained("FAILED_PRECONDITION", "SERVICE_ENDED", message, {"service": service.name}, (), None)
     )

@@ -10,6 +10,7 @@ from shared.errors import TagsmithError
 from shared.names import ModelReference, parse_reference
 from shared.runtime.providers import ProviderPolicy
 from shared.settings import LogLevel, Port
+from shared.store.opening import StoreUrl
 
 
 class InferSettings(BaseSettings):
@@ -17,7 +18,7 @@ class InferSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TAGSMITH_INFER_", frozen=True)
 
-    store: Annotated[str, Field(min_length=1, validation_alias="TAGSMITH_STORE")]  # a folder or file:// URL
+    store: Annotated[StoreUrl, Field(validation_alias="TAGSMITH_STORE")]
     cache_dir: Path  # verified copies of model files
     host: str = "127.0.0.1"
     port: Port = 50051

@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import DirectoryPath, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.cores import usable_cores
 from shared.settings import LogLevel, Port
 from shared.store.bucket import SCHEMES
+from shared.store.opening import StoreUrl
 
 _BUCKET = re.compile(rf"({'|'.join(SCHEMES)})://[^/@:]+(/[^/]+)*/?")
 
@@ -20,10 +21,8 @@ class TrainSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TAGSMITH_TRAIN_", frozen=True)
 
-    store: Annotated[
-        str, Field(min_length=1, validation_alias="TAGSMITH_STORE")
-    ]  # a folder, or a URL: file://, s3://, gs://, az://
-    bases_dir: Annotated[Path | None, Field(validation_alias="TAGSMITH_BASES_DIR")] = (
+    store: Annotated[StoreUrl, Field(validation_alias="TAGSMITH_STORE")]
+    bases_dir: Annotated[DirectoryPath | None, Field(validation_alias="TAGSMITH_BASES_DIR")] = (
         None  # a folder per base
     )
     state_dir: Path  # the job table and the jobs' folders; on a local disk, for this service alone

@@ -5,7 +5,7 @@ Problems name `file:line`, lines (rows, for Parquet) counted from 1, a row of se
 format is a generator of records; what a record must hold is decided once, here, for all of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from shared.data.formats import conll, delimited, jsonl
@@ -75,7 +75,7 @@ def read_rows(
         faults = check_row(row, task, where=where)
         problems += faults
         if not faults:
-            rows.append(row)
+            rows.append(replace(row, where=where))
     if not rows and not problems:
         problems.append(Problem(file_name, "has no rows"))
     return rows, problems

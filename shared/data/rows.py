@@ -6,7 +6,7 @@ code points, end exclusive. Pure; descriptions of problems name fields, numbers 
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -38,6 +38,9 @@ class Row:
     label_set: tuple[str, ...] | None = None  # sorted
     entities: tuple[Span, ...] | None = None
     split: SplitName | None = None  # None: decided by the hash of the text
+    where: str = field(
+        default="", compare=False
+    )  # its place in a file, such as `train.csv:17`; empty: from the store
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -35,7 +35,10 @@ def assign_splits(rows: Sequence[Row]) -> dict[SplitName, list[Row]]:
 
 
 def check_dataset(splits: Mapping[SplitName, Sequence[Row]], task: Task) -> list[Problem]:
-    """Return everything that makes the splits unusable for `task` although each row is good; the field is the split's name."""
+    """Return everything that makes the splits unusable for `task` although each row is good.
+
+    The field is the split's name, or the place of the first row that the problem is about.
+    """
     empty = [name for name in ("train", "validation") if not splits.get(name)]
     if empty:
         return [
@@ -46,7 +49,7 @@ def check_dataset(splits: Mapping[SplitName, Sequence[Row]], task: Task) -> list
             for name in empty
         ]
     counts = {name: Counter(label for row in rows for label in row.labels) for name, rows in splits.items()}
-    return [*_label_problems(counts, task), *_unknown_label_problems(counts)]
+    return [*_label_problems(counts, task), *_unknown_label_problems(splits, counts)]
 
 
 def _label_problems(counts: Mapping[SplitName, Counter[str]], task: Task) -> Iterator[Problem]:
@@ -66,13 +69,16 @@ def _label_problems(counts: Mapping[SplitName, Counter[str]], task: Task) -> Ite
             yield Problem(name, "no row has an entity")
 
 
-def _unknown_label_problems(counts: Mapping[SplitName, Counter[str]]) -> Iterator[Problem]:
+def _unknown_label_problems(
+    splits: Mapping[SplitName, Sequence[Row]], counts: Mapping[SplitName, Counter[str]]
+) -> Iterator[Problem]:
     for name in ("validation", "test"):
         unknown = sorted(counts.get(name, Counter()).keys() - counts["train"].keys())
         for label in unknown[:_MOST_LABELS_NAMED]:
+            first = next(row for row in splits[name] if label in row.labels)
             yield Problem(
-                name,
-                f"label {label!r} ({counts[name][label]}x) never occurs in train; add train rows of it, or mend its spelling",
+                first.where or name,
+                f"label {label!r} ({counts[name][label]}x in {name}) never occurs in train; add train rows of it, or mend its spelling",
             )
         if more := unknown[_MOST_LABELS_NAMED:]:
             yield Problem(name, f"{len(more)} more labels never occur in train")

@@ -12,16 +12,13 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 def build_server(*, max_connection_age_s: float | None = None) -> grpc.aio.Server:
     """Make a server with the error interceptor.
 
-    With `max_connection_age_s` connections end in good order after about that time, so that clients find new replicas; calls in
-    flight get as long again. Not for a server of streams that last longer.
+    With `max_connection_age_s` connections take no new calls after about that time, so that clients find new replicas; calls in
+    flight end as they would have.
     """
     age = (
         []
         if max_connection_age_s is None
-        else [
-            ("grpc.max_connection_age_ms", int(1000 * max_connection_age_s)),
-            ("grpc.max_connection_age_grace_ms", int(1000 * max_connection_age_s)),
-        ]
+        else [("grpc.max_connection_age_ms", int(1000 * max_connection_age_s))]
     )
     return grpc.aio.server(
         interceptors=[ErrorInterceptor()],

@@ -76,6 +76,7 @@ class FileCache:
     def _locked(self, digest: str) -> Iterator[Path]:
         path = self._folder / f"{digest}.lock"
         while True:
+            self._folder.mkdir(parents=True, exist_ok=True)  # temporary folders are tidied away while we run
             with path.open("wb") as lock:  # closing it lets go
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if _is_at(lock, path):  # else its last holder has deleted it, and it keeps nobody out

@@ -84,10 +84,7 @@ class ModelStore:
         data = manifest.model_dump_json().encode()
         Manifest.model_validate_json(data)  # NaN becomes null: never publish what nobody can read
         self._check_reserved(version, job_id)
-        for file in manifest.files:
-            key = layout.blob(file.digest)
-            if not self._objects.exists(key):
-                raise corrupt(key, expected=file.digest, found="nothing")
+        self._check_files(manifest)
         try:
             create_sealed(self._objects, layout.manifest(version), data)
         except KeyExistsError:
@@ -141,12 +138,15 @@ class ModelStore:
     ) -> AliasRecord:
         """Point an alias to version `number`; see AliasLog.move for `expected`.
 
-        Raises VersionRejectedError for a version that its gate refused, ModelNotFoundError, VersionNotFoundError,
+        Raises VersionRejectedError for a version that its gate refused, ArtifactCorruptError for one whose files are not all there
+        (what is in them is for their readers to check), ModelNotFoundError, VersionNotFoundError,
         AliasConflictError.
         """
         version = VersionName(model, number)
-        if self.manifest(version).state == "rejected":
+        manifest = self.manifest(version)
+        if manifest.state == "rejected":
             raise VersionRejectedError(f"{version} was refused by its gate", model_version=str(version))
+        self._check_files(manifest)
         return self._aliases.move(model, alias, number, expected=expected, actor=actor, reason=reason)
 
     def alias(self, model: str, alias: str) -> AliasRecord:
@@ -177,6 +177,12 @@ class ModelStore:
         """Return every move of an alias, newest first. Raises ModelNotFoundError, AliasNotFoundError."""
         self._check_known(model)
         return self._aliases.history(model, alias)
+
+    def _check_files(self, manifest: Manifest) -> None:
+        for file in manifest.files:
+            key = layout.blob(file.digest)
+            if not self._objects.exists(key):
+                raise corrupt(key, expected=file.digest, found="nothing")
 
     def _check_known(self, model: str) -> None:
         if not any(True for _ in self._objects.list_keys(layout.versions(model))):

@@ -9,11 +9,12 @@ import logging
 import sys
 import threading
 import traceback
-from typing import cast
+from typing import TextIO, cast
 
 import structlog
 
 from shared.errors import TagsmithError
+from shared.telemetry import metrics
 
 
 def configure_logs(service: str, level: str = "INFO") -> None:
@@ -27,7 +28,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Lines(sys.stderr))),
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(
@@ -40,6 +41,25 @@ def configure_logs(service: str, level: str = "INFO") -> None:
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """Return a logger: the first argument of its methods is the event's name, the rest are fields."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
+
+
+class _Lines:
+    """Where log lines go. A full disk behind it costs lines and nothing else: a service outlives its log."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        try:
+            self._file.write(line)
+        except OSError:
+            metrics.LOST_LOG_LINES.inc()
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError:
+            metrics.LOST_LOG_LINES.inc()
 
 
 class _LibraryHandler(logging.Handler):

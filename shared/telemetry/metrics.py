@@ -47,6 +47,10 @@ LOAD_SECONDS: Final = Histogram(
     "tagsmith_load_seconds", "Time to fetch, verify, load and warm a version.", buckets=_SECONDS
 )
 
+LOST_LOG_LINES: Final = Counter(
+    "tagsmith_lost_log_lines_total", "Log lines that could not be written, such as to a full disk."
+)
+
 # The training service.
 JOBS: Final = Gauge("tagsmith_jobs", "Jobs by state, final states counted since the start.", ["state"])
 

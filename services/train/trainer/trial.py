@@ -25,6 +25,7 @@ from shared.runtime.windows import Window
 TIE_MARGIN: Final = 1e-3  # decisions closer than this may fall either way
 
 _BATCH_TOKENS = 512
+_LARGE_LOGIT = 10.0
 _SAMPLE = 48  # validation windows for the checks that run each window several times
 _SAMPLED_LENGTHS = 16  # beside them, so that few or uniform validation texts make mixed batches too
 _BATCH_SIZES = (1, 2, 7, 32)
@@ -70,7 +71,7 @@ class Trial:
         """Take the largest difference over the whole validation set, in batches as served."""
         self._computed = self._run(self._windows)
         return Measure(
-            _furthest(self._computed, self._expected),
+            furthest(self._computed, self._expected),
             f"largest difference to the trained network over {len(self._windows)} validation windows",
         )
 
@@ -124,7 +125,7 @@ class Trial:
             for logits in self._model.run([*sample[start : start + 7], longest])[:-1]
         ]
         return Measure(
-            _furthest(padded, alone),
+            furthest(padded, alone),
             f"{len(sample)} windows, alone and beside one of {longest.token_count} tokens",
         )
 
@@ -138,7 +139,7 @@ class Trial:
             for start in range(0, len(order), size):
                 drawn = order[start : start + size]
                 logits = self._model.run([sample[i] for i in drawn])
-                furthest = max(furthest, _furthest(logits, [expected[i] for i in drawn]))
+                furthest = max(furthest, furthest(logits, [expected[i] for i in drawn]))
         sizes = ", ".join(map(str, _BATCH_SIZES))
         return Measure(furthest, f"{len(sample)} windows in shuffled batches of {sizes}")
 
@@ -148,7 +149,7 @@ class Trial:
         expected = self._reference.logits(windows, batch_tokens=1)
         computed = [self._model.run([window])[0] for window in windows]
         return Measure(
-            _furthest(computed, expected),
+            furthest(computed, expected),
             f"{len(windows)} lengths from {windows[0].token_count} to {windows[-1].token_count} tokens",
         )
 
@@ -271,10 +272,15 @@ def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(exponents / exponents.sum())
 
 
-def _furthest(computed: Sequence[Logits], expected: Sequence[Logits]) -> float:
-    """The largest difference; NaN and infinity count as infinitely far."""
+def furthest(computed: Sequence[Logits], expected: Sequence[Logits]) -> float:
+    """The largest difference; NaN and infinity count as infinitely far.
+
+    Beyond `_LARGE_LOGIT` it counts relative to that size: float32 rounds in proportion, and so far out no probability moves.
+    """
     differences = (
-        float(np.abs(a - b).max()) if a.shape == b.shape else math.inf
+        float((np.abs(a - b) / np.maximum(1, np.abs(b) / _LARGE_LOGIT)).max())
+        if a.shape == b.shape
+        else math.inf
         for a, b in zip(computed, expected, strict=True)
     )
     return max((d if math.isfinite(d) else math.inf for d in differences), default=0.0)

@@ -195,3 +195,20 @@ def test_a_gap_in_a_history_is_reported(objects: ObjectStore, log: AliasLog) -> 
     assert log.current("banking", "production").version == 2
     with pytest.raises(ArtifactCorruptError):
         log.history("banking", "production")
+
+
+def test_no_alias_moves_to_a_version_without_its_files(
+    store: ModelStore, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """A version one of whose blobs is gone is refused where it is promoted, not where it is loaded."""
+    version = publish_small(store, tmp_path)
+    present = objects.exists
+
+    def gone(key: str) -> bool:
+        return not key.startswith("blobs/") and present(key)
+
+    objects.exists = gone  # type: ignore[method-assign]
+    with pytest.raises(ArtifactCorruptError) as caught:
+        store.set_alias("banking", "production", version.number, expected=0, actor="", reason="")
+    assert caught.value.metadata["found"] == "nothing"
+    assert store.aliases("banking").records == []

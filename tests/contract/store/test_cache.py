@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,3 +180,15 @@ def test_deleting_under_fetchers_hurts_nobody(
 
     race(8, work)
     assert len(counting.downloads) > 1
+
+
+def test_a_folder_that_was_tidied_away_is_made_again(
+    store: ModelStore, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """Caches stand in temporary folders, which others empty and remove."""
+    (tmp_path / "file").write_bytes(CONTENT)
+    file = store.put_file(tmp_path / "file")
+    cache = FileCache(objects, tmp_path / "cache")
+    cache.fetch(file)
+    shutil.rmtree(tmp_path / "cache")
+    assert cache.fetch(file).read_bytes() == CONTENT

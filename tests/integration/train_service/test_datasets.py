@@ -121,11 +121,11 @@ BAD_FILES = {
     "an unknown label in validation": (
         {},
         b"text,label,split\na,x,train\nb,y,train\nc,z,validation\n",
-        "validation",
-        "never occurs in train",
+        "train.csv:4",
+        "(1x in validation) never occurs in train",
     ),
     "an empty text": ({}, b"text,label\n ,x\n", "train.csv:2", "text is empty"),
-    "an unknown format": ({"file_name": "train.xlsx"}, b"PK", "train.xlsx", "neither .jsonl nor .csv"),
+    "an unknown format": ({"file_name": "train.xlsx"}, b"PK", "train.xlsx", "is none of .jsonl, .csv"),
 }
 
 

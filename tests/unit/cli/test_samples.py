@@ -35,6 +35,16 @@ def test_both_sets_are_usable_as_they_are(intents, entities):
     assert check_dataset(assign_splits(entities), "entities") == []
 
 
+def test_every_label_is_in_every_split(intents, entities):
+    """The demo's own data brings no caution."""
+    for rows in (intents, entities):
+        splits = assign_splits(rows)
+        labels = {label for row in rows for label in row.labels}
+        assert {
+            name: {label for row in splits[name] for label in row.labels} for name in splits
+        } == dict.fromkeys(splits, labels)
+
+
 def test_intents_are_balanced(intents):
     """Twelve intents, each with 45 or 46 messages."""
     counts = Counter(row.label for row in intents)

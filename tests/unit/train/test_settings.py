@@ -41,12 +41,31 @@ def test_roots_are_a_path_list(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings(TrainSettings).dataset_roots == ()
 
 
+def test_buckets_are_prefixes_of_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefixes are separated by commas; a credential in one is refused."""
+    monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_BUCKETS", "s3://a/b,gs://c/")
+    assert read_settings(TrainSettings).dataset_buckets == ("s3://a/b", "gs://c/")
+    for bad in ("s3://", "s3:///b", "s3://key:secret@a/b", "http://a/b"):
+        monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_BUCKETS", bad)
+        with pytest.raises(SettingsInvalidError) as raised:
+            read_settings(TrainSettings)
+        assert "secret" not in str(raised.value)
+
+
 def test_every_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """One error names all variables that are missing or bad."""
-    monkeypatch.delenv("TAGSMITH_STORE")
+    monkeypatch.setenv("TAGSMITH_STORE", "ftp://host/store")
+    monkeypatch.setenv("TAGSMITH_BASES_DIR", "/nowhere/at/all")
     monkeypatch.setenv("TAGSMITH_TRAIN_PORT", "70000")
     monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_ROOTS", "relative")
+    monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_BUCKETS", "s3://a/b,/local")
     with pytest.raises(SettingsInvalidError) as raised:
         read_settings(TrainSettings)
-    for name in ("TAGSMITH_STORE", "TAGSMITH_TRAIN_PORT", "TAGSMITH_TRAIN_DATASET_ROOTS"):
+    for name in (
+        "TAGSMITH_STORE",
+        "TAGSMITH_BASES_DIR",
+        "TAGSMITH_TRAIN_PORT",
+        "TAGSMITH_TRAIN_DATASET_ROOTS",
+        "TAGSMITH_TRAIN_DATASET_BUCKETS",
+    ):
         assert name in str(raised.value)

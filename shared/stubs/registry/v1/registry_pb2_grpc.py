@@ -82,7 +82,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModelVersion(self, request, context):
-        """Returns a version. Errors: NOT_FOUND for an unknown model, version or alias.
+        """Returns a version. Errors: NOT_FOUND for an unknown model, version or alias; DATA_LOSS if the record that says so cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

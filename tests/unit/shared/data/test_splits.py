@@ -130,8 +130,8 @@ def test_unusable_datasets_are_described():
         ("train", "all rows have the one label 'a'; two or more are needed")
     ]
     assert [(p.field, p.description.split(";")[0]) for p in described["unknown"]] == [
-        ("validation", "label 'c' (2x) never occurs in train"),
-        ("test", "label 'd' (1x) never occurs in train"),
+        ("validation", "label 'c' (2x in validation) never occurs in train"),
+        ("test", "label 'd' (1x in test) never occurs in train"),
     ]
 
 

@@ -176,3 +176,23 @@ async def test_health_says_started_ready_and_draining() -> None:
         await health.set_ready(ready=True)
         assert await states() == {"liveness": True, "startup": True, "readiness": False, "": False}
     await health.stop()
+
+
+async def test_a_call_may_be_longer_than_its_connection_lives() -> None:
+    """A connection that has had its time takes no new calls; the one in flight ends as it would have."""
+
+    class Slow(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+            async def answer(request: bytes, _: object) -> bytes:
+                await asyncio.sleep(2)
+                return request
+
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    server = build_server(max_connection_age_s=0.3)
+    server.add_generic_rpc_handlers((Slow(),))
+    port = bind(server, "127.0.0.1", 0)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        assert await opened.unary_unary("/slow/Call")(b"x", timeout=10) == b"x"
+    await server.stop(None)

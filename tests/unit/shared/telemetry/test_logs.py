@@ -6,12 +6,15 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
 
 from shared.errors import ModelNotFoundError
 from shared.telemetry.logs import configure_logs, get_logger
+from shared.telemetry.metrics import LOST_LOG_LINES
 
 _TEXT = "my card 4111 was stolen"
 
@@ -116,3 +119,16 @@ def test_an_uncaught_exception_is_a_line_too(capsys: pytest.CaptureFixture[str])
     assert (line["event"], line["level"]) == ("uncaught", "critical")
     assert "ValueError" in line["exception"]
     assert _TEXT not in json.dumps(line)
+
+
+def test_a_full_disk_under_the_log_costs_lines_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that cannot be written is counted, and whoever wrote it goes on."""
+    full = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115  # closing it fails too
+    monkeypatch.setattr(sys, "stderr", full)
+    configure_logs("infer")
+    before = LOST_LOG_LINES._value.get()
+    for _ in range(3):
+        get_logger().warning("job_waits_for_store", job="job-1")
+    assert LOST_LOG_LINES._value.get() >= before + 3
+    with suppress(OSError):
+        full.close()
