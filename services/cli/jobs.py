@@ -10,7 +10,7 @@ from services.cli.failures import CommandError
 from services.cli.models import metrics_table
 from services.cli.options import AsJson, session_of
 from services.cli.paging import all_pages
-from services.cli.records import base_record, job_record, state_name
+from services.cli.records import job_record, state_name
 from services.cli.session import Session
 from services.cli.watching import FINAL_STATES, show_progress, watch_job
 from shared.rpc.status import Explained, read_status
@@ -171,23 +171,6 @@ def cancel(
         job_record(job),
         f"{job.id} is {state_name(job)}" + ("" if job.state in FINAL_STATES else ", will end soon"),
     )
-
-
-def bases(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the base models that the server knows."""
-    session = session_of(context)
-    found = session.call(session.training.ListBaseModels, pb.ListBaseModelsRequest()).base_models
-    table = Table("base", "languages", "parameters", "max tokens", "licence", "", box=None)
-    for base in found:
-        table.add_row(
-            base.id,
-            " ".join(base.languages),
-            f"{base.parameter_count / 1e6:.1f} M",
-            str(base.max_tokens),
-            base.licence,
-            ("not here" if not base.available else "default" if base.is_default else ""),
-        )
-    session.show({"base_models": [base_record(base) for base in found]}, table)
 
 
 def _follow(session: Session, job_id: str) -> None:

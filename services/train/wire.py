@@ -137,6 +137,12 @@ def write_base_model(entry: BaseModelEntry) -> pb.BaseModel:
         digest=f"sha256:{entry.digest}" if entry.digest else "",
         pooling=_POOLINGS[entry.pooling],
         is_default=entry.is_default,
+        size_bytes=entry.size_bytes,
+        tokenizer_family=entry.tokenizer_family,
+        source=entry.source,
+        revision=entry.revision,
+        tasks=list(_TASKS.values()),
+        limits=entry.limits,
     )
 
 

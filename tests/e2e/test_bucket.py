@@ -48,7 +48,8 @@ def in_bucket(tmp_path: Path, bases: Path) -> Iterator[Up]:
 def test_from_the_catalogue_to_an_answer(in_bucket: Up) -> None:
     """Pick a base, import from the bucket, fine-tune, deploy, predict; the version is in the bucket and nowhere else."""
     run = in_bucket.tagsmith
-    (base,) = json.loads(ok(run("bases", "--json")).out)["base_models"]
+    known = json.loads(ok(run("bases", "--json")).out)["base_models"]
+    (base,) = (each for each in known if each["available"])
     source = ("--task", "classification", "--server-path")
     dataset = ok(run("data", "import", "intents", *source, f"s3://{BUCKET}/data/intents.jsonl", "--json"))
     assert json.loads(dataset.out)["labels"] == LABELS

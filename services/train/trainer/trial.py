@@ -71,7 +71,7 @@ class Trial:
         """Take the largest difference over the whole validation set, in batches as served."""
         self._computed = self._run(self._windows)
         return Measure(
-            furthest(self._computed, self._expected),
+            largest_difference(self._computed, self._expected),
             f"largest difference to the trained network over {len(self._windows)} validation windows",
         )
 
@@ -125,7 +125,7 @@ class Trial:
             for logits in self._model.run([*sample[start : start + 7], longest])[:-1]
         ]
         return Measure(
-            furthest(padded, alone),
+            largest_difference(padded, alone),
             f"{len(sample)} windows, alone and beside one of {longest.token_count} tokens",
         )
 
@@ -139,7 +139,7 @@ class Trial:
             for start in range(0, len(order), size):
                 drawn = order[start : start + size]
                 logits = self._model.run([sample[i] for i in drawn])
-                furthest = max(furthest, furthest(logits, [expected[i] for i in drawn]))
+                furthest = max(furthest, largest_difference(logits, [expected[i] for i in drawn]))
         sizes = ", ".join(map(str, _BATCH_SIZES))
         return Measure(furthest, f"{len(sample)} windows in shuffled batches of {sizes}")
 
@@ -149,7 +149,7 @@ class Trial:
         expected = self._reference.logits(windows, batch_tokens=1)
         computed = [self._model.run([window])[0] for window in windows]
         return Measure(
-            furthest(computed, expected),
+            largest_difference(computed, expected),
             f"{len(windows)} lengths from {windows[0].token_count} to {windows[-1].token_count} tokens",
         )
 
@@ -272,7 +272,7 @@ def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(exponents / exponents.sum())
 
 
-def furthest(computed: Sequence[Logits], expected: Sequence[Logits]) -> float:
+def largest_difference(computed: Sequence[Logits], expected: Sequence[Logits]) -> float:
     """The largest difference; NaN and infinity count as infinitely far.
 
     Beyond `_LARGE_LOGIT` it counts relative to that size: float32 rounds in proportion, and so far out no probability moves.

@@ -16,7 +16,7 @@ from services.train.trainer.export import ExportedGraph, Role, describe_file, ex
 from services.train.trainer.gate import MOST_LOGIT_DIFFERENCE, gate
 from services.train.trainer.network import Network
 from services.train.trainer.publishing import Candidate, complete
-from services.train.trainer.trial import furthest
+from services.train.trainer.trial import largest_difference
 from shared.errors import VersionRejectedError
 from shared.store.manifest import MultiLabelDecoding, Task, Variant
 from tests.integration.trainer.conftest import Trained
@@ -276,7 +276,7 @@ def test_a_rejected_version_is_kept_and_never_promoted(
 def test_large_logits_are_held_relative_to_their_size() -> None:
     """Float32 rounds in proportion: what is a rounding of a logit of 500 is a fault of one of 5."""
     small, large = np.array([5.0], np.float32), np.array([500.0], np.float32)
-    assert furthest([small + np.float32(4e-4)], [small]) > MOST_LOGIT_DIFFERENCE
-    assert furthest([large + np.float32(4e-4)], [large]) < MOST_LOGIT_DIFFERENCE
-    assert furthest([large + np.float32(0.02)], [large]) > MOST_LOGIT_DIFFERENCE
-    assert furthest([np.array([np.nan], np.float32)], [small]) == float("inf")
+    assert largest_difference([small + np.float32(4e-4)], [small]) > MOST_LOGIT_DIFFERENCE
+    assert largest_difference([large + np.float32(4e-4)], [large]) < MOST_LOGIT_DIFFERENCE
+    assert largest_difference([large + np.float32(0.02)], [large]) > MOST_LOGIT_DIFFERENCE
+    assert largest_difference([np.array([np.nan], np.float32)], [small]) == float("inf")

