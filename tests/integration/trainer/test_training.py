@@ -14,7 +14,15 @@ from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
 from shared.store.manifest import Manifest, MultiLabelDecoding, Task
 from tests.integration.trainer.conftest import Trained
-from tests.integration.trainer.world import FAST, Workplace, among, constants, read_weights, splits_of
+from tests.integration.trainer.world import (
+    FAST,
+    Workplace,
+    among,
+    constants,
+    read_weights,
+    splits_of,
+    topic_rows,
+)
 from tests.tiny import topic_label
 
 TASKS: list[Task] = ["classification", "multi-label", "entities"]
@@ -124,7 +132,7 @@ def test_the_same_seed_gives_the_same_files(
 @pytest.mark.parametrize("adaptable", [True, False])
 def test_shuffled_labels_score_chance(adaptable: bool, workplace: Workplace, tiny_base: Path) -> None:
     """With labels that have nothing to do with the texts, no information leaks into the scores."""
-    rows = splits_of("classification")
+    rows = splits_of("classification") | {"test": topic_rows(600, 3)}
     dice = random.Random(5)  # noqa: S311 - test data
     for split, members in rows.items():
         labels = [row.label for row in members]
@@ -132,9 +140,8 @@ def test_shuffled_labels_score_chance(adaptable: bool, workplace: Workplace, tin
         rows[split] = [replace(row, label=label) for row, label in zip(members, labels, strict=True)]
     assignment = workplace.assign(tiny_base, "classification", adaptable=adaptable, rows=rows)
     evaluations = workplace.train(assignment).manifest.evaluations
-    assert (
-        0.1 <= evaluations["test"].metrics["accuracy"] <= 0.6
-    )  # 1/3, give or take three deviations of 36 rows
+    # 1/3, give or take four deviations of 600 rows; train rows, which can be learnt by heart, score 0.44 and more
+    assert 0.25 <= evaluations["test"].metrics["accuracy"] <= 0.41
 
 
 def test_an_entity_after_token_300_is_found(trained: Trained, workplace: Workplace) -> None:
