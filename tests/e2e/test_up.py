@@ -39,7 +39,7 @@ def test_when_one_service_dies_up_says_which_and_ends(tmp_path: Path, bases: Pat
     run = up.wait_end()
 
     assert run.code == 1
-    assert "the inference service has ended with code -9" in run.out
+    assert "the inference service was ended by SIGKILL [" in run.out
     assert up.processes() == []
 
 
