@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import DirectoryPath, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.cores import usable_cores
@@ -22,7 +22,7 @@ class TrainSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TAGSMITH_TRAIN_", frozen=True)
 
     store: Annotated[StoreUrl, Field(validation_alias="TAGSMITH_STORE")]
-    bases_dir: Annotated[DirectoryPath | None, Field(validation_alias="TAGSMITH_BASES_DIR")] = (
+    bases_dir: Annotated[Path | None, Field(validation_alias="TAGSMITH_BASES_DIR")] = (
         None  # a folder per base
     )
     state_dir: Path  # the job table and the jobs' folders; on a local disk, for this service alone

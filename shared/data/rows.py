@@ -35,9 +35,9 @@ class Row:
 
     text: str
     label: str | None = None
-    label_set: tuple[str, ...] | None = None  # sorted
     entities: tuple[Span, ...] | None = None
     split: SplitName | None = None  # None: decided by the hash of the text
+    label_set: tuple[str, ...] | None = None  # sorted
     where: str = field(
         default="", compare=False
     )  # its place in a file, such as `train.csv:17`; empty: from the store

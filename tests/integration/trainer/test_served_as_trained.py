@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -109,7 +108,10 @@ def test_a_frozen_encoder_is_the_base_and_one_blob(
     """Adaptable off: every weight of the base that is read stands in the encoder, bit for bit; all jobs share its blob."""
     exported = constants(workplace.graph(taught(task, False).manifest, "encoder"))
     assert [name for name, weight in read_weights(base).items() if not among(weight, exported)] == []
-    blobs = {taught(each, False).manifest.variants["fp32"].graphs["encoder"].file for each in get_args(Task)}
+    blobs = {
+        taught(each, False).manifest.variants["fp32"].graphs["encoder"].file
+        for each in ("classification", "entities")
+    }
     assert len(blobs) == 1
 
 

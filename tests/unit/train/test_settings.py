@@ -55,7 +55,6 @@ def test_buckets_are_prefixes_of_urls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """One error names all variables that are missing or bad."""
     monkeypatch.setenv("TAGSMITH_STORE", "ftp://host/store")
-    monkeypatch.setenv("TAGSMITH_BASES_DIR", "/nowhere/at/all")
     monkeypatch.setenv("TAGSMITH_TRAIN_PORT", "70000")
     monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_ROOTS", "relative")
     monkeypatch.setenv("TAGSMITH_TRAIN_DATASET_BUCKETS", "s3://a/b,/local")
@@ -63,7 +62,6 @@ def test_every_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         read_settings(TrainSettings)
     for name in (
         "TAGSMITH_STORE",
-        "TAGSMITH_BASES_DIR",
         "TAGSMITH_TRAIN_PORT",
         "TAGSMITH_TRAIN_DATASET_ROOTS",
         "TAGSMITH_TRAIN_DATASET_BUCKETS",
