@@ -23,7 +23,7 @@ from shared.names import VersionName
 from shared.store import layout
 from shared.store.cache import FileCache
 from shared.store.datasets import DatasetStore
-from shared.store.manifest import SplitEvaluation, StoredFile
+from shared.store.manifest import Manifest, SplitEvaluation, StoredFile
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
 from shared.store.records import seal, unseal
@@ -40,6 +40,23 @@ def test_g3_two_publishers_of_one_job(store: ModelStore, tmp_path: Path) -> None
     assert race(2, lambda number: store.publish(manifests[number])) == [None, None]
     assert store.manifest(version) in manifests
     assert store.versions("banking") == [1]
+
+
+def test_g3_sixteen_publishers_of_one_job(store: ModelStore, tmp_path: Path) -> None:
+    """G3: of sixteen at once, each with files of its own, one manifest stands, whole, and all sixteen read it."""
+    version = store.reserve("banking", "job-a")
+    manifests = [
+        manifest_of(version, "job-a", put_files(store, tmp_path, seed)) for seed in "abcdefghijklmnop"
+    ]
+
+    def publish(number: int) -> Manifest:
+        store.publish(manifests[number])
+        return store.manifest(version)
+
+    outcomes = race(16, publish)
+    assert all(isinstance(each, Manifest) for each in outcomes)
+    (winner,) = {each.model_dump_json() for each in outcomes if isinstance(each, Manifest)}
+    assert winner in {each.model_dump_json() for each in manifests}
 
 
 def test_g3_a_second_publish_of_a_job_changes_nothing(store: ModelStore, tmp_path: Path) -> None:
