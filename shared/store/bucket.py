@@ -32,10 +32,12 @@ SCHEMES: Final = ("s3", "gs", "az")
 
 _PART_BYTES: Final = 8 << 20  # at most 10,000 parts: 80 GB an object
 _PARTS_AT_ONCE: Final = 4
+_RANGE_BYTES: Final = 32 << 20  # of a download, one at a time; some servers read the whole object for each
 _CLIENT: Final["ClientConfig"] = {
     "connect_timeout": timedelta(seconds=5),
-    "read_timeout": timedelta(seconds=20),  # between two pieces of an answer
-    "timeout": timedelta(minutes=2),  # of a request: one part at most
+    "timeout": timedelta(
+        minutes=2
+    ),  # of a request: one part at most, or the joining of all, for which nothing is heard meanwhile
     "allow_http": True,  # only an endpoint that the operator names so uses it
 }
 
@@ -73,7 +75,7 @@ class BucketStore:
         split_key(key)
         with _store_errors("download"):
             with _missing(key):
-                stored = obstore.open_reader(self._bucket, key, buffer_size=_PART_BYTES)
+                stored = obstore.open_reader(self._bucket, key, buffer_size=_RANGE_BYTES)
             with store_errors("download"), destination.open("xb") as copy:
                 _copy(stored, copy)
 
@@ -115,7 +117,7 @@ def copy_object(url: str, destination: BinaryIO, *, most_bytes: int) -> int:
     bucket = _open(f"{scheme}://{bucket_name}", retries=4)
     with _store_errors("read"):
         with _missing(key):
-            stored = obstore.open_reader(bucket, key, buffer_size=_PART_BYTES)
+            stored = obstore.open_reader(bucket, key, buffer_size=_RANGE_BYTES)
         if stored.size <= most_bytes:
             _copy(stored, destination)
         return stored.size
@@ -129,7 +131,7 @@ def _open(url: str, retries: int) -> "AnyStore":
 
 def _copy(stored: "ReadableFile", destination: BinaryIO) -> None:
     with store_errors("write"):
-        while part := stored.read(_PART_BYTES):
+        while part := stored.read(_RANGE_BYTES):
             destination.write(part)
 
 

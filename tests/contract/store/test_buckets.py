@@ -102,6 +102,7 @@ def test_memory_does_not_grow_with_an_object(s3: dict[str, str], tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_memory_for_two_gigabytes(s3: dict[str, str], tmp_path: Path) -> None:
     """So do 2 GiB."""
     assert transfer_bytes(2048 * MIB, tmp_path) < 128 * MIB
