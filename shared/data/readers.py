@@ -125,13 +125,17 @@ def _label(record: Record, field: str) -> str:
     return _string(record, field)
 
 
-def _label_set(record: Record, names: FieldNames) -> tuple[str, ...]:
-    field = names.labels
+def _list_of(record: Record, field: str, names: FieldNames) -> tuple[str, object]:
+    """Return what stands in `field`, or the list in `label` where other tools put it, and which field that was."""
     if field not in record and isinstance(record.get(names.label), list):
         field = names.label
     if field not in record:
         raise LineError(f"has no field `{field}`")
-    labels = record[field]
+    return field, record[field]
+
+
+def _label_set(record: Record, names: FieldNames) -> tuple[str, ...]:
+    field, labels = _list_of(record, names.labels, names)
     if isinstance(labels, str):  # a cell
         cell = labels.strip()
         labels = (
@@ -156,12 +160,7 @@ def _split(record: Record, field: str) -> SplitName | None:
 
 
 def _spans(record: Record, names: FieldNames) -> tuple[Span, ...]:
-    field = names.entities
-    if field not in record and isinstance(record.get(names.label), list):
-        field = names.label
-    if field not in record:
-        raise LineError(f"has no field `{field}`")
-    spans = record[field]
+    field, spans = _list_of(record, names.entities, names)
     if isinstance(spans, str):  # a cell
         spans = parse_json(spans, what=f"field `{field}`") if spans.strip() else []
     if not isinstance(spans, list):

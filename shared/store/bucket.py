@@ -35,9 +35,8 @@ _PARTS_AT_ONCE: Final = 4
 _RANGE_BYTES: Final = 32 << 20  # of a download, one at a time; some servers read the whole object for each
 _CLIENT: Final["ClientConfig"] = {
     "connect_timeout": timedelta(seconds=5),
-    "timeout": timedelta(
-        minutes=2
-    ),  # of a request: one part at most, or the joining of all, for which nothing is heard meanwhile
+    # Of a request: one part at most, or the joining of all, during which nothing is heard.
+    "timeout": timedelta(minutes=2),
     "allow_http": True,  # only an endpoint that the operator names so uses it
 }
 

@@ -6,6 +6,7 @@ rounding of the exported graph.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from torch.nn import functional
 
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.examples import Example
-from services.train.trainer.thresholds import best_threshold, present_labels
+from services.train.trainer.thresholds import Present, best_threshold, present_labels
 from shared.runtime.classification import pool_windows, sigmoid
 from shared.runtime.entities import extract_spans
 from shared.runtime.model import EncodedText
@@ -91,7 +92,11 @@ class Validation:
                 for text, logits in zip(self._encoded, windows, strict=True)
             ]
         )
-        return best_threshold(scores, present_labels(self._corpus, "validation"))[1]
+        return best_threshold(scores, self._present)[1]
+
+    @cached_property
+    def _present(self) -> Present:
+        return present_labels(self._corpus, "validation")
 
     def _span_f1(self, windows: Sequence[Sequence[Logits]]) -> float:
         rows, labels = self._corpus.splits["validation"], self._corpus.labels

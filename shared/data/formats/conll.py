@@ -13,8 +13,6 @@ _COMMENT = re.compile(r"#\s*[\w.:-]+\s*=")
 _TAG = re.compile(r"(?:O|([BIESLU])-(\S+))")
 _OPENING, _CLOSING = frozenset("BSU"), frozenset("ESLU")
 
-_Token = tuple[int, str, str]  # line number, token, tag
-
 
 def records(content: bytes) -> Records:
     """Yield a record for each sentence, by its first line."""
