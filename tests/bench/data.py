@@ -1,4 +1,4 @@
-"""Where the benchmarks' rows and base come from: ../shared/data beside the checkout, and the installed MiniLM package."""
+"""Where the benchmarks' rows and bases come from: ../shared beside the checkout, and the installed MiniLM package."""
 
 import hashlib
 import json
@@ -17,12 +17,13 @@ class Rows:
     """One split: texts with labels, or with entities."""
 
     texts: list[str]
-    labels: list[str]
+    labels: list[str]  # one label a text; empty for other tasks
+    label_sets: list[frozenset[str]]  # any number of labels a text
     entities: list[list[Span]] | None
 
 
 def data_file(dataset: str, split: str) -> Path:
-    """Return the split's file, or end the benchmark in clear words."""
+    """Return the split's file, or end the benchmark in clear words. One language of a parallel set is `set/language`."""
     path = DATA / dataset / f"{split}.jsonl"
     if not path.exists():
         sys.exit(f"{path} is not here: this benchmark needs the data sets beside the checkout")
@@ -35,7 +36,12 @@ def read_split(dataset: str, split: str) -> Rows:
     entities = None
     if "entities" in lines[0]:
         entities = [[Span(s["start"], s["end"], s["label"]) for s in line["entities"]] for line in lines]
-    return Rows([line["text"] for line in lines], [line.get("label", "") for line in lines], entities)
+    return Rows(
+        [line["text"] for line in lines],
+        [line.get("label", "") for line in lines],
+        [frozenset(line.get("labels", ())) for line in lines],
+        entities,
+    )
 
 
 def rows_digest(dataset: str) -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench.rows import OURS, RESULTS, ROWS, verdict
+from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
 
 README = Path(__file__).parents[2] / "README.md"
 _BEGIN, _END = "<!-- table: python -m tests.bench.table -->\n", "<!-- end of table -->"
@@ -26,13 +26,13 @@ def table() -> str:
         hardware |= {each["hardware"] for each in arms.values()}
         dataset, _, digest = ours["dataset"].partition("@sha256:")
         baselines = [
-            f"{arms[each]['name']} {100 * arms[each]['test']:.1f}" for each in row.baselines if each in arms
+            f"{arms[each]['name']} {_figures(row, arms[each])}" for each in row.baselines if each in arms
         ]
         cells = (
             dataset,
             "on" if row.adaptable else "off",
-            row.metric.replace("_", " "),
-            f"**{100 * ours['test']:.1f}**",
+            ", ".join((row.metric, *row.beside)).replace("_", " "),
+            f"**{_figures(row, ours)}**",
             f"{100 * row.aim:.1f}" if row.aim else "",
             "<br>".join(baselines),
             verdict(row, arms),
@@ -43,6 +43,11 @@ def table() -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"Measured on {'; '.join(sorted(hardware))}.", ""])
+
+
+def _figures(row: RowSpec, arm: Arm) -> str:
+    figures = (arm["test"], *(arm["metrics"][metric] for metric in row.beside))
+    return ", ".join(f"{100 * figure:.1f}" for figure in figures)
 
 
 def documented() -> str:

@@ -1,0 +1,144 @@
+"""Both services as a benchmark uses them: rows in, a published version out, and its answers to many clients over gRPC."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from platform import system
+from typing import Any
+
+import grpc
+
+from services.cli.up import running_services
+from shared.data.rows import Span
+from shared.scoring import score_classification, score_entities, score_multi_label
+from shared.store.manifest import Manifest, SplitEvaluation
+from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
+from shared.stubs.registry.v1 import registry_pb2, registry_pb2_grpc
+from shared.stubs.training.v1 import training_pb2, training_pb2_grpc
+from tests.bench.data import Rows
+
+CLIENTS = 16
+_MOST_TEXTS_A_CALL = 32
+_CHUNK_BYTES = 1 << 20
+
+Answer = str | frozenset[str] | list[Span]  # the best label, the labels that are given, or the spans
+
+
+@contextmanager
+def serving() -> Iterator["Served"]:
+    """Run both services over an empty folder."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_services(Path(folder), train_port=0, infer_port=0) as services,
+        grpc.insecure_channel(services.train_address) as train,
+        grpc.insecure_channel(services.infer_address) as infer,
+    ):
+        yield Served(train, infer)
+
+
+class Served:
+    """The services' three faces."""
+
+    def __init__(self, train: grpc.Channel, infer: grpc.Channel) -> None:
+        self._training = training_pb2_grpc.TrainingServiceStub(train)
+        self._registry = registry_pb2_grpc.RegistryServiceStub(train)
+        self._inference = inference_pb2_grpc.InferenceServiceStub(infer)
+
+    def import_rows(self, name: str, task: int, files: Mapping[str, Path]) -> str:
+        """Import a file for each split; return the snapshot's name."""
+
+        def parts() -> Iterator[training_pb2.ImportDatasetRequest]:
+            for split, path in files.items():
+                header = training_pb2.ImportFileHeader(
+                    dataset=name,
+                    file_name=path.name,
+                    split=training_pb2.Split.Value(split.upper()),
+                    task=task,
+                )
+                yield training_pb2.ImportDatasetRequest(header=header)
+                data = path.read_bytes()
+                for start in range(0, len(data), _CHUNK_BYTES):
+                    yield training_pb2.ImportDatasetRequest(chunk=data[start : start + _CHUNK_BYTES])
+
+        return self._training.ImportDataset(parts()).name
+
+    def train(self, spec: training_pb2.TrainingSpec) -> Manifest:
+        """Train and publish. Ends the benchmark if no version came of it."""
+        job = self._training.CreateTrainingJob(training_pb2.CreateTrainingJobRequest(spec=spec))
+        epoch = 0
+        for job in self._training.WatchTrainingJob(training_pb2.WatchTrainingJobRequest(id=job.id)):  # noqa: B020  # the newest snapshot
+            if job.progress.epoch != epoch:
+                epoch = job.progress.epoch
+                best = f"{job.progress.metric_name} {job.progress.best_metric:.4f}"
+                print(f"  epoch {epoch}: best {best}", file=sys.stderr, flush=True)
+        if job.state != training_pb2.TrainingJob.SUCCEEDED:
+            sys.exit(f"the job ended {training_pb2.TrainingJob.State.Name(job.state)}: {job.error.message}")
+        request = registry_pb2.GetModelVersionRequest(model_version=job.model_version)
+        return Manifest.model_validate_json(self._registry.GetModelVersion(request).manifest_json)
+
+    def ask(self, manifest: Manifest, texts: Sequence[str]) -> list[Answer]:
+        """Send all texts from CLIENTS threads in calls of random sizes; answer i belongs to text i."""
+        dice, calls, start = random.Random(13), [], 0  # noqa: S311  # sizes of calls, no secret
+        while start < len(texts):
+            size = dice.randint(1, _MOST_TEXTS_A_CALL)
+            calls.append(texts[start : start + size])
+            start += size
+        self._wait_loaded(manifest)
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            return [
+                answer for part in pool.map(lambda call: self._call(manifest, call), calls) for answer in part
+            ]
+
+    def _call(self, manifest: Manifest, texts: Sequence[str]) -> list[Answer]:
+        version = str(manifest.version)
+        if manifest.task == "entities":
+            extract = inference_pb2.ExtractEntitiesRequest(model=version, texts=texts)
+            entities = self._inference.ExtractEntities(extract, timeout=120).results
+            return [[Span(e.start, e.end, e.label) for e in each.entities.entities] for each in entities]
+        top_k = 1 if manifest.task == "classification" else 0  # all
+        request = inference_pb2.ClassifyRequest(model=version, texts=texts, top_k=top_k)
+        results = [
+            each.classification.labels for each in self._inference.Classify(request, timeout=120).results
+        ]
+        if manifest.task == "classification":
+            return [labels[0].label for labels in results]
+        return [frozenset(each.label for each in labels if each.is_given) for labels in results]
+
+    def _wait_loaded(self, manifest: Manifest) -> None:
+        for _ in range(600):
+            try:
+                self._call(manifest, ["hello"])
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE:
+                    raise
+            else:
+                return
+            time.sleep(0.1)
+        sys.exit(f"{manifest.version} was not loaded within a minute")
+
+
+def score(manifest: Manifest, rows: Rows, answers: Sequence[Any]) -> SplitEvaluation:
+    """Score the answers to `rows`; surfaces are not known here, so that every mention counts as unseen."""
+    if manifest.task == "classification":
+        return score_classification(rows.labels, answers, manifest.labels)
+    if manifest.task == "multi-label":
+        return score_multi_label(rows.label_sets, answers, manifest.labels)
+    return score_entities(rows.entities or [], answers, manifest.labels, set(), rows.texts)
+
+
+def hardware() -> str:
+    """Name the machine, for the tables."""
+    described = json.loads(
+        subprocess.run(["lscpu", "--json"], capture_output=True, text=True, check=True).stdout
+    )
+    fields = {each["field"]: each["data"] for each in described["lscpu"]}
+    cpu = fields.get("Model name:", "CPU")
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu}, {system()}, no GPU"
