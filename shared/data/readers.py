@@ -147,7 +147,7 @@ def _label_set(record: Record, names: FieldNames) -> tuple[str, ...]:
         )
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise LineError(f"field `{field}` is not a list of strings")
-    return tuple(sorted(labels))
+    return tuple(sorted(set(labels)))  # one that several annotators gave counts once
 
 
 def _split(record: Record, field: str) -> SplitName | None:

@@ -37,7 +37,7 @@ class Row:
     label: str | None = None
     entities: tuple[Span, ...] | None = None
     split: SplitName | None = None  # None: decided by the hash of the text
-    label_set: tuple[str, ...] | None = None  # sorted
+    label_set: tuple[str, ...] | None = None  # sorted, each once
     where: str = field(
         default="", compare=False
     )  # its place in a file, such as `train.csv:17`; empty: from the store
@@ -90,10 +90,8 @@ def _label_set_faults(labels: tuple[str, ...] | None) -> Iterator[str]:
     if labels is None:
         yield "has no labels; a text without any has an empty list"
         return
-    for index, label in enumerate(labels):
-        yield from _label_faults(f"label labels[{index}]", label)
-    for label in sorted({label for label in labels if labels.count(label) > 1}):
-        yield f"label {label!a} stands there twice"
+    for label in labels:
+        yield from _label_faults("label", label)
 
 
 def _span_faults(text: str, spans: tuple[Span, ...]) -> Iterator[str]:
