@@ -17,11 +17,18 @@ from shared.rpc.status import Explained, read_status
 from shared.stubs.registry.v1 import registry_pb2
 from shared.stubs.training.v1 import training_pb2 as pb
 
-RecipeName = Literal["transformer-classifier", "entity-extractor"]
+RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
 PoolingName = Literal["masked-mean", "first-token"]
-_RECIPES = {"transformer-classifier": pb.TRANSFORMER_CLASSIFIER, "entity-extractor": pb.ENTITY_EXTRACTOR}
+CellName = Literal["gru", "lstm"]
+_RECIPES = {
+    "transformer-classifier": pb.TRANSFORMER_CLASSIFIER,
+    "entity-extractor": pb.ENTITY_EXTRACTOR,
+    "rnn-classifier": pb.RNN_CLASSIFIER,
+}
 _POOLINGS = {"masked-mean": pb.MASKED_MEAN, "first-token": pb.FIRST_TOKEN}
+_CELLS = {"gru": pb.GRU, "lstm": pb.LSTM}
 _KNOBS = "Hyperparameters (default: the recipe's)"
+_RNN_KNOBS = "The network of rnn-classifier (default: the recipe's)"
 
 
 def train(
@@ -83,10 +90,28 @@ def train(
     label_smoothing: Annotated[
         float | None, typer.Option(rich_help_panel=_KNOBS, help="Spread over all labels, [0, 1).")
     ] = None,
+    cell: Annotated[
+        CellName | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Kind of recurrent unit.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="[1, 4]")] = None,
+    width: Annotated[
+        int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Units of each direction, [8, 1024].")
+    ] = None,
+    embedding_width: Annotated[int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="[8, 1024]")] = None,
+    vocabulary_size: Annotated[
+        int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Tokens at most, [300, 100000].")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune a base model on a dataset, and watch until a version is published."""
+    """Fine-tune a base model on a dataset, or train an RNN from scratch, and watch until a version is published."""
     session = session_of(context)
+    shape = pb.RecurrentShape(
+        cell=_CELLS[cell] if cell else None,
+        layers=layers,
+        width=width,
+        embedding_width=embedding_width,
+        vocabulary_size=vocabulary_size,
+    )
     spec = pb.TrainingSpec(
         model=model,
         dataset=dataset,
@@ -106,6 +131,7 @@ def train(
             max_tokens=max_tokens,
             pooling=_POOLINGS[pooling] if pooling else None,
             label_smoothing=label_smoothing,
+            recurrent=shape if shape.ListFields() else None,
         ),
     )
     request = pb.CreateTrainingJobRequest(

@@ -136,7 +136,7 @@ def _show_versions(session: Session, model: str) -> None:
             " ".join(version.aliases),
             _headline(version, "validation"),
             _headline(version, "test"),
-            version.base_model,
+            version.base_model or "none",
             "on" if version.adaptable else "off",
             f"{version.create_time.ToDatetime():%Y-%m-%d %H:%M:%S}",
         )
@@ -157,7 +157,7 @@ def _facts(version: pb.ModelVersion) -> str:
         pb.ModelVersion.State.Name(version.state),
         version.task,
         f"{len(version.labels)} labels",
-        f"base {version.base_model}",
+        f"base {version.base_model or 'none'}",
         f"adaptable {'on' if version.adaptable else 'off'}",
         f"{version.size_bytes / 1e6:.1f} MB",
         f"from {version.dataset}",

@@ -7,6 +7,7 @@ strings of 64-bit ones).
 import math
 from typing import Any
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.cli.failures import error_record
@@ -59,6 +60,19 @@ def base_record(base: training_pb2.BaseModel) -> Record:
     }
 
 
+def _set_fields(message: Message) -> Record:
+    """Describe the fields that are set, and those within them; enum values by name."""
+    described: Record = {}
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            described[field.name] = _set_fields(value)
+        else:
+            described[field.name] = (
+                value if field.enum_type is None else field.enum_type.values_by_number[value].name
+            )
+    return described
+
+
 def job_record(job: training_pb2.TrainingJob) -> Record:
     """Describe a job."""
     progress, spec = job.progress, job.spec
@@ -73,10 +87,7 @@ def job_record(job: training_pb2.TrainingJob) -> Record:
             "base_model": spec.base_model,
             "adaptable": spec.adaptable,
             "seed": spec.seed,
-            "hyperparameters": {
-                field.name: value if field.enum_type is None else field.enum_type.values_by_number[value].name
-                for field, value in spec.hyperparameters.ListFields()
-            },
+            "hyperparameters": _set_fields(spec.hyperparameters),
         },
         "request_id": job.request_id,
         "promote_to": job.promote_to,

@@ -160,12 +160,15 @@ class _Jobs:
             assign=self._assign,
         )
 
+    def _base_folder(self, base_model: str | None) -> str | None:
+        return None if base_model is None else str(self._catalogue.find(base_model).folder)
+
     def _assign(self, job: JobRecord) -> Assignment:
         return Assignment(
             job_id=job.id,
             version=job.version,
             spec=job.spec,
             store=self._settings.store,
-            base_model_folder=str(self._catalogue.find(job.spec.base_model).folder),
+            base_model_folder=self._base_folder(job.spec.base_model),
             threads=self._settings.trainer_threads,
         )

@@ -10,14 +10,20 @@ from math import ceil
 from typing import Final
 
 from services.train.catalogue import BaseModelEntry
-from services.train.spec import Hyperparameters, RecipeName
+from services.train.spec import Hyperparameters, RecipeName, RecurrentShape
 from shared.store.manifest import Task
 
 TASKS: Final[dict[RecipeName, tuple[Task, ...]]] = {
     "transformer-classifier": ("classification", "multi-label"),
     "entity-extractor": ("entities",),
+    "rnn-classifier": ("classification", "multi-label"),
 }
-RECIPES: Final[dict[Task, RecipeName]] = {task: recipe for recipe, tasks in TASKS.items() for task in tasks}
+RECIPES: Final[dict[Task, RecipeName]] = {  # of an order that names none
+    "classification": "transformer-classifier",
+    "multi-label": "transformer-classifier",
+    "entities": "entity-extractor",
+}
+FROM_SCRATCH: Final = frozenset({"rnn-classifier"})  # these take no base, and so nothing can be frozen
 DEFAULT_SEED: Final = 13
 DEFAULT_MAX_TOKENS: Final = 256  # longer windows cost short texts nothing, and few texts need a second one
 
@@ -36,6 +42,7 @@ class Preset:
     label_smoothing: float
     steps: int  # aimed at
     epochs: tuple[int, int]  # fewest, most passes, whatever the number of steps
+    recurrent: RecurrentShape | None = None
 
 
 # A text's label is one of many and sometimes wrong; a tag is one of few, and softened tags blur the edges of spans.
@@ -88,20 +95,34 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
         steps=6000,
         epochs=(8, 100),
     ),
+    ("rnn-classifier", True): Preset(
+        batch_size=32,
+        encoder_learning_rate=3e-3,
+        head_learning_rate=3e-3,
+        warmup_share=0.1,
+        weight_decay=0.01,
+        dropout=0.5,
+        patience=8,
+        label_smoothing=0.1,
+        steps=5000,
+        epochs=(8, 60),
+        recurrent=RecurrentShape(cell="gru", layers=1, width=256, embedding_width=256, vocabulary_size=8000),
+    ),
 }
 
 
-def unused_knobs(task: Task, *, adaptable: bool) -> frozenset[str]:
+def unused_knobs(recipe: RecipeName, task: Task, *, adaptable: bool) -> frozenset[str]:
     """Hyperparameters without any effect: setting one is refused, and a job's spec is shown without them."""
     frozen = () if adaptable else ("encoder_learning_rate",)
     of_task = {"classification": (), "multi-label": ("label_smoothing",), "entities": ("pooling",)}
-    return frozenset((*frozen, *of_task[task]))
+    of_recipe = ("pooling",) if recipe in FROM_SCRATCH else ("recurrent",)
+    return frozenset((*frozen, *of_task[task], *of_recipe))
 
 
 def default_hyperparameters(
-    recipe: RecipeName, *, adaptable: bool, base: BaseModelEntry, train_row_count: int
+    recipe: RecipeName, *, adaptable: bool, base: BaseModelEntry | None, train_row_count: int
 ) -> Hyperparameters:
-    """Every knob of `recipe` for a dataset of `train_row_count` rows on `base`."""
+    """Every knob of `recipe` for a dataset of `train_row_count` rows on `base` (None: from scratch)."""
     preset = PRESETS[recipe, adaptable]
     return Hyperparameters(
         max_epochs=epochs_for(
@@ -114,9 +135,10 @@ def default_hyperparameters(
         weight_decay=preset.weight_decay,
         dropout=preset.dropout,
         patience=preset.patience,
-        max_tokens=min(DEFAULT_MAX_TOKENS, base.max_tokens),
-        pooling=base.pooling,
+        max_tokens=min(DEFAULT_MAX_TOKENS, base.max_tokens) if base else DEFAULT_MAX_TOKENS,
+        pooling=base.pooling if base else "masked-mean",
         label_smoothing=preset.label_smoothing,
+        recurrent=preset.recurrent,
     )
 
 

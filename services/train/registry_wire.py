@@ -55,7 +55,7 @@ def write_version(
         metrics=manifest.metrics,
         row_counts={split: evaluation.row_count for split, evaluation in manifest.evaluations.items()},
         job=manifest.lineage.job_id,
-        base_model=manifest.lineage.base_model.id,
+        base_model=manifest.lineage.base_model.id if manifest.lineage.base_model else "",
         adaptable=manifest.lineage.adaptable,
         dataset=manifest.lineage.dataset,
         size_bytes=sum({file.digest: file.size_bytes for file in manifest.files}.values()),

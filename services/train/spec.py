@@ -9,14 +9,27 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.store.manifest import Task
 
-RecipeName = Literal["transformer-classifier", "entity-extractor"]
+RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
 Pooling = Literal["masked-mean", "first-token"]
+Cell = Literal["gru", "lstm"]
 
 SCRATCH: Final = "scratch"  # folder of a job's folder for files on their way to the store; nothing once the trainer is gone
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecurrentShape(_Record):
+    """The network of rnn-classifier, and its vocabulary."""
+
+    cell: Cell
+    layers: Annotated[int, Field(ge=1, le=4)]
+    width: Annotated[int, Field(ge=8, le=1024)]  # of each direction
+    embedding_width: Annotated[int, Field(ge=8, le=1024)]
+    vocabulary_size: Annotated[
+        int, Field(ge=300, le=100_000)
+    ]  # tokens at most: a small corpus yields fewer. The bytes alone are 256
 
 
 class Hyperparameters(_Record):
@@ -37,6 +50,7 @@ class Hyperparameters(_Record):
     label_smoothing: Annotated[
         float, Field(ge=0, lt=1)
     ]  # share of the target spread over all labels or tags; not for multi-label
+    recurrent: RecurrentShape | None = None  # of rnn-classifier, and of no other recipe
 
 
 class JobSpec(_Record):
@@ -46,8 +60,10 @@ class JobSpec(_Record):
     dataset: str  # name@sha256:<digest>
     task: Task  # the dataset's
     recipe: RecipeName
-    base_model: str
-    base_digest: str  # SHA-256 over the base's files when the job was accepted; nothing else is learnt from
+    base_model: str | None  # None: of a recipe that starts from nothing
+    base_digest: (
+        str | None
+    )  # SHA-256 over the base's files when the job was accepted; nothing else is learnt from
     adaptable: bool
     hyperparameters: Hyperparameters
     seed: int
@@ -60,5 +76,5 @@ class Assignment(_Record):
     version: str  # reserved for the job, name@number
     spec: JobSpec
     store: str  # the store's folder or URL
-    base_model_folder: str  # in Hub layout: config.json, model.safetensors, tokenizer.json
+    base_model_folder: str | None  # in Hub layout: config.json, model.safetensors, tokenizer.json
     threads: Annotated[int, Field(ge=1)]

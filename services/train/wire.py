@@ -12,9 +12,9 @@ from services.train.catalogue import BaseModelEntry
 from services.train.datasets import FileHeader, UnreadableDataset
 from services.train.events import Failure, Progress
 from services.train.jobs.record import JobRecord
-from services.train.jobs.submission import Order
+from services.train.jobs.submission import Knob, Order
 from services.train.recipes import unused_knobs
-from services.train.spec import JobSpec, Pooling, RecipeName
+from services.train.spec import Cell, JobSpec, Pooling, RecipeName
 from shared.data.readers import FieldNames
 from shared.data.rows import SPLIT_NAMES, SplitName
 from shared.errors import FieldInvalidError, Problem
@@ -33,8 +33,10 @@ _SPLITS: Final[dict[SplitName, str]] = {"train": "TRAIN", "validation": "VALIDAT
 _RECIPES: Final[dict[RecipeName, str]] = {
     "transformer-classifier": "TRANSFORMER_CLASSIFIER",
     "entity-extractor": "ENTITY_EXTRACTOR",
+    "rnn-classifier": "RNN_CLASSIFIER",
 }
 _POOLINGS: Final[dict[Pooling, str]] = {"masked-mean": "MASKED_MEAN", "first-token": "FIRST_TOKEN"}
+_CELLS: Final[dict[Cell, str]] = {"gru": "GRU", "lstm": "LSTM"}
 
 ValueT = TypeVar("ValueT")
 
@@ -61,26 +63,34 @@ async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncI
 def read_order(request: pb.CreateTrainingJobRequest) -> Order:
     """Read what a caller wants to train. Raises FieldInvalidError for an enum value that this release does not know."""
     spec = request.spec
-    knobs: dict[str, int | float | str] = {
-        descriptor.name: value
-        for descriptor, value in spec.hyperparameters.ListFields()
-        if descriptor.name != "pooling"
-    }
-    pooling = _read_enum(
-        _POOLINGS, pb.Pooling, spec.hyperparameters.pooling, field="spec.hyperparameters.pooling"
-    )
-    if pooling is not None:
-        knobs["pooling"] = pooling
     return Order(
         model=spec.model,
         dataset=spec.dataset,
         recipe=_read_enum(_RECIPES, pb.Recipe, spec.recipe, field="spec.recipe"),
-        base_model=spec.base_model,
+        base_model=spec.base_model or "",
         adaptable=spec.adaptable if spec.HasField("adaptable") else None,
-        hyperparameters=knobs,
+        hyperparameters=_read_knobs(spec.hyperparameters),
         seed=spec.seed if spec.HasField("seed") else None,
         promote_to=request.promote_to,
     )
+
+
+def _read_knobs(message: pb.Hyperparameters) -> dict[str, Knob]:
+    """Read the knobs that are set."""
+    field, cell_field = "spec.hyperparameters.pooling", "spec.hyperparameters.recurrent.cell"
+    knobs: dict[str, Knob] = {
+        each.name: value for each, value in message.ListFields() if each.message_type is None
+    }
+    knobs.pop("pooling", None)
+    if (pooling := _read_enum(_POOLINGS, pb.Pooling, message.pooling, field=field)) is not None:
+        knobs["pooling"] = pooling
+    if message.HasField("recurrent"):
+        shape: dict[str, int | str] = {each.name: value for each, value in message.recurrent.ListFields()}
+        shape.pop("cell", None)
+        if (cell := _read_enum(_CELLS, pb.Cell, message.recurrent.cell, field=cell_field)) is not None:
+            shape["cell"] = cell
+        knobs["recurrent"] = shape
+    return knobs
 
 
 def write_job(job: JobRecord) -> pb.TrainingJob:
@@ -158,7 +168,7 @@ def _write_spec(spec: JobSpec) -> pb.TrainingSpec:
         model=spec.model,
         dataset=spec.dataset,
         recipe=_RECIPES[spec.recipe],
-        base_model=spec.base_model,
+        base_model=spec.base_model or "",
         adaptable=spec.adaptable,
         hyperparameters=_write_hyperparameters(spec),
         seed=spec.seed,
@@ -166,9 +176,12 @@ def _write_spec(spec: JobSpec) -> pb.TrainingSpec:
 
 
 def _write_hyperparameters(spec: JobSpec) -> pb.Hyperparameters:
-    values = spec.hyperparameters.model_dump(exclude=set(unused_knobs(spec.task, adaptable=spec.adaptable)))
+    unused = unused_knobs(spec.recipe, spec.task, adaptable=spec.adaptable)
+    values = spec.hyperparameters.model_dump(exclude=set(unused))
     if "pooling" in values:
         values["pooling"] = _POOLINGS[spec.hyperparameters.pooling]
+    if "recurrent" in values:
+        values["recurrent"]["cell"] = _CELLS[values["recurrent"]["cell"]]
     return pb.Hyperparameters(**values)
 
 

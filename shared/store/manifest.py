@@ -134,7 +134,7 @@ class Lineage(_Record):
     """Where a version comes from: enough to make it again."""
 
     job_id: str
-    base_model: BaseModelLineage
+    base_model: BaseModelLineage | None  # None: it was trained from scratch
     adaptable: bool
     dataset: str  # name@sha256:<digest>
     spec: dict[str, object]  # the resolved services.train.spec.JobSpec

@@ -81,6 +81,7 @@ PRESET_OF_COLUMN: dict[str, tuple[RecipeName, bool]] = {
     "Classifier, frozen": ("transformer-classifier", False),
     "Extractor": ("entity-extractor", True),
     "Extractor, frozen": ("entity-extractor", False),
+    "RNN": ("rnn-classifier", True),
 }
 
 
@@ -98,7 +99,9 @@ def test_every_recipes_default_stands_in_the_readme() -> None:
         knobs = asdict(PRESETS[recipe, adaptable])
         fewest, most = knobs["epochs"]
         unused = {} if adaptable else {"encoder_learning_rate": "–"}
+        shape = knobs.pop("recurrent")
         numbers = {knob: str(value) for knob, value in knobs.items()}
+        numbers["recurrent"] = ", ".join(f"{k} {v}" for k, v in shape.model_dump().items()) if shape else "–"
         return {**numbers, "epochs": f"{fewest}–{most}", "max_tokens": str(DEFAULT_MAX_TOKENS), **unused}
 
     assert told == {(recipe, adaptable): shown(recipe, adaptable=adaptable) for recipe, adaptable in PRESETS}

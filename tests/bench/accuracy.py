@@ -41,7 +41,12 @@ def _run_tagsmith(row: RowSpec) -> Arm:
         files = {split: data_file(row.dataset, split) for split in ("train", "validation", "test")}
         dataset = services.import_rows(row.dataset.replace("_", "-"), row.task, files)
         manifest = services.train(
-            training_pb2.TrainingSpec(model="bench", dataset=dataset, adaptable=row.adaptable)
+            training_pb2.TrainingSpec(
+                model="bench",
+                dataset=dataset,
+                adaptable=row.adaptable,
+                recipe=training_pb2.RNN_CLASSIFIER if row.adaptable is None else None,
+            )
         )
         trained_s = time.monotonic() - started
         rows = read_split(row.dataset, "test")
@@ -51,7 +56,7 @@ def _run_tagsmith(row: RowSpec) -> Arm:
         sys.exit("the served answers do not give the manifest's own scores")
     return {
         "name": "Tagsmith",
-        "base_model": manifest.lineage.base_model.id,
+        "base_model": manifest.lineage.base_model.id if manifest.lineage.base_model else None,
         "dataset": dataset,
         "row_count": test.row_count,
         "validation": validation.metrics[row.metric],

@@ -30,7 +30,7 @@ def table() -> str:
         ]
         cells = (
             dataset,
-            "on" if row.adaptable else "off",
+            {True: "on", False: "off", None: "from scratch"}[row.adaptable],
             ", ".join((row.metric, *row.beside)).replace("_", " "),
             f"**{_figures(row, ours)}**",
             f"{100 * row.aim:.1f}" if row.aim else "",

@@ -157,6 +157,21 @@ def test_a_text_may_have_several_labels(up: Up, tmp_path: Path) -> None:
     )
 
 
+def test_a_network_is_trained_from_scratch(up: Up, intents: Path) -> None:
+    """The RNN takes no base; its version is served like any other, and says that it stands on nothing."""
+    del intents
+    shape = ("--cell", "lstm", "--width", "32", "--embedding-width", "32")
+    knobs = (*shape, "--max-epochs", "12", "--batch-size", "8", "--dropout", "0", *FAST)
+    ok(up.tagsmith("train", "small", "intents", "--recipe", "rnn-classifier", *knobs))
+    version = record(up.tagsmith("models", "small@1", "--json"))
+    assert (version["base_model"], version["state"]) == ("", "PUBLISHED")
+    assert version["metrics"]["test.accuracy"] > 0.9
+    (answer,) = records(up.tagsmith("classify", "small@1", f"my {TOPICS[0]} please", "--json"))
+    assert answer["labels"][0]["label"] == topic_label(TOPICS[0])
+    refused = up.tagsmith("train", "small", "intents", "--recipe", "rnn-classifier", "--frozen")
+    assert (refused.code, "spec.adaptable" in refused.err) == (1, True)
+
+
 def test_stdin_is_read_a_text_a_line(up: Up, intents: Path) -> None:
     """`-` answers every line in its place; a blank one has its own error and makes the exit code 1."""
     lines = "where is my parcel\r\n\nmy card ü 😀\n" + "help\n" * 100

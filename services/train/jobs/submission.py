@@ -9,10 +9,10 @@ Blocks; any thread may call.
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
 from services.train.recipes import (
     DEFAULT_SEED,
+    FROM_SCRATCH,
     RECIPES,
     TASKS,
     default_hyperparameters,
@@ -46,6 +47,9 @@ _MOST_REQUEST_ID_CHARACTERS: Final = 128
 _SEEDS: Final = range(2**32)  # what every random generator takes
 
 
+Knob = int | float | str | dict[str, int | str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What a caller asks for, as it was sent: what is empty or None is left to us."""
@@ -55,7 +59,7 @@ class Order:
     recipe: RecipeName | None = None
     base_model: str = ""
     adaptable: bool | None = None
-    hyperparameters: Mapping[str, int | float | str] = field(default_factory=dict)  # those that are set
+    hyperparameters: Mapping[str, Knob] = field(default_factory=dict)  # those that are set
     seed: int | None = None
     promote_to: str = ""
 
@@ -107,15 +111,20 @@ class Submission:
         if order.promote_to:
             check_id(order.promote_to, field="promote_to")
         snapshot = self._datasets.snapshot(DatasetName.parse(order.dataset, field="spec.dataset"))
-        base = self._catalogue.find(order.base_model or DEFAULT_BASE_MODEL)
         recipe = order.recipe or RECIPES[snapshot.task]
+        from_scratch = recipe in FROM_SCRATCH
+        base = None if from_scratch else self._catalogue.find(order.base_model or DEFAULT_BASE_MODEL)
         adaptable = order.adaptable is not False
         seed = DEFAULT_SEED if order.seed is None else order.seed
 
         problems = [*_recipe_problems(recipe, snapshot), *self._model_problems(order.model, snapshot.task)]
+        if from_scratch:
+            problems += _scratch_problems(order, recipe)
         if seed not in _SEEDS:
             problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
-        hyperparameters = _hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable)
+        hyperparameters = _hyperparameters(
+            order, recipe, base, snapshot, problems, adaptable=adaptable or from_scratch
+        )
         if problems or hyperparameters is None:
             raise SpecInvalidError(
                 "The spec cannot be carried out.", problems, field=",".join(each.field for each in problems)
@@ -125,8 +134,8 @@ class Submission:
             dataset=snapshot.name,
             task=snapshot.task,
             recipe=recipe,
-            base_model=base.id,
-            base_digest=base.digest,
+            base_model=base.id if base else None,
+            base_digest=base.digest if base else None,
             adaptable=adaptable,
             hyperparameters=hyperparameters,
             seed=seed,
@@ -204,10 +213,19 @@ def _recipe_problems(recipe: RecipeName, snapshot: Snapshot) -> list[Problem]:
     ]
 
 
+def _scratch_problems(order: Order, recipe: RecipeName) -> Iterator[Problem]:
+    if order.base_model:
+        yield Problem("spec.base_model", f"{recipe} starts from nothing: leave it out")
+    if order.adaptable is False:
+        yield Problem(
+            "spec.adaptable", f"{recipe} starts from nothing, so that all of it must learn: leave it out"
+        )
+
+
 def _hyperparameters(
     order: Order,
     recipe: RecipeName,
-    base: BaseModelEntry,
+    base: BaseModelEntry | None,
     snapshot: Snapshot,
     problems: list[Problem],
     *,
@@ -216,21 +234,18 @@ def _hyperparameters(
     """Return the recipe's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
     row_count = snapshot.splits["train"].row_count
     changes = dict(order.hyperparameters)
-    problems += [
-        _knob_problem(
-            (knob,),
-            f"has no effect on {snapshot.task} with adaptable {'on' if adaptable else 'off'}: leave it out",
-        )
-        for knob in sorted(unused_knobs(snapshot.task, adaptable=adaptable) & changes.keys())
-    ]
+    for knob in sorted(unused_knobs(recipe, snapshot.task, adaptable=adaptable) & changes.keys()):
+        of = f"{recipe} for {snapshot.task} with adaptable {'on' if adaptable else 'off'}"
+        problems.append(_knob_problem((knob,), f"has no effect on {of}: leave it out"))
+        del changes[knob]
     defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
     try:
-        resolved = Hyperparameters.model_validate(defaults.model_dump() | changes)
+        resolved = Hyperparameters.model_validate(_merged(defaults.model_dump(), changes))
     except ValidationError as error:
         problems += [_knob_problem(each["loc"], each["msg"]) for each in error.errors(include_input=False)]
         resolved = None
     max_tokens = changes.get("max_tokens", 0)
-    if isinstance(max_tokens, int) and max_tokens > base.max_tokens:
+    if base is not None and isinstance(max_tokens, int) and max_tokens > base.max_tokens:
         problems.append(
             _knob_problem(("max_tokens",), f"is over the {base.max_tokens} that {base.id} allows")
         )
@@ -240,6 +255,13 @@ def _hyperparameters(
         recipe, adaptable=adaptable, train_row_count=row_count, batch_size=resolved.batch_size
     )
     return resolved.model_copy(update={"max_epochs": epochs})
+
+
+def _merged(defaults: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `defaults` with `changes`, also those within a knob that has knobs of its own."""
+    return defaults | {
+        knob: defaults[knob] | value if isinstance(value, dict) else value for knob, value in changes.items()
+    }
 
 
 def _knob_problem(location: tuple[str | int, ...], description: str) -> Problem:

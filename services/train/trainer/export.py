@@ -9,7 +9,8 @@ equal digests: two frozen jobs on one base share one encoder.
 import copy
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,12 +22,14 @@ from optimum.exporters.tasks import TasksManager
 from torch import Tensor, nn
 
 from services.train.trainer.network import Encoder, Network, ReadingHead
+from services.train.trainer.transformer import TransformerEncoder
 from shared.errors import Problem, SpecInvalidError
 from shared.store.manifest import Graph, StoredFile
 
 Role = Literal["model", "encoder", "head"]
 
 _LARGEST_GRAPH_BYTES: Final = 2**31 - 2**24  # protobuf ends at 2 GiB; the head and the graph need some of it
+_OPSET: Final = 18  # of graphs that are all our own
 _TRACED: Final = (2, 8)  # windows and tokens of the traced batch; both axes are dynamic
 _TOKENS: Final = {0: "windows", 1: "tokens"}
 
@@ -50,7 +53,7 @@ def describe_file(path: Path) -> StoredFile:
         return StoredFile(digest=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=file.tell())
 
 
-def check_exportable(encoder: Encoder, base_model: str) -> None:
+def check_exportable(encoder: TransformerEncoder, base_model: str) -> None:
     """Raise SpecInvalidError, before anything is trained, if the base cannot be exported."""
     size_bytes = 4 * sum(parameter.numel() for parameter in encoder.parameters())
     if size_bytes > _LARGEST_GRAPH_BYTES:
@@ -69,7 +72,7 @@ def check_exportable(encoder: Encoder, base_model: str) -> None:
         raise SpecInvalidError(f"{base_model} cannot be used.", [problem], base_model=base_model) from error
 
 
-def _export_config(encoder: Encoder) -> Any:  # an optimum OnnxConfig, which has no types
+def _export_config(encoder: TransformerEncoder) -> Any:  # an optimum OnnxConfig, which has no types
     return TasksManager.get_exporter_config_constructor(
         exporter="onnx",
         model=encoder.transformer,
@@ -97,24 +100,25 @@ def _trace_tokens(
     module: nn.Module, encoder: Encoder, path: Path, outputs: Mapping[str, bool]
 ) -> ExportedGraph:
     """Trace a module that reads token ids; `outputs` tells of each whether it has a tokens axis."""
-    config = _export_config(encoder)
-    inputs = tuple(config.ordered_inputs(encoder.transformer))
     ids = torch.ones(_TRACED, dtype=torch.long)
     feeds = {"input_ids": ids, "attention_mask": ids.clone(), "token_type_ids": torch.zeros_like(ids)}
-    axes = dict.fromkeys(inputs, _TOKENS) | {
-        name: _TOKENS if per_token else {0: "windows"} for name, per_token in outputs.items()
-    }
-    with config.patch_model_for_export(encoder.transformer):
-        _trace(
-            module,
-            tuple(feeds[name] for name in inputs),
-            path,
-            inputs,
-            tuple(outputs),
-            axes,
-            config.DEFAULT_ONNX_OPSET,
-        )
+    with _ready_to_trace(encoder) as (inputs, opset):
+        axes = dict.fromkeys(inputs, _TOKENS) | {
+            name: _TOKENS if per_token else {0: "windows"} for name, per_token in outputs.items()
+        }
+        _trace(module, tuple(feeds[name] for name in inputs), path, inputs, tuple(outputs), axes, opset)
     return ExportedGraph(path, inputs, tuple(outputs))
+
+
+@contextmanager
+def _ready_to_trace(encoder: Encoder) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Give the inputs that the encoder reads and the opset for it; a transformer is patched as its architecture needs meanwhile."""
+    if not isinstance(encoder, TransformerEncoder):
+        yield ("input_ids", "attention_mask"), _OPSET
+        return
+    config = _export_config(encoder)
+    with config.patch_model_for_export(encoder.transformer):
+        yield tuple(config.ordered_inputs(encoder.transformer)), config.DEFAULT_ONNX_OPSET
 
 
 def _trace_head(head: ReadingHead, width: int, path: Path) -> ExportedGraph:
@@ -122,7 +126,7 @@ def _trace_head(head: ReadingHead, width: int, path: Path) -> ExportedGraph:
     features = torch.zeros(_TRACED[0], width) if name == "pooled" else torch.zeros(*_TRACED, width)
     axes = {name: {0: "windows"} if name == "pooled" else _TOKENS}
     axes["logits"] = _TOKENS if head.reading == "each-token" else {0: "windows"}
-    _trace(head, (features,), path, (name,), ("logits",), axes, opset=18)
+    _trace(head, (features,), path, (name,), ("logits",), axes, _OPSET)
     return ExportedGraph(path, (name,), ("logits",))
 
 

@@ -1,18 +1,15 @@
-"""What learns: a pre-trained encoder, a way to read it, and a head.
+"""What learns: an encoder, a way to read it, and a head.
 
 Shapes: (windows, tokens) token ids and mask -> hidden states (windows, tokens, width) -> what is read of them, (..., width) ->
 logits (..., outputs). The same modules are trained, exported and, in eval mode, held against what was exported.
 """
 
-from pathlib import Path
+from abc import abstractmethod
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
 
 from services.train.spec import JobSpec
-from shared.errors import BaseModelNotFoundError
 from shared.store.manifest import Task
 
 Reading = Literal["pooled", "first-token", "each-token"]
@@ -25,55 +22,30 @@ def reading_of(task: Task, spec: JobSpec) -> Reading:
     return "pooled" if spec.hyperparameters.pooling == "masked-mean" else "first-token"
 
 
-def load_encoder(folder: Path) -> "Encoder":
-    """Load a base's weights as float32. Raises BaseModelNotFoundError if the folder does not hold a known encoder."""
-    try:
-        transformer, loading = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError) as error:  # for absent, foreign or unknown files
-        raise BaseModelNotFoundError(
-            f"The folder of base model {folder.name!r} cannot be read as an encoder.", base_model=folder.name
-        ) from error
-    if any(not name.startswith("pooler.") for name in loading["missing_keys"]):  # they would be random
-        raise BaseModelNotFoundError(
-            f"The weights of base model {folder.name!r} are not complete.", base_model=folder.name
-        )
-    if getattr(transformer, "pooler", None) is not None:
-        transformer.pooler = None  # trained for another task, and not part of what is read
-    return Encoder(transformer)
-
-
 class Encoder(nn.Module):
-    """A transformer and the masked mean of its last hidden states."""
-
-    def __init__(self, transformer: PreTrainedModel) -> None:
-        super().__init__()
-        self.transformer = transformer
+    """From token ids to hidden states and their masked mean."""
 
     @property
+    @abstractmethod
     def width(self) -> int:
         """Numbers in a vector."""
-        return int(self.transformer.config.hidden_size)
 
     @property
+    @abstractmethod
     def token_embeddings(self) -> Tensor:
-        """One row for each token id, (vocabulary, width)."""
-        table: Tensor = self.transformer.get_input_embeddings().get_parameter("weight")
-        return table
+        """One row for each token id, (vocabulary, embedding width)."""
+
+    @abstractmethod
+    def hidden_states(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None
+    ) -> Tensor:
+        """Return (windows, tokens, width); what stands at padding is never read."""
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return hidden states, (windows, tokens, width), and their mean over the tokens that are not padding."""
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None:
-            inputs["token_type_ids"] = token_type_ids
-        hidden: Tensor = self.transformer(**inputs)["last_hidden_state"]
+        hidden = self.hidden_states(input_ids, attention_mask, token_type_ids)
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
         return hidden, (hidden * mask).sum(dim=1) / mask.sum(dim=1)
 

@@ -9,21 +9,20 @@ from pathlib import Path
 
 import torch
 
-from services.train.catalogue import base_digest, is_base_folder
 from services.train.events import PhaseStarted, Progress
-from services.train.spec import Assignment
+from services.train.spec import Assignment, JobSpec
 from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.examples import make_examples
-from services.train.trainer.export import check_exportable, export
+from services.train.trainer.export import export
 from services.train.trainer.gate import gate
-from services.train.trainer.network import load_encoder
+from services.train.trainer.network import Encoder
 from services.train.trainer.publishing import complete, draft, publish
 from services.train.trainer.reference import Reference
+from services.train.trainer.starting import start
 from services.train.trainer.teaching import Lesson
 from services.train.trainer.thresholds import choose_decoding
 from services.train.trainer.validation import Validation
-from shared.errors import BaseModelNotFoundError
 from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
@@ -38,16 +37,17 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 
     Raises TagsmithError where nothing could be published.
     """
-    check_base(assignment)
     torch.set_num_threads(assignment.threads)
     torch.use_deterministic_algorithms(mode=True)
     torch.manual_seed(assignment.spec.seed)
     store = open_store(assignment.store)
     corpus = read_corpus(DatasetStore(store), assignment.spec)
-    tokenizer = Path(assignment.base_model_folder) / "tokenizer.json"
+    beginning = start(assignment, corpus, scratch)
     max_tokens = assignment.spec.hyperparameters.max_tokens
-    reader = TextReader(TextTokenizer(tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4)
-    lesson = prepare(assignment, corpus, reader)
+    reader = TextReader(
+        TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
+    )
+    lesson = prepare(assignment.spec, corpus, reader, beginning.encoder)
 
     emit(PhaseStarted(phase="TRAINING"))
     network = lesson.teach(emit)
@@ -60,7 +60,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 
     emit(PhaseStarted(phase="EXPORTING"))
     graphs = export(network, scratch, adaptable=assignment.spec.adaptable)
-    candidate = draft(assignment, corpus, reader, decoding, graphs, tokenizer)
+    candidate = draft(assignment, corpus, reader, decoding, graphs, beginning.tokenizer)
     checks = gate(reference, judgements, candidate, threads=assignment.threads)
     manifest = complete(candidate, checks)
     if manifest.state == "published":
@@ -70,22 +70,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     publish(ModelStore(store), manifest, candidate)
 
 
-def check_base(assignment: Assignment) -> None:
-    """See that the base still is the one that the job was accepted with. Raises BaseModelNotFoundError."""
-    folder, spec = Path(assignment.base_model_folder), assignment.spec
-    if not is_base_folder(folder) or base_digest(folder) != spec.base_digest:
-        raise BaseModelNotFoundError(
-            f"The files of base model {spec.base_model!r} are not those that the job was accepted with:"
-            " put them back, or submit again.",
-            base_model=spec.base_model,
-        )
-
-
-def prepare(assignment: Assignment, corpus: Corpus, reader: TextReader) -> Lesson:
-    """Load the base and turn the rows into examples."""
-    spec = assignment.spec
-    encoder = load_encoder(Path(assignment.base_model_folder))
-    check_exportable(encoder, spec.base_model)
+def prepare(spec: JobSpec, corpus: Corpus, reader: TextReader, encoder: Encoder) -> Lesson:
+    """Turn the rows into examples."""
     encoded = {
         split: reader.encode([row.text for row in corpus.splits[split]]) for split in ("train", "validation")
     }

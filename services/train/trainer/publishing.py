@@ -94,17 +94,24 @@ def publish(store: ModelStore, manifest: Manifest, candidate: Candidate) -> None
 
 def _lineage(assignment: Assignment) -> Lineage:
     spec = assignment.spec
-    base = read_base_folder(Path(assignment.base_model_folder))
     return Lineage(
         job_id=assignment.job_id,
-        base_model=BaseModelLineage(
-            id=spec.base_model, revision=base.revision, digest=spec.base_digest, licence=base.licence
-        ),
+        base_model=_base_lineage(assignment),
         adaptable=spec.adaptable,
         dataset=spec.dataset,
         spec=spec.model_dump(mode="json"),
         seed=spec.seed,
         package_versions=dict(_installed()),
+    )
+
+
+def _base_lineage(assignment: Assignment) -> BaseModelLineage | None:
+    spec, folder = assignment.spec, assignment.base_model_folder
+    if spec.base_model is None or spec.base_digest is None or folder is None:
+        return None
+    base = read_base_folder(Path(folder))
+    return BaseModelLineage(
+        id=spec.base_model, revision=base.revision, digest=spec.base_digest, licence=base.licence
     )
 
 

@@ -11,6 +11,7 @@ from services.train.spec import Hyperparameters
 from services.train.trainer.corpus import read_corpus
 from services.train.trainer.optimisation import Optimisation, parameter_groups
 from services.train.trainer.pipeline import prepare
+from services.train.trainer.transformer import load_encoder
 from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
@@ -29,7 +30,11 @@ CHANGES: dict[str, float | str] = {
     "pooling": "first-token",
     "label_smoothing": 0.0,
 }
-NOT_ABOUT_STEPS = {"patience", "max_tokens"}  # test_loop and test_training show these
+NOT_ABOUT_STEPS = {
+    "patience",
+    "max_tokens",
+    "recurrent",
+}  # test_loop, test_training, test_recurrent show these
 
 Weights = dict[str, Tensor]
 
@@ -43,7 +48,8 @@ def teach(workplace: Workplace, tiny_base: Path) -> Callable[[Hyperparameters], 
         corpus = read_corpus(DatasetStore(open_store(assignment.store)), assignment.spec)
         reader = TextReader(TextTokenizer(tiny_base / "tokenizer.json"), corpus.task, 32, stride_tokens=8)
         torch.manual_seed(assignment.spec.seed)
-        return dict(prepare(assignment, corpus, reader).teach(lambda _: None).state_dict())
+        lesson = prepare(assignment.spec, corpus, reader, load_encoder(tiny_base))
+        return dict(lesson.teach(lambda _: None).state_dict())
 
     return carry_out
 

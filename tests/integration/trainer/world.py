@@ -103,7 +103,7 @@ class Workplace:
 
     def assign(
         self,
-        base: Path,
+        base: Path | None,
         task: Task,
         *,
         adaptable: bool,
@@ -111,7 +111,7 @@ class Workplace:
         hyperparameters: Hyperparameters = FAST,
         seed: int = 13,
     ) -> Assignment:
-        """Store a dataset, reserve a version and write the assignment of a job."""
+        """Store a dataset, reserve a version and write the assignment of a job; without a base it is one of rnn-classifier."""
         store = open_store(str(self.root / "store"))
         snapshot = DatasetStore(store).save("tiny", task, rows or splits_of(task))
         number = len(list(self.root.glob("job-*")))
@@ -121,9 +121,9 @@ class Workplace:
             model=f"tiny-{task}",
             dataset=snapshot.name,
             task=task,
-            recipe=RECIPES[task],
-            base_model=base.name,
-            base_digest=base_digest(base),
+            recipe=RECIPES[task] if base else "rnn-classifier",
+            base_model=base.name if base else None,
+            base_digest=base_digest(base) if base else None,
             adaptable=adaptable,
             hyperparameters=hyperparameters,
             seed=seed,
@@ -133,7 +133,7 @@ class Workplace:
             version=str(self.models.reserve(spec.model, job_id)),
             spec=spec,
             store=str(self.root / "store"),
-            base_model_folder=str(base),
+            base_model_folder=str(base) if base else None,
             threads=1,
         )
 

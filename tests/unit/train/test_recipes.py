@@ -7,15 +7,14 @@ from typing import get_args
 import pytest
 
 from services.train.catalogue import Catalogue
-from services.train.recipes import RECIPES, TASKS, default_hyperparameters, epochs_for
+from services.train.recipes import FROM_SCRATCH, PRESETS, RECIPES, TASKS, default_hyperparameters, epochs_for
 from services.train.spec import RecipeName
 from shared.store.manifest import Task
 
 BASE = replace(Catalogue(None).list()[0], max_tokens=512)
 
 
-@pytest.mark.parametrize("adaptable", [True, False])
-@pytest.mark.parametrize("recipe", TASKS)
+@pytest.mark.parametrize(("recipe", "adaptable"), [each for each in PRESETS if each[0] not in FROM_SCRATCH])
 def test_every_recipe_has_sound_defaults(recipe: RecipeName, adaptable: bool) -> None:
     """Defaults are within the ranges of the spec, and the head learns faster than the encoder."""
     chosen = default_hyperparameters(recipe, adaptable=adaptable, base=BASE, train_row_count=5000)
@@ -24,8 +23,15 @@ def test_every_recipe_has_sound_defaults(recipe: RecipeName, adaptable: bool) ->
     assert chosen.pooling == BASE.pooling
 
 
+def test_from_scratch_no_base_is_asked() -> None:
+    """There is no window of a base to keep to, and one pooling."""
+    chosen = default_hyperparameters("rnn-classifier", adaptable=True, base=None, train_row_count=5000)
+    assert (chosen.max_tokens, chosen.pooling) == (256, "masked-mean")
+    assert chosen.recurrent is not None
+
+
 def test_recipes_and_tasks_belong_together() -> None:
-    """Each task has one recipe, which says so."""
+    """Each task has a recipe for orders that name none, which says so."""
     assert set(RECIPES) == set(get_args(Task))
     assert all(task in TASKS[recipe] for task, recipe in RECIPES.items())
 

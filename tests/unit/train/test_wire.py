@@ -4,7 +4,7 @@ import pytest
 
 from services.train.events import Failure, ProblemRecord
 from services.train.jobs.lifecycle import FOLLOWERS
-from services.train.spec import Hyperparameters
+from services.train.spec import Hyperparameters, RecurrentShape
 from services.train.wire import read_order, write_job
 from shared.errors import FieldInvalidError
 from shared.rpc.status import read_status
@@ -41,8 +41,22 @@ def test_every_knob_has_the_specs_name() -> None:
     assert knobs == {"batch_size": 8, "pooling": "first-token"}
 
 
+def test_the_shape_of_a_recurrent_network_has_the_specs_names() -> None:
+    """What is set of it is an order's; what is not is left open."""
+    assert {field.name for field in pb.RecurrentShape.DESCRIPTOR.fields} == set(RecurrentShape.model_fields)
+    shape = pb.RecurrentShape(cell=pb.LSTM, width=0)
+    knobs = order_of(hyperparameters=pb.Hyperparameters(recurrent=shape))
+    assert knobs == {"recurrent": {"cell": "lstm", "width": 0}}
+
+
 @pytest.mark.parametrize(
-    "spec", [{"recipe": 99}, {"hyperparameters": pb.Hyperparameters(pooling=99)}], ids=["recipe", "pooling"]
+    "spec",
+    [
+        {"recipe": 99},
+        {"hyperparameters": pb.Hyperparameters(pooling=99)},
+        {"hyperparameters": pb.Hyperparameters(recurrent=pb.RecurrentShape(cell=99))},
+    ],
+    ids=["recipe", "pooling", "cell"],
 )
 def test_an_enum_value_of_a_newer_release_is_refused(spec: dict[str, object]) -> None:
     """A value that this release does not know is not taken for a default."""

@@ -32,6 +32,13 @@ class Recipe(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECIPE_UNSPECIFIED: _ClassVar[Recipe]
     TRANSFORMER_CLASSIFIER: _ClassVar[Recipe]
     ENTITY_EXTRACTOR: _ClassVar[Recipe]
+    RNN_CLASSIFIER: _ClassVar[Recipe]
+
+class Cell(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CELL_UNSPECIFIED: _ClassVar[Cell]
+    GRU: _ClassVar[Cell]
+    LSTM: _ClassVar[Cell]
 
 class Pooling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -49,6 +56,10 @@ MULTI_LABEL: Task
 RECIPE_UNSPECIFIED: Recipe
 TRANSFORMER_CLASSIFIER: Recipe
 ENTITY_EXTRACTOR: Recipe
+RNN_CLASSIFIER: Recipe
+CELL_UNSPECIFIED: Cell
+GRU: Cell
+LSTM: Cell
 POOLING_UNSPECIFIED: Pooling
 MASKED_MEAN: Pooling
 FIRST_TOKEN: Pooling
@@ -159,7 +170,7 @@ class TrainingSpec(_message.Message):
     def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Hyperparameters(_message.Message):
-    __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling", "label_smoothing")
+    __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling", "label_smoothing", "recurrent")
     MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     ENCODER_LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +182,7 @@ class Hyperparameters(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     POOLING_FIELD_NUMBER: _ClassVar[int]
     LABEL_SMOOTHING_FIELD_NUMBER: _ClassVar[int]
+    RECURRENT_FIELD_NUMBER: _ClassVar[int]
     max_epochs: int
     batch_size: int
     encoder_learning_rate: float
@@ -182,7 +194,22 @@ class Hyperparameters(_message.Message):
     max_tokens: int
     pooling: Pooling
     label_smoothing: float
-    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., encoder_learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., warmup_share: _Optional[float] = ..., weight_decay: _Optional[float] = ..., dropout: _Optional[float] = ..., patience: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., label_smoothing: _Optional[float] = ...) -> None: ...
+    recurrent: RecurrentShape
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., encoder_learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., warmup_share: _Optional[float] = ..., weight_decay: _Optional[float] = ..., dropout: _Optional[float] = ..., patience: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., label_smoothing: _Optional[float] = ..., recurrent: _Optional[_Union[RecurrentShape, _Mapping]] = ...) -> None: ...
+
+class RecurrentShape(_message.Message):
+    __slots__ = ("cell", "layers", "width", "embedding_width", "vocabulary_size")
+    CELL_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_SIZE_FIELD_NUMBER: _ClassVar[int]
+    cell: Cell
+    layers: int
+    width: int
+    embedding_width: int
+    vocabulary_size: int
+    def __init__(self, cell: _Optional[_Union[Cell, str]] = ..., layers: _Optional[int] = ..., width: _Optional[int] = ..., embedding_width: _Optional[int] = ..., vocabulary_size: _Optional[int] = ...) -> None: ...
 
 class CreateTrainingJobRequest(_message.Message):
     __slots__ = ("spec", "request_id", "promote_to", "validate_only")

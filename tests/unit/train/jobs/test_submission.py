@@ -10,6 +10,7 @@ import pytest
 from services.train.catalogue import Catalogue
 from services.train.jobs.submission import Order, Submission
 from services.train.jobs.table import JobTable
+from services.train.recipes import PRESETS
 from services.train.wire import read_order, write_job
 from shared.data.rows import Row, Span
 from shared.errors import SpecInvalidError
@@ -139,6 +140,50 @@ def test_the_spec_of_a_job_can_be_submitted_again(desk: Desk, dataset: str, adap
     job = desk.submission.submit(order, request_id="")
     again = read_order(pb.CreateTrainingJobRequest(spec=write_job(job).spec))
     assert desk.submission.resolve(again) == job.spec
+
+
+RNN = replace(ORDER, recipe="rnn-classifier")
+
+
+def test_a_recipe_from_scratch_has_no_base(desk: Desk) -> None:
+    """Nothing of the catalogue is part of the job; what is set of its network is set beside the recipe's own."""
+    spec = desk.submission.resolve(replace(RNN, hyperparameters={"recurrent": {"cell": "lstm"}}))
+    assert (spec.recipe, spec.base_model, spec.base_digest, spec.adaptable) == (
+        "rnn-classifier",
+        None,
+        None,
+        True,
+    )
+    usual = PRESETS["rnn-classifier", True].recurrent
+    assert usual is not None
+    assert spec.hyperparameters.recurrent == usual.model_copy(update={"cell": "lstm"})
+    job = desk.submission.submit(RNN, request_id="")
+    again = read_order(pb.CreateTrainingJobRequest(spec=write_job(job).spec))
+    assert desk.submission.resolve(again) == job.spec
+
+
+@pytest.mark.parametrize(
+    ("order", "fields"),
+    [
+        (replace(RNN, base_model="all-minilm-l6-v2"), ["spec.base_model"]),
+        (replace(RNN, adaptable=False), ["spec.adaptable"]),
+        (replace(RNN, dataset="people", model="other"), ["spec.recipe"]),
+        (replace(RNN, hyperparameters={"pooling": "first-token"}), ["spec.hyperparameters.pooling"]),
+        (
+            replace(RNN, hyperparameters={"recurrent": {"layers": 0, "width": 4}}),
+            ["spec.hyperparameters.recurrent.layers", "spec.hyperparameters.recurrent.width"],
+        ),
+        (
+            replace(ORDER, hyperparameters={"recurrent": {"cell": "gru"}}),
+            ["spec.hyperparameters.recurrent"],
+        ),
+    ],
+)
+def test_what_a_recipe_from_scratch_cannot_have_is_refused(
+    desk: Desk, order: Order, fields: list[str]
+) -> None:
+    """A base, a frozen encoder, another task, a knob of the other recipes; and theirs are not given its own."""
+    assert refused_fields(desk, order) == fields
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
