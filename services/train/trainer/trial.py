@@ -7,14 +7,14 @@ gate's to judge: ONNX Runtime says so in exceptions if a graph cannot run in som
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from services.train.trainer.probes import ODD_TEXTS, Probes
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Decision, Judgement, Logits, Reference
 from shared.runtime.batches import batch_by_length
@@ -26,17 +26,7 @@ TIE_MARGIN: Final = 1e-3  # decisions closer than this may fall either way
 
 _BATCH_TOKENS = 512
 _LARGE_LOGIT = 10.0
-_SAMPLE = 48  # validation windows for the checks that run each window several times
-_SAMPLED_LENGTHS = 16  # beside them, so that few or uniform validation texts make mixed batches too
 _BATCH_SIZES = (1, 2, 7, 32)
-_PROBES = (  # beside the validation texts: what tokenizers differ in
-    "Ünïcödé Straße ÅNGSTRÖM ﬁ",
-    "[CLS] [SEP] <s> </s> <unk>",
-    "日本語のテキスト และ ไทย",
-    "a\u0301 e\u0301\u0327 👩‍🚀 🏳️‍🌈",
-    "tab\tline\r\nend\u00a0nbsp\u200bzero",
-    "don't re-enter 3,141.59€ x@y.zz #tag",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +46,14 @@ class Trial:
         """`model` is `candidate`, loaded; `judgements` are the reference's."""
         self._reference, self._judgements = reference, judgements
         self._candidate, self._model = candidate, model
+        self._probes = Probes(reference.reader, [each.encoded for each in judgements])
         self._windows = [window for each in judgements for window in each.encoded.windows]
         self._expected = [logits for each in judgements for logits in each.logits]
         self._computed: list[Logits] = []  # of all windows, in batches as served; filled by `logits`
 
     def tokenizer(self) -> Measure:
         """Count the texts that the version cuts into tokens and windows otherwise than training did."""
-        texts = [*(each.encoded.text for each in self._judgements), *_PROBES, self._long_text()]
+        texts = [*(each.encoded.text for each in self._judgements), *ODD_TEXTS, self._probes.long_text]
         mine, theirs = self._model.encode(texts), self._reference.reader.encode(texts)
         differing = sum(not _same_encoding(a, b) for a, b in zip(mine, theirs, strict=True))
         return Measure(differing, f"texts of {len(texts)} whose windows or units differ from training's")
@@ -116,8 +107,8 @@ class Trial:
 
     def padding(self) -> Measure:
         """Take the largest difference between a window alone and beside a longer one."""
-        sample = self._sample()
-        longest = self._window_of(self._reference.reader.max_tokens)
+        sample = self._probes.sample
+        longest = self._probes.window_of(self._reference.reader.max_tokens)
         alone = [self._model.run([window])[0] for window in sample]
         padded = [
             logits
@@ -132,7 +123,7 @@ class Trial:
     def batching(self) -> Measure:
         """Take the largest difference in batches of several sizes, in drawn order."""
         random, furthest = np.random.default_rng(0), 0.0
-        sample = self._sample()
+        sample = self._probes.sample
         expected = self._reference.logits(sample)
         for size in _BATCH_SIZES:
             order = random.permutation(len(sample)).tolist()
@@ -145,7 +136,7 @@ class Trial:
 
     def lengths(self) -> Measure:
         """Take the largest difference over windows of every kind of length."""
-        windows = [self._window_of(length) for length in self._swept_lengths()]
+        windows = [self._probes.window_of(length) for length in self._probes.lengths]
         expected = self._reference.logits(windows, batch_tokens=1)
         computed = [self._model.run([window])[0] for window in windows]
         return Measure(
@@ -199,26 +190,6 @@ class Trial:
             results.update(zip(batch, self._model.run([windows[i] for i in batch]), strict=True))
         return [results[i] for i in range(len(windows))]
 
-    def _sample(self) -> list[Window]:
-        """Validation windows of every length there is, and made ones from the shortest to half of the longest possible."""
-        ranked = sorted(self._windows, key=lambda window: window.token_count)
-        lengths = [each for each in self._swept_lengths() if 2 * each <= self._reference.reader.max_tokens]
-        return [
-            *_spread(ranked, _SAMPLE),
-            *(self._window_of(length) for length in _spread(lengths, _SAMPLED_LENGTHS)),
-        ]
-
-    def _long_text(self) -> str:
-        """Validation texts in a row, enough for several windows."""
-        wanted = 3 * self._reference.reader.max_tokens
-        texts, tokens = [], 0
-        for each in cycle(self._judgements):
-            texts.append(each.encoded.text)
-            tokens += max(1, sum(window.content_count for window in each.encoded.windows))
-            if tokens >= wanted:
-                break
-        return " ".join(texts)
-
     def _tables(self, shape: tuple[int, ...]) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the weights of this shape in the graph that reads token ids."""
         graphs = self._candidate.manifest.variants["fp32"].graphs
@@ -226,22 +197,6 @@ class Trial:
         for weight in onnx.load(self._candidate.open_file(graph.file)).graph.initializer:
             if tuple(weight.dims) == shape:
                 yield numpy_helper.to_array(weight)
-
-    def _swept_lengths(self) -> list[int]:
-        tokenizer, most = self._reference.reader.tokenizer, self._reference.reader.max_tokens
-        least = len(tokenizer.prefix) + len(tokenizer.suffix) + 1
-        edges = {2**k + d for k in range(4, 14) for d in (-1, 0, 1)}
-        return sorted(length for length in {*range(least, 17), *edges, most} if least <= length <= most)
-
-    def _window_of(self, length: int) -> Window:
-        """A window of exactly `length` tokens, its content taken from validation texts."""
-        tokenizer = self._reference.reader.tokenizer
-        content = np.concatenate(
-            [w.token_ids[w.content_row : w.content_row + w.content_count] for w in self._windows]
-        )
-        inner = length - len(tokenizer.prefix) - len(tokenizer.suffix)
-        ids = np.concatenate((tokenizer.prefix, np.resize(content, inner), tokenizer.suffix)).astype(np.int64)
-        return Window(ids, 0, inner, len(tokenizer.prefix))
 
 
 def _same_encoding(one: EncodedText, other: EncodedText) -> bool:
@@ -256,15 +211,6 @@ def _same_encoding(one: EncodedText, other: EncodedText) -> bool:
         and one.units.spans == other.units.spans
         and np.array_equal(one.units.tokens, other.units.tokens)
     )
-
-
-T = TypeVar("T")
-
-
-def _spread(ranked: Sequence[T], most: int) -> list[T]:
-    """Take up to `most` of `ranked`, evenly, the first and the last among them."""
-    places = np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int)
-    return [ranked[i] for i in places]
 
 
 def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
