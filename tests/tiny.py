@@ -173,13 +173,14 @@ def tiny_manifest(
             file=stored_file(tokenizer), max_tokens=max_tokens, stride_tokens=stride_tokens
         ),
         variants={"fp32": Variant(graphs=graphs)},
-        served_variant="fp32",
         decoding=ClassificationDecoding() if task == "classification" else EntitiesDecoding(),
         golden_examples=tiny_golden(task, labels, seed=seed),
         evaluations={
-            "validation": SplitEvaluation(
-                row_count=len(labels), metrics=metrics, per_label=dict.fromkeys(labels, score)
-            )
+            "fp32": {
+                "validation": SplitEvaluation(
+                    row_count=len(labels), metrics=metrics, per_label=dict.fromkeys(labels, score)
+                )
+            }
         },
         gate_checks=(
             GateCheck(

@@ -100,11 +100,12 @@ def rollback(
 
 
 def metrics_table(version: pb.ModelVersion) -> Table:
-    """Metrics by split, each split with its number of rows."""
-    table = Table("split", "rows", "metric", "value", box=None)
-    for name, value in sorted(version.metrics.items(), reverse=True):  # validation before test
+    """Metrics by split, each split with its number of rows; a column for each variant."""
+    table = Table("split", "rows", "metric", *(variant.name for variant in version.variants), box=None)
+    for name in sorted(version.metrics, reverse=True):  # validation before test
         split, _, metric = name.partition(".")
-        table.add_row(split, str(version.row_counts[split]), metric, f"{value:.4f}")
+        values = (f"{variant.metrics[name]:.4f}" for variant in version.variants)
+        table.add_row(split, str(version.row_counts[split]), metric, *values)
     return table
 
 

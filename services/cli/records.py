@@ -146,6 +146,7 @@ def version_record(version: registry_pb2.ModelVersion) -> Record:
         "gate_checks": [
             {
                 "name": check.name,
+                "variant": check.variant,
                 "passed": check.passed,
                 "measured": check.measured,
                 "limit": check.limit,
@@ -153,6 +154,13 @@ def version_record(version: registry_pb2.ModelVersion) -> Record:
             }
             for check in version.gate_checks
         ],
+        "variants": {
+            variant.name: {
+                "graph_bytes": variant.graph_bytes,
+                "metrics": dict(sorted(variant.metrics.items())),
+            }
+            for variant in version.variants
+        },
         "create_time": _time(version.create_time),
         "error": _error(version),
     }

@@ -179,6 +179,7 @@ async def _parts(
                 models,
                 FileCache(objects, settings.cache_dir),
                 hardware.policy,
+                hardware.variants,
                 hardware.threads_per_run,
                 hardware.cores,
                 hardware.batch_tokens,

@@ -1,7 +1,7 @@
 """What the inference service can be told."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -11,6 +11,8 @@ from shared.names import ModelReference, parse_reference
 from shared.runtime.providers import ProviderPolicy
 from shared.settings import LogLevel, Port
 from shared.store.opening import StoreUrl
+
+VariantChoice = Literal["auto", "fp32", "int8"]
 
 
 class InferSettings(BaseSettings):
@@ -35,6 +37,7 @@ class InferSettings(BaseSettings):
     on_demand_limit: Annotated[int, Field(ge=1)] = 8  # references loaded at their first call
 
     provider: ProviderPolicy = "prefer-gpu"
+    variant: VariantChoice = "auto"  # auto: int8 where the processor is made for it, else fp32
     threads: Annotated[int | None, Field(ge=1)] = (
         None  # CPU threads of model runs; None: the cores it may use
     )

@@ -84,11 +84,11 @@ def loaded_model(resident: Resident, aliases: list[str]) -> pb.LoadedModel:
     if resident.error is not None:
         message.error.CopyFrom(to_status(resident.error))
     if resident.loaded is not None:
-        manifest = resident.loaded.model.manifest
-        graphs = manifest.variants[manifest.served_variant].graphs.values()
+        model = resident.loaded.model
+        manifest, graphs = model.manifest, model.manifest.variants[model.variant].graphs.values()
         message.task = manifest.task
-        message.execution_provider = resident.loaded.model.execution_provider
-        message.variant = manifest.served_variant
+        message.execution_provider = model.execution_provider
+        message.variant = model.variant
         message.labels.extend(manifest.labels)
         message.max_tokens = manifest.tokenization.max_tokens
         message.graph_bytes = sum(graph.file.size_bytes for graph in graphs)

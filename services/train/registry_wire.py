@@ -6,7 +6,7 @@ from services.train.registry import ModelSummary, UnreadableVersion, VersionSumm
 from services.train.wire import write_time
 from shared.rpc.status import to_status
 from shared.store.aliases import AliasRecord
-from shared.store.manifest import Manifest
+from shared.store.manifest import Manifest, VariantName
 from shared.stubs.registry.v1 import registry_pb2 as pb
 
 _STATES = {"published": pb.ModelVersion.PUBLISHED, "rejected": pb.ModelVersion.REJECTED}
@@ -43,6 +43,15 @@ def write_listed(version: VersionSummary | UnreadableVersion) -> pb.ModelVersion
     return write_version(*version, with_manifest=False)
 
 
+def _variant(manifest: Manifest, name: VariantName) -> pb.Variant:
+    graphs = manifest.variants[name].graphs.values()
+    return pb.Variant(
+        name=name,
+        graph_bytes=sum(graph.file.size_bytes for graph in graphs),
+        metrics=manifest.metrics_of(name),
+    )
+
+
 def write_version(
     manifest: Manifest, aliases: Sequence[AliasRecord], *, with_manifest: bool
 ) -> pb.ModelVersion:
@@ -53,7 +62,9 @@ def write_version(
         task=manifest.task,
         labels=manifest.labels,
         metrics=manifest.metrics,
-        row_counts={split: evaluation.row_count for split, evaluation in manifest.evaluations.items()},
+        row_counts={
+            split: evaluation.row_count for split, evaluation in manifest.evaluations.get("fp32", {}).items()
+        },
         job=manifest.lineage.job_id,
         base_model=manifest.lineage.base_model.id if manifest.lineage.base_model else "",
         adaptable=manifest.lineage.adaptable,
@@ -61,6 +72,7 @@ def write_version(
         size_bytes=sum({file.digest: file.size_bytes for file in manifest.files}.values()),
         aliases=sorted(alias.alias for alias in aliases if alias.version == manifest.number),
         gate_checks=[pb.GateCheck(**check.model_dump()) for check in manifest.gate_checks],
+        variants=[_variant(manifest, name) for name in manifest.variants],
         create_time=write_time(manifest.create_time),
         manifest_json=manifest.model_dump_json() if with_manifest else "",
     )

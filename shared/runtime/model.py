@@ -15,7 +15,7 @@ from shared.runtime.providers import ProviderPolicy
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.runtime.windows import Window
-from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding
+from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding, VariantName
 
 __all__ = ["EncodedText", "Model"]  # what a Model takes and gives is found beside it
 
@@ -27,8 +27,11 @@ _TEXTS_AT_ONCE = 512  # of Model.answer: bounds the logits that wait for their t
 class Model:
     """A loaded version. Made by `load`."""
 
-    def __init__(self, manifest: Manifest, reader: TextReader, network: Network) -> None:
+    def __init__(
+        self, manifest: Manifest, variant: VariantName, reader: TextReader, network: Network
+    ) -> None:
         self.manifest = manifest
+        self.variant = variant
         self.execution_provider = network.execution_provider
         self._reader = reader
         self._network: Network | None = network
@@ -39,11 +42,12 @@ class Model:
         manifest: Manifest,
         open_file: OpenFile,
         *,
+        variant: VariantName = "fp32",
         policy: ProviderPolicy = "cpu",
         threads: int = 1,
         text_threads: int = 1,
     ) -> "Model":
-        """Load the served variant from the local files that `open_file` gives, and run it once.
+        """Load a variant that the manifest has from the local files that `open_file` gives, and run it once.
 
         `threads`: CPU threads of one run. `text_threads`: threads that can encode at once without a first-time cost. Raises ModelNotLoadableError, and what `open_file` raises.
         """
@@ -53,8 +57,8 @@ class Model:
             reader = TextReader(tokenizer, manifest.task, tokenization.max_tokens, tokenization.stride_tokens)
         except ValueError as error:
             raise _not_loadable(manifest, str(error)) from error
-        variant = manifest.variants[manifest.served_variant]
-        model = cls(manifest, reader, load_network(variant, open_file, policy=policy, threads=threads))
+        network = load_network(manifest.variants[variant], open_file, policy=policy, threads=threads)
+        model = cls(manifest, variant, reader, network)
         model._check_that_it_runs()
         return model
 

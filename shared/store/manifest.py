@@ -14,6 +14,7 @@ from shared.names import VersionName
 SCHEMA_VERSION: Final = 1
 
 Task = Literal["classification", "multi-label", "entities"]
+VariantName = Literal["fp32", "int8"]  # fp32: as it was trained; int8: its multiplications in bytes
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -147,6 +148,9 @@ class GateCheck(_Record):
     """One check of the export gate: `measured` must not exceed `limit`."""
 
     name: str  # such as `fp32.logits`
+    variant: VariantName = (
+        "fp32"  # a check of another variant that fails costs the version this variant alone
+    )
     passed: bool
     measured: float
     limit: float
@@ -172,11 +176,12 @@ class Manifest(_Record):
         str, ...
     ]  # classification, multi-label: in the order of the logits. Entities: tags are O, B-l0, I-l0, B-l1, I-l1, ...
     tokenization: Tokenization
-    variants: dict[Literal["fp32"], Variant]
-    served_variant: Literal["fp32"]
+    variants: dict[VariantName, Variant]  # fp32 always, others where the gate passed them
     decoding: ClassificationDecoding | MultiLabelDecoding | EntitiesDecoding
     golden_examples: tuple[GoldenExample, ...]
-    evaluations: dict[Literal["validation", "test"], SplitEvaluation]
+    evaluations: dict[
+        VariantName, dict[Literal["validation", "test"], SplitEvaluation]
+    ]  # of each variant, as it is served
     gate_checks: tuple[GateCheck, ...]
     lineage: Lineage
     create_time: datetime
@@ -191,8 +196,10 @@ class Manifest(_Record):
             self.labels
         ):
             raise ValueError("thresholds: are not one for each label")
-        if self.served_variant not in self.variants:
-            raise ValueError("variants: lack the served one")
+        if "fp32" not in self.variants:
+            raise ValueError("variants: lack fp32")
+        if not self.evaluations.keys() <= self.variants.keys():
+            raise ValueError("evaluations: are of variants that are not there")
         for variant in self.variants.values():
             if set(variant.graphs) not in ({"model"}, {"encoder", "head"}):
                 raise ValueError("graphs: are neither a model nor an encoder and a head")
@@ -219,10 +226,14 @@ class Manifest(_Record):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Every metric of every split, by `<split>.<metric>`."""
+        """Every metric of every split for fp32, by `<split>.<metric>`."""
+        return self.metrics_of("fp32")
+
+    def metrics_of(self, variant: VariantName) -> dict[str, float]:
+        """Every metric of every split for a variant, by `<split>.<metric>`."""
         return {
             f"{split}.{name}": value
-            for split, evaluation in self.evaluations.items()
+            for split, evaluation in self.evaluations.get(variant, {}).items()
             for name, value in evaluation.metrics.items()
         }
 

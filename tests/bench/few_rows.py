@@ -69,7 +69,7 @@ def _train_arms(services: Served, dataset: str, draw: Draw) -> dict[str, Any]:
     for arm, choice in ARMS.items():
         model = f"{dataset}-{arm.split()[0].lower()}"
         manifest = services.train(pb.TrainingSpec(model=model, dataset=name, **choice))
-        point["accuracy"][arm] = manifest.evaluations["test"].metrics["accuracy"]
+        point["accuracy"][arm] = manifest.evaluations["fp32"]["test"].metrics["accuracy"]
     return point
 
 

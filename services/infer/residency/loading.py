@@ -3,7 +3,7 @@
 Blocking; runs in the loading thread, one version at a time, so that loading takes at most one core from answering.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from shared.names import VersionName
 from shared.runtime.model import Model
 from shared.runtime.providers import ProviderPolicy
 from shared.store.cache import FileCache
-from shared.store.manifest import Manifest
+from shared.store.manifest import Manifest, VariantName
 from shared.store.models import ModelStore
 
 _WARM_TEXT = "warm "
@@ -36,6 +36,9 @@ class StoreLoader:
     models: ModelStore
     cache: FileCache
     policy: ProviderPolicy
+    variants: Sequence[
+        VariantName
+    ]  # the first that a version has is loaded; fp32, which all have, among them
     threads: int  # CPU threads of one run
     text_threads: int  # that will encode texts at once
     batch_tokens: int  # the largest batch that will be asked for
@@ -48,6 +51,7 @@ class StoreLoader:
         model = Model.load(
             manifest,
             self.cache.fetch,
+            variant=next(each for each in self.variants if each in manifest.variants),
             policy=self.policy,
             threads=self.threads,
             text_threads=self.text_threads,

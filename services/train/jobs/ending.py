@@ -44,7 +44,9 @@ def _published(
 ) -> JobRecord:
     if manifest.state == "published":
         return job.ended("SUCCEEDED", now=now, metrics=manifest.metrics, failure=promotion_failure)
-    checks = ",".join(check.name for check in manifest.gate_checks if not check.passed)
+    checks = ",".join(
+        check.name for check in manifest.gate_checks if not check.passed and check.variant == "fp32"
+    )
     error = GateRejectedError(
         f"The export gate refused {job.version} ({checks}): the exported files do not decide as the trained model does."
         " The version is kept with its report and is never served; train again, or report the base model.",

@@ -1,22 +1,29 @@
 """The gate: an exported version, run by the code that will serve it, against the network that was trained.
 
-Owns the list of checks and their limits. Nothing overrides it. A graph that does not load or run is a failed check, never a
+Owns the list of checks and their limits. Nothing overrides it. What fails as fp32 rejects the version; another variant that fails
+is left out of it. A graph that does not load or run is a failed check, never a
 crash. The candidate is a manifest and its files: exactly what the inference service would load.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from services.train.trainer.corpus import Corpus
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement, Reference
 from services.train.trainer.trial import Measure, Trial
+from services.train.trainer.twin import Twin
 from shared.errors import TagsmithError
 from shared.runtime.model import Model
-from shared.store.manifest import GateCheck
+from shared.store.manifest import GateCheck, VariantName
 
 MOST_LOGIT_DIFFERENCE: Final = 1e-4
 MOST_SCORE_DIFFERENCE: Final = 1e-4  # a softmax moves no probability further than its logits move
+# Of other variants, on validation.
+MOST_POINTS_LOST: Final = 0.3  # of the task's metric, in hundredths
+MOST_DECIDED_OTHERWISE: Final = 0.05  # share of texts
+MOST_FLIPPED_BY_BATCHES: Final = 0.005  # share of texts; none would, if rounding did not meet rounding
 
 _NOT_MEASURED = 1e9  # stands for what could not be measured: manifests hold finite numbers
 
@@ -32,7 +39,7 @@ def gate(
     try:
         model = Model.load(candidate.manifest, candidate.open_file, threads=threads)
     except TagsmithError as error:
-        return (GateCheck(name="fp32.runs", passed=False, measured=1, limit=0, detail=error.message),)
+        return (_not_loaded("fp32", error),)
     trial = Trial(reference, judgements, candidate, model)
     measures: list[tuple[str, float, Callable[[], Measure]]] = [
         ("fp32.runs", 0, lambda: Measure(0, "it loads and answers a short text")),
@@ -51,10 +58,46 @@ def gate(
     return tuple(_check(*each) for each in measures)
 
 
-def _check(name: str, limit: float, measure: Callable[[], Measure]) -> GateCheck:
+def gate_variants(
+    reference: Reference,
+    judgements: Sequence[Judgement],
+    candidate: Candidate,
+    corpus: Corpus,
+    *,
+    threads: int = 1,
+) -> Iterator[GateCheck]:
+    """Check the variants of a candidate whose fp32 one the gate has passed."""
+    fp32 = Model.load(candidate.manifest, candidate.open_file, threads=threads)
+    for variant in candidate.manifest.variants.keys() - {"fp32"}:
+        try:
+            model = Model.load(candidate.manifest, candidate.open_file, variant=variant, threads=threads)
+        except TagsmithError as error:
+            yield _not_loaded(variant, error)
+            continue
+        twin = Twin(reference.reader, corpus, judgements, fp32, model)
+        yield _check(f"{variant}.metric", MOST_POINTS_LOST, twin.metric, variant)
+        yield _check(f"{variant}.decisions", MOST_DECIDED_OTHERWISE, twin.decisions, variant)
+        yield _check(f"{variant}.batching", MOST_FLIPPED_BY_BATCHES, twin.batching, variant)
+        yield _check(f"{variant}.lengths", 0, twin.lengths, variant)
+
+
+def _not_loaded(variant: VariantName, error: TagsmithError) -> GateCheck:
+    return _check(f"{variant}.runs", 0, lambda: Measure(1, error.message), variant)
+
+
+def _check(
+    name: str, limit: float, measure: Callable[[], Measure], variant: VariantName = "fp32"
+) -> GateCheck:
     try:
         taken = measure()
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no closer class; whatever it is, the version failed
         taken = Measure(_NOT_MEASURED, f"could not be measured: {type(error).__name__}")
     measured = taken.measured if math.isfinite(taken.measured) else _NOT_MEASURED
-    return GateCheck(name=name, passed=measured <= limit, measured=measured, limit=limit, detail=taken.detail)
+    return GateCheck(
+        name=name,
+        variant=variant,
+        passed=measured <= limit,
+        measured=measured,
+        limit=limit,
+        detail=taken.detail,
+    )

@@ -14,10 +14,11 @@ from services.train.spec import Assignment, JobSpec
 from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.examples import make_examples
-from services.train.trainer.export import export
-from services.train.trainer.gate import gate
+from services.train.trainer.export import ExportedGraph, Role, export
+from services.train.trainer.gate import gate, gate_variants
 from services.train.trainer.network import Encoder
 from services.train.trainer.publishing import complete, draft, publish
+from services.train.trainer.quantising import quantise
 from services.train.trainer.reference import Reference
 from services.train.trainer.starting import start
 from services.train.trainer.teaching import Lesson
@@ -26,6 +27,7 @@ from services.train.trainer.validation import Validation
 from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
+from shared.store.manifest import VariantName
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
 
@@ -60,8 +62,11 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 
     emit(PhaseStarted(phase="EXPORTING"))
     graphs = export(network, scratch, adaptable=assignment.spec.adaptable)
-    candidate = draft(assignment, corpus, reader, decoding, graphs, beginning.tokenizer)
+    variants: dict[VariantName, dict[Role, ExportedGraph]] = {"fp32": graphs, **quantise(graphs, scratch)}
+    candidate = draft(assignment, corpus, reader, decoding, variants, beginning.tokenizer)
     checks = gate(reference, judgements, candidate, threads=assignment.threads)
+    if all(check.passed for check in checks):
+        checks += tuple(gate_variants(reference, judgements, candidate, corpus, threads=assignment.threads))
     manifest = complete(candidate, checks)
     if manifest.state == "published":
         manifest = serving.add_answers(manifest, candidate, corpus, judgements, threads=assignment.threads)

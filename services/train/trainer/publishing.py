@@ -25,6 +25,7 @@ from shared.store.manifest import (
     StoredFile,
     Tokenization,
     Variant,
+    VariantName,
 )
 from shared.store.models import ModelStore
 
@@ -50,12 +51,15 @@ def draft(
     corpus: Corpus,
     reader: TextReader,
     decoding: Decoding,
-    graphs: Mapping[Role, ExportedGraph],
+    variants: Mapping[VariantName, Mapping[Role, ExportedGraph]],
     tokenizer: Path,
 ) -> Candidate:
     """Describe exported files as a version, without any evidence yet."""
     name = VersionName.parse(assignment.version)
-    described = {role: graph.described() for role, graph in graphs.items()}
+    described = {
+        variant: {role: graph.described() for role, graph in graphs.items()}
+        for variant, graphs in variants.items()
+    }
     tokenizer_file = describe_file(tokenizer)
     manifest = Manifest(
         model=name.model,
@@ -66,8 +70,7 @@ def draft(
         tokenization=Tokenization(
             file=tokenizer_file, max_tokens=reader.max_tokens, stride_tokens=reader.stride_tokens
         ),
-        variants={"fp32": Variant(graphs=described)},
-        served_variant="fp32",
+        variants={variant: Variant(graphs=graphs) for variant, graphs in described.items()},
         decoding=decoding,
         golden_examples=(),
         evaluations={},
@@ -75,20 +78,33 @@ def draft(
         lineage=_lineage(assignment),
         create_time=datetime.now(UTC),
     )
-    paths = {described[role].file.digest: graph.path for role, graph in graphs.items()}
+    paths = {
+        described[variant][role].file.digest: graph.path
+        for variant, graphs in variants.items()
+        for role, graph in graphs.items()
+    }
     return Candidate(manifest, {**paths, tokenizer_file.digest: tokenizer})
 
 
 def complete(candidate: Candidate, checks: Sequence[GateCheck]) -> Manifest:
-    """Add the gate's report; one failed check makes the version a rejected one."""
-    state = "published" if all(check.passed for check in checks) else "rejected"
-    return candidate.manifest.model_copy(update={"state": state, "gate_checks": tuple(checks)})
+    """Add the gate's report: one failed check of fp32 makes the version a rejected one, another variant stays if all of its passed."""
+    failed = {check.variant for check in checks if not check.passed}
+    passed = {check.variant for check in checks} - failed
+    variants = {
+        name: variant
+        for name, variant in candidate.manifest.variants.items()
+        if name == "fp32" or name in passed
+    }
+    state = "rejected" if "fp32" in failed else "published"
+    return candidate.manifest.model_copy(
+        update={"state": state, "gate_checks": tuple(checks), "variants": variants}
+    )
 
 
 def publish(store: ModelStore, manifest: Manifest, candidate: Candidate) -> None:
     """Put every file, then the manifest. Raises StoreUnavailableError, VersionConflictError."""
-    for path in candidate.paths.values():
-        store.put_file(path)
+    for file in dict.fromkeys(manifest.files):
+        store.put_file(candidate.open_file(file))
     store.publish(manifest)
 
 

@@ -23,15 +23,22 @@ Answer = list[LabelScore] | list[EntitySpan]
 def add_answers(
     manifest: Manifest, candidate: Candidate, corpus: Corpus, judgements: Sequence[Judgement], *, threads: int
 ) -> Manifest:
-    """Add the scores of validation and test, and the golden examples, to the manifest of a version that the gate passed."""
-    model = Model.load(manifest, candidate.open_file, threads=threads)
+    """Add each variant's scores of validation and test, and the golden examples, to the manifest of a version that the gate passed."""
+    models = {
+        variant: Model.load(manifest, candidate.open_file, variant=variant, threads=threads)
+        for variant in manifest.variants
+    }
     splits: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")
-    evaluations = {split: _evaluate_split(model, corpus, split) for split in splits if corpus.splits[split]}
-    golden = _golden_examples(model, judgements)
+    evaluations = {
+        variant: {split: evaluate_split(model, corpus, split) for split in splits if corpus.splits[split]}
+        for variant, model in models.items()
+    }
+    golden = _golden_examples(list(models.values()), judgements)
     return manifest.model_copy(update={"evaluations": evaluations, "golden_examples": golden})
 
 
-def _evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "test"]) -> SplitEvaluation:
+def evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "test"]) -> SplitEvaluation:
+    """Score a loaded variant on a split that has rows."""
     rows, train = corpus.splits[split], corpus.splits["train"]
     texts = [row.text for row in rows]
     answers = _answers(model, texts)
@@ -47,17 +54,23 @@ def _evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "
     return score_entities(true, [_spans(answer) for answer in answers], corpus.labels, seen, texts)
 
 
-def _golden_examples(model: Model, judgements: Sequence[Judgement]) -> tuple[GoldenExample, ...]:
-    """Choose decisive validation texts, and keep the answers given for them."""
+def _golden_examples(models: Sequence[Model], judgements: Sequence[Judgement]) -> tuple[GoldenExample, ...]:
+    """Choose decisive validation texts, and keep the answers that all variants give for them."""
     decisive = [
         each
         for each in judgements
         if each.margin > GOLDEN_MARGIN and len(each.encoded.text) <= _LONGEST_GOLDEN_CODE_POINTS
     ]
     texts = [decisive[i].encoded.text for i in choose_golden([each.labels for each in decisive])]
-    task = model.manifest.task
+    task = models[0].manifest.task
+    first, *others = (
+        [_golden(task, text, answer) for text, answer in zip(texts, _answers(model, texts), strict=True)]
+        for model in models
+    )
     return tuple(
-        _golden(task, text, answer) for text, answer in zip(texts, _answers(model, texts), strict=True)
+        example
+        for example, *same in zip(first, *others, strict=True)
+        if all(example == each for each in same)
     )
 
 

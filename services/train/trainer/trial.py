@@ -76,7 +76,10 @@ class Trial:
         computed = iter(self._measured())
         differing = ties = 0
         for each in self._judgements:
-            if self._decide(each.encoded, [next(computed) for _ in each.encoded.windows]) == each.decision:
+            if (
+                decide(self._model, each.encoded, [next(computed) for _ in each.encoded.windows])
+                == each.decision
+            ):
                 continue
             ties += each.margin < TIE_MARGIN
             differing += each.margin >= TIE_MARGIN
@@ -171,11 +174,6 @@ class Trial:
             logits[:, 2 * i + 1] = 10
             yield self._model.extract(text, [logits])[0].label
 
-    def _decide(self, text: EncodedText, logits: Sequence[Logits]) -> Decision:
-        if self._model.manifest.task != "entities":
-            return frozenset(each.label for each in self._model.classify(text, logits) if each.is_given)
-        return frozenset((span.start, span.end, span.label) for span in self._model.extract(text, logits))
-
     def _probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return sigmoid(logits) if self._reference.reader.task == "multi-label" else _softmax(logits)
 
@@ -197,6 +195,13 @@ class Trial:
         for weight in onnx.load(self._candidate.open_file(graph.file)).graph.initializer:
             if tuple(weight.dims) == shape:
                 yield numpy_helper.to_array(weight)
+
+
+def decide(model: Model, text: EncodedText, logits: Sequence[Logits]) -> Decision:
+    """What a version decides on the logits of a text's windows."""
+    if model.manifest.task != "entities":
+        return frozenset(each.label for each in model.classify(text, logits) if each.is_given)
+    return frozenset((span.start, span.end, span.label) for span in model.extract(text, logits))
 
 
 def _same_encoding(one: EncodedText, other: EncodedText) -> bool:

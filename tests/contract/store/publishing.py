@@ -37,7 +37,6 @@ def manifest_of(
         variants={
             "fp32": Variant(graphs={"model": Graph(file=graph, inputs=("input_ids",), outputs=("logits",))})
         },
-        served_variant="fp32",
         decoding=ClassificationDecoding(),
         golden_examples=(),
         evaluations={},

@@ -154,7 +154,7 @@ def test_what_nobody_could_read_is_not_published(store: ModelStore, tmp_path: Pa
     version = store.reserve("banking", "job-a")
     bad = SplitEvaluation(row_count=1, metrics={"accuracy": math.nan}, per_label={})
     manifest = manifest_of(version, "job-a", put_files(store, tmp_path, "x")).model_copy(
-        update={"evaluations": {"test": bad}}
+        update={"evaluations": {"fp32": {"test": bad}}}
     )
     with pytest.raises(ValidationError):
         store.publish(manifest)

@@ -77,7 +77,10 @@ def test_it_learns_passes_the_gate_and_is_served(
     outcome = from_scratch(task, cell)
     manifest = outcome.manifest
     assert (manifest.state, manifest.lineage.base_model) == ("published", None)
-    assert manifest.evaluations["test"].metrics[{"classification": "accuracy"}.get(task, "micro_f1")] > 0.8
+    assert (
+        manifest.evaluations["fp32"]["test"].metrics[{"classification": "accuracy"}.get(task, "micro_f1")]
+        > 0.8
+    )
     lengths = next(check for check in manifest.gate_checks if check.name == "fp32.lengths")
     assert lengths.detail.endswith(f"from 1 to {FAST.max_tokens} tokens")
 

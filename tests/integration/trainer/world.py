@@ -18,6 +18,7 @@ from services.train.events import PhaseStarted, Progress
 from services.train.recipes import RECIPES
 from services.train.spec import Assignment, Hyperparameters, JobSpec
 from services.train.trainer import pipeline
+from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.gate import gate
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement, Reference
@@ -26,7 +27,7 @@ from shared.names import VersionName
 from shared.runtime.model import Model
 from shared.store.cache import FileCache
 from shared.store.datasets import DatasetStore
-from shared.store.manifest import GateCheck, Manifest, Task
+from shared.store.manifest import GateCheck, Manifest, Task, VariantName
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
 from tests.tiny import FILLERS, NAMES, SURNAMES, TOPICS, name_label, topic_label
@@ -151,10 +152,15 @@ class Workplace:
         manifest = self.models.manifest(VersionName.parse(assignment.version))
         return Outcome(events, manifest, *seen[0], scratch)
 
-    def load(self, manifest: Manifest) -> Model:
+    def load(self, manifest: Manifest, variant: VariantName = "fp32") -> Model:
         """Load a published version as a server would."""
         cache = FileCache(open_store(str(self.root / "store")), self.root / "cache")
-        return Model.load(manifest, cache.fetch)
+        return Model.load(manifest, cache.fetch, variant=variant)
+
+    def corpus(self, manifest: Manifest) -> Corpus:
+        """The rows that a version learnt from."""
+        spec = JobSpec.model_validate(manifest.lineage.spec)
+        return read_corpus(DatasetStore(open_store(str(self.root / "store"))), spec)
 
     def graph(self, manifest: Manifest, role: str) -> Path:
         """The local copy of one of a version's ONNX files."""
