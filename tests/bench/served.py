@@ -18,8 +18,11 @@ import grpc
 
 from services.cli.up import running_services
 from shared.data.rows import Span
+from shared.runtime.model import Model
 from shared.scoring import score_classification, score_entities, score_multi_label
-from shared.store.manifest import Manifest, SplitEvaluation
+from shared.store.cache import FileCache
+from shared.store.manifest import Manifest, SplitEvaluation, VariantName
+from shared.store.opening import open_store
 from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
 from shared.stubs.registry.v1 import registry_pb2, registry_pb2_grpc
 from shared.stubs.training.v1 import training_pb2, training_pb2_grpc
@@ -41,13 +44,14 @@ def serving() -> Iterator["Served"]:
         grpc.insecure_channel(services.train_address) as train,
         grpc.insecure_channel(services.infer_address) as infer,
     ):
-        yield Served(train, infer)
+        yield Served(train, infer, Path(folder) / "store")
 
 
 class Served:
     """The services' three faces."""
 
-    def __init__(self, train: grpc.Channel, infer: grpc.Channel) -> None:
+    def __init__(self, train: grpc.Channel, infer: grpc.Channel, store: Path) -> None:
+        self._store = store
         self._training = training_pb2_grpc.TrainingServiceStub(train)
         self._registry = registry_pb2_grpc.RegistryServiceStub(train)
         self._inference = inference_pb2_grpc.InferenceServiceStub(infer)
@@ -96,6 +100,17 @@ class Served:
             return [
                 answer for part in pool.map(lambda call: self._call(manifest, call), calls) for answer in part
             ]
+
+    def served_variant(self, manifest: Manifest) -> VariantName:
+        """Which variant of a version that was asked has answered."""
+        request = inference_pb2.GetLoadedModelRequest(model=str(manifest.version))
+        variant = self._inference.GetLoadedModel(request).variant
+        return next(name for name in manifest.variants if name == variant)
+
+    def load(self, manifest: Manifest, variant: VariantName) -> Model:
+        """Load a variant into this process, on one thread."""
+        cache = FileCache(open_store(str(self._store)), self._store.parent / "bench-cache")
+        return Model.load(manifest, cache.fetch, variant=variant, threads=1)
 
     def _call(self, manifest: Manifest, texts: Sequence[str]) -> list[Answer]:
         version = str(manifest.version)
