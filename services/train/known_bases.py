@@ -87,7 +87,7 @@ KNOWN_BASES: Final[dict[str, KnownBase]] = {
             max_tokens=8192,
             tokenizer_family="BPE",
             pooling="masked-mean",
-            limits="For classifiers rather than extractors: its tokens begin with the space before a word.",
+            limits="Not trained for sentence vectors: let all weights learn.",
         ),
         KnownBase(
             id="distilbert-base-multilingual-cased",

@@ -15,6 +15,7 @@ from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.examples import make_examples
 from services.train.trainer.export import ExportedGraph, Role, export
+from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.gate import gate, gate_variants
 from services.train.trainer.network import Encoder
 from services.train.trainer.publishing import complete, draft, publish
@@ -49,6 +50,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
+    mentions = check_mentions(corpus, reader, assignment.spec.base_model or "")
     lesson = prepare(assignment.spec, corpus, reader, beginning.encoder)
 
     emit(PhaseStarted(phase="TRAINING"))
@@ -64,7 +66,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     graphs = export(network, scratch, adaptable=assignment.spec.adaptable)
     variants: dict[VariantName, dict[Role, ExportedGraph]] = {"fp32": graphs, **quantise(graphs, scratch)}
     candidate = draft(assignment, corpus, reader, decoding, variants, beginning.tokenizer)
-    checks = gate(reference, judgements, candidate, threads=assignment.threads)
+    checks = (*mentions, *gate(reference, judgements, candidate, threads=assignment.threads))
     if all(check.passed for check in checks):
         checks += tuple(gate_variants(reference, judgements, candidate, corpus, threads=assignment.threads))
     manifest = complete(candidate, checks)
