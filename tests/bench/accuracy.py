@@ -60,7 +60,7 @@ def _run_tagsmith(row: RowSpec) -> Arm:
     test, validation = evaluations["test"], evaluations["validation"]
     lost = abs(score(manifest, rows, answers).metrics[row.metric] - test.metrics[row.metric])
     if (
-        compared["flipped_by_batches"] > MOST_FLIPPED[compared["served"]]
+        compared["moved_when_served"] > MOST_FLIPPED[compared["served"]]
         or lost > MOST_FLIPPED[compared["served"]]
     ):
         sys.exit(f"the served answers are not those of the version: {compared}, {lost}")

@@ -17,11 +17,13 @@ from typing import Any
 import grpc
 
 from services.cli.up import running_services
+from services.train.trainer.export import ExportedGraph
+from services.train.trainer.quantising import quantise
 from shared.data.rows import Span
 from shared.runtime.model import Model
 from shared.scoring import score_classification, score_entities, score_multi_label
 from shared.store.cache import FileCache
-from shared.store.manifest import Manifest, SplitEvaluation, VariantName
+from shared.store.manifest import Manifest, SplitEvaluation, StoredFile, Variant, VariantName
 from shared.store.opening import open_store
 from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
 from shared.stubs.registry.v1 import registry_pb2, registry_pb2_grpc
@@ -107,10 +109,26 @@ class Served:
         variant = self._inference.GetLoadedModel(request).variant
         return next(name for name in manifest.variants if name == variant)
 
-    def load(self, manifest: Manifest, variant: VariantName) -> Model:
-        """Load a variant into this process, on one thread."""
+    def load_variants(self, manifest: Manifest) -> dict[VariantName, Model]:
+        """Load every variant into this process, on one thread each; an int8 that the gate left out is made again."""
         cache = FileCache(open_store(str(self._store)), self._store.parent / "bench-cache")
-        return Model.load(manifest, cache.fetch, variant=variant, threads=1)
+        with tempfile.TemporaryDirectory() as folder:
+            exported = {
+                role: ExportedGraph(cache.fetch(graph.file), graph.inputs, graph.outputs)
+                for role, graph in manifest.variants["fp32"].graphs.items()
+            }
+            made = quantise(exported, Path(folder)).get("int8", {})
+            described = {role: graph.described() for role, graph in made.items()}
+            paths = {described[role].file.digest: graph.path for role, graph in made.items()}
+            variants = dict(manifest.variants)
+            if made:
+                variants.setdefault("int8", Variant(graphs=described))
+            whole = manifest.model_copy(update={"variants": variants})
+
+            def open_file(file: StoredFile) -> Path:
+                return paths.get(file.digest) or cache.fetch(file)
+
+            return {name: Model.load(whole, open_file, variant=name, threads=1) for name in variants}
 
     def _call(self, manifest: Manifest, texts: Sequence[str]) -> list[Answer]:
         version = str(manifest.version)

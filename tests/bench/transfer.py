@@ -129,20 +129,21 @@ def languages(dataset: str) -> list[str]:
     return sorted(path.parent.name for path in (DATA / dataset).glob("*/test.jsonl"))
 
 
+def result_file(name: str) -> Path:
+    """Where the figures of a column stand."""
+    return RESULT_FILES / f"{name}.json"
+
+
 def main(names: list[str]) -> None:
     """Measure the named columns, or all."""
     os.environ["TAGSMITH_BASES_DIR"] = str(BASES)
     RESULT_FILES.mkdir(parents=True, exist_ok=True)
     for name in names or COLUMNS:
         result = measure(COLUMNS[name])
-        _path(name).write_text(json.dumps(result, indent=2) + "\n")
+        result_file(name).write_text(json.dumps(result, indent=2) + "\n")
         print(
             name, {language: round(100 * each, 1) for language, each in result["scores"].items()}, flush=True
         )
-
-
-def _path(name: str) -> Path:
-    return RESULT_FILES / f"{name}.json"
 
 
 if __name__ == "__main__":
