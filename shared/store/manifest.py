@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.names import VersionName
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2  # 2: evaluations are of each variant, and there may be several
 
 Task = Literal["classification", "multi-label", "entities"]
 VariantName = Literal["fp32", "int8"]  # fp32: as it was trained; int8: its multiplications in bytes
@@ -167,7 +167,7 @@ _DECODINGS: Final[dict[Task, type[BaseModel]]] = {
 class Manifest(_Record):
     """A version. Written once, last, and never changed."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     model: str
     number: Annotated[int, Field(ge=1)]
     state: Literal["published", "rejected"]

@@ -202,11 +202,11 @@ def _parse(version: VersionName, key: str, record: bytes) -> Manifest:
         return parse_record(key, record, Manifest)
     except ArtifactCorruptError:
         schema = _schema_version(record)
-        if schema <= SCHEMA_VERSION:
+        if schema in (0, SCHEMA_VERSION):
             raise
         cause = f"manifest schema {schema}"
         raise ModelNotLoadableError(
-            f"{version} has {cause}, this server reads up to {SCHEMA_VERSION}",
+            f"{version} has {cause}, this server reads {SCHEMA_VERSION}: ask one of its own release, or train it again",
             model_version=str(version),
             cause=cause,
         ) from None

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,18 @@ def test_retrain_promote_and_roll_back(up: Up, intents: Path) -> None:
     assert "intents@production is back at its first version, intents@1" in again.err
 
 
+def metrics_on_test(version: dict[str, Any]) -> list[dict[str, float]]:
+    """The metrics of the test split of each variant: which one is served is the processor's to say."""
+    return [
+        {
+            name.removeprefix("test."): pytest.approx(value)
+            for name, value in variant["metrics"].items()
+            if name.startswith("test.")
+        }
+        for variant in version["variants"].values()
+    ]
+
+
 def test_versions_and_metrics_are_shown(up: Up, intents: Path) -> None:
     """`models` shows every version with its metrics, the split they are of and how many rows that has."""
     everything = record(up.tagsmith("models", "--json"))["models"]
@@ -109,8 +122,7 @@ def test_eval_repeats_the_manifests_metrics(up: Up, intents: Path) -> None:
     assert scores["model_version"] == "intents@1"
     assert scores["row_count"] == version["row_counts"]["test"]
     assert scores["metrics"]["accuracy"] > 0.9
-    assert scores["metrics"]["accuracy"] == pytest.approx(version["metrics"]["test.accuracy"])
-    assert scores["metrics"]["macro_f1"] == pytest.approx(version["metrics"]["test.macro_f1"])
+    assert scores["metrics"] in metrics_on_test(version)
     assert "accuracy" in ok(up.tagsmith("eval", "intents@1", intents)).out
 
 
@@ -130,7 +142,7 @@ def test_an_extractor_from_data_to_spans(up: Up, tmp_path: Path) -> None:
     scores = record(up.tagsmith("eval", "mentions", file, "--split", "test", "--json"))
     version = record(up.tagsmith("models", "mentions@1", "--json"))
     assert scores["metrics"]["span_f1"] > 0.9
-    assert scores["metrics"]["span_f1"] == pytest.approx(version["metrics"]["test.span_f1"])
+    assert any(each.items() >= scores["metrics"].items() for each in metrics_on_test(version))
     assert ok(up.tagsmith("extract", "mentions", text)).out.startswith("mentions@1")
 
 
@@ -148,13 +160,7 @@ def test_a_text_may_have_several_labels(up: Up, tmp_path: Path) -> None:
     assert given == {topic_label(TOPICS[0]), topic_label(TOPICS[-1])}
     scores = record(up.tagsmith("eval", "topics", file, "--split", "test", "--json"))
     version = record(up.tagsmith("models", "topics@1", "--json"))
-    assert scores["metrics"] == pytest.approx(
-        {
-            name.removeprefix("test."): value
-            for name, value in version["metrics"].items()
-            if name.startswith("test.")
-        }
-    )
+    assert scores["metrics"] in metrics_on_test(version)
 
 
 def test_a_network_is_trained_from_scratch(up: Up, intents: Path) -> None:

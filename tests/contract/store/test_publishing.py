@@ -229,16 +229,19 @@ def test_a_damaged_manifest_is_reported(
     assert caught.value.metadata["key"] == "models/banking/versions/0000001/manifest.json"
 
 
-def test_a_newer_manifest_is_not_loadable(objects: ObjectStore, store: ModelStore, tmp_path: Path) -> None:
-    """A manifest of a later schema is not damage: the server is too old for it, and says which schema it met."""
+@pytest.mark.parametrize("schema", [1, 9])
+def test_a_manifest_of_another_release_is_not_loadable(
+    schema: int, objects: ObjectStore, store: ModelStore, tmp_path: Path
+) -> None:
+    """A manifest of an earlier or later schema is not damage: the server says which schema it met."""
     version = publish_small(store, tmp_path)
     key = layout.manifest(version)
     record = json.loads(unseal(key, objects.read(key)))
-    newer = seal(json.dumps(record | {"schema_version": 9, "surprise": 1}).encode())
+    newer = seal(json.dumps(record | {"schema_version": schema, "surprise": 1}).encode())
     _overwrite(objects, layout.manifest(version), newer, tmp_path)
     with pytest.raises(ModelNotLoadableError) as caught:
         store.manifest(version)
-    assert caught.value.metadata == {"model_version": "banking@1", "cause": "manifest schema 9"}
+    assert caught.value.metadata == {"model_version": "banking@1", "cause": f"manifest schema {schema}"}
 
 
 def test_foreign_files_are_passed_over(objects: ObjectStore, store: ModelStore, tmp_path: Path) -> None:
