@@ -101,10 +101,11 @@ def rollback(
 
 def metrics_table(version: pb.ModelVersion) -> Table:
     """Metrics by split, each split with its number of rows; a column for each variant."""
-    table = Table("split", "rows", "metric", *(variant.name for variant in version.variants), box=None)
-    for name in sorted(version.metrics, reverse=True):  # validation before test
+    others = [variant for variant in version.variants if variant.name != "fp32"]
+    table = Table("split", "rows", "metric", "fp32", *(variant.name for variant in others), box=None)
+    for name, value in sorted(version.metrics.items(), reverse=True):  # validation before test
         split, _, metric = name.partition(".")
-        values = (f"{variant.metrics[name]:.4f}" for variant in version.variants)
+        values = (f"{each:.4f}" for each in (value, *(variant.metrics[name] for variant in others)))
         table.add_row(split, str(version.row_counts[split]), metric, *values)
     return table
 

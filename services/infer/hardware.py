@@ -1,11 +1,11 @@
 """What models run on: which provider in truth, how many cores, and the batches that suit them. Found out once, at the start."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from services.infer.settings import InferSettings, VariantChoice
 from shared.cores import usable_cores
+from shared.processor import multiplies_bytes
 from shared.runtime.probe import probe_provider
 from shared.runtime.providers import CPU, ProviderPolicy
 from shared.store.manifest import VariantName
@@ -14,10 +14,6 @@ from shared.store.manifest import VariantName
 # keep nobody waiting; a GPU is fastest when it is full.
 CPU_BATCH_TOKENS: Final = 512
 GPU_BATCH_TOKENS: Final = 16_384
-
-_BYTE_INSTRUCTIONS: Final = frozenset(
-    {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
-)  # x86, then ARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +33,6 @@ def preferred_variants(choice: VariantChoice, *, multiplies_bytes: bool) -> tupl
     """Return which variant of a version to load, the best first; a version that lacks it is served as fp32."""
     takes_int8 = choice == "int8" or (choice == "auto" and multiplies_bytes)
     return ("int8", "fp32") if takes_int8 else ("fp32",)
-
-
-def multiplies_bytes(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Tell whether the processor sums products of bytes in one instruction, as Linux says; False where it does not say.
-
-    Without it int8 gains little, and the older instructions of x86 let sums overflow 16 bits, so that answers would differ.
-    """
-    if not cpuinfo.is_file():
-        return False
-    flags = {flag for line in cpuinfo.read_text().splitlines() for flag in line.partition(":")[2].split()}
-    return not _BYTE_INSTRUCTIONS.isdisjoint(flags)
 
 
 def probe_hardware(settings: InferSettings) -> Hardware:

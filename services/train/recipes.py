@@ -10,7 +10,7 @@ from math import ceil
 from typing import Final
 
 from services.train.catalogue import BaseModelEntry
-from services.train.spec import Hyperparameters, RecipeName, RecurrentShape
+from services.train.spec import FROM_SCRATCH, Hyperparameters, RecipeName, RecurrentShape
 from shared.store.manifest import Task
 
 TASKS: Final[dict[RecipeName, tuple[Task, ...]]] = {
@@ -23,7 +23,6 @@ RECIPES: Final[dict[Task, RecipeName]] = {  # of an order that names none
     "multi-label": "transformer-classifier",
     "entities": "entity-extractor",
 }
-FROM_SCRATCH: Final = frozenset({"rnn-classifier"})  # these take no base, and so nothing can be frozen
 DEFAULT_SEED: Final = 13
 DEFAULT_MAX_TOKENS: Final = 256  # longer windows cost short texts nothing, and few texts need a second one
 

@@ -3,9 +3,9 @@
 `spec.json` in a job's folder is an Assignment. It is all that a trainer knows, on every engine.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.store.manifest import Task
 
@@ -13,6 +13,9 @@ RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifi
 Pooling = Literal["masked-mean", "first-token"]
 Cell = Literal["gru", "lstm"]
 
+FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset(
+    {"rnn-classifier"}
+)  # these take no base, and so nothing can be frozen
 SCRATCH: Final = "scratch"  # folder of a job's folder for files on their way to the store; nothing once the trainer is gone
 
 
@@ -67,6 +70,15 @@ class JobSpec(_Record):
     adaptable: bool
     hyperparameters: Hyperparameters
     seed: int
+
+    @model_validator(mode="after")
+    def _has_one_start(self) -> Self:
+        from_scratch = self.recipe in FROM_SCRATCH
+        if any(
+            (absent is None) != from_scratch for absent in (self.base_model, self.base_digest)
+        ) or from_scratch != (self.hyperparameters.recurrent is not None):
+            raise ValueError(f"{self.recipe} has either a base or a network of its own")
+        return self
 
 
 class Assignment(_Record):

@@ -38,7 +38,7 @@ DROPPED_WINDOWS: Final = Counter(
     "tagsmith_dropped_windows_total", "Windows dropped before a model run: cancelled or expired.", ["cause"]
 )
 LOADED_MODELS: Final = Gauge(
-    "tagsmith_loaded_models", "1 for each version that answers.", ["model", "version", "provider"]
+    "tagsmith_loaded_models", "1 for each version that answers.", ["model", "version", "variant", "provider"]
 )
 LOAD_FAILURES: Final = Counter(
     "tagsmith_load_failures_total", "Versions that could not be loaded.", ["model", "reason"]

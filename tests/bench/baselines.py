@@ -74,7 +74,7 @@ def tf_idf(dataset: str) -> Baseline:
     """Fit scikit-learn's LinearSVC on TF-IDF of words and their pairs; C chosen on validation."""
     rows = {split: read_split(dataset, split) for split in SPLITS}
     runs = {}
-    for strength in (0.1, 0.3, 1.0, 3.0):
+    for strength in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0):
         model = make_pipeline(
             TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(C=strength, random_state=SEED)
         ).fit(rows["train"].texts, rows["train"].labels)

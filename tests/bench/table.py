@@ -126,6 +126,8 @@ def _line(*cells: str) -> str:
 
 def _with_hardware(lines: list[str], measured: Iterable[dict[str, Any]]) -> str:
     hardware = sorted({each["hardware"] for each in measured})
+    if not hardware:
+        raise ValueError("there is no result file for a table")
     return "\n".join([*lines, "", f"Measured on {'; '.join(hardware)}.", ""])
 
 

@@ -7,13 +7,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.errors import VersionRejectedError
+from shared.errors import ModelNotLoadableError, VersionRejectedError
 from shared.names import VersionName
 from shared.runtime.model import Model
 from shared.runtime.providers import ProviderPolicy
 from shared.store.cache import FileCache
 from shared.store.manifest import Manifest, VariantName
 from shared.store.models import ModelStore
+from shared.telemetry.logs import get_logger
+
+_log = get_logger()
 
 _WARM_TEXT = "warm "
 _WARM_TOKENS = (8, 64, 1_000_000)  # short, usual, as long as the window allows
@@ -38,7 +41,7 @@ class StoreLoader:
     policy: ProviderPolicy
     variants: Sequence[
         VariantName
-    ]  # the first that a version has is loaded; fp32, which all have, among them
+    ]  # to try in this order, where a version has them; fp32, which all have, comes last
     threads: int  # CPU threads of one run
     text_threads: int  # that will encode texts at once
     batch_tokens: int  # the largest batch that will be asked for
@@ -48,10 +51,22 @@ class StoreLoader:
         manifest = self.models.manifest(version)
         if manifest.state == "rejected":
             raise VersionRejectedError(f"{version} was rejected by its gate.", model_version=str(version))
+        for variant in (each for each in self.variants if each in manifest.variants and each != "fp32"):
+            try:
+                return self._load_variant(manifest, variant)
+            except (
+                ModelNotLoadableError
+            ) as error:  # such as a golden example that this processor rounds otherwise
+                _log.warning(
+                    "variant_not_loadable", model_version=str(version), variant=variant, cause=error.message
+                )
+        return self._load_variant(manifest, "fp32")
+
+    def _load_variant(self, manifest: Manifest, variant: VariantName) -> Model:
         model = Model.load(
             manifest,
             self.cache.fetch,
-            variant=next(each for each in self.variants if each in manifest.variants),
+            variant=variant,
             policy=self.policy,
             threads=self.threads,
             text_threads=self.text_threads,

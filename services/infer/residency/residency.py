@@ -228,10 +228,13 @@ class Residency:
             resident.step(Event.LOADED)
             took_s = self._loop.time() - started_s
             metrics.LOAD_SECONDS.observe(took_s)
-            metrics.LOADED_MODELS.labels(version.model, version.number, model.execution_provider).set(1)
+            metrics.LOADED_MODELS.labels(
+                version.model, version.number, model.variant, model.execution_provider
+            ).set(1)
             _log.info(
                 "model_active",
                 model_version=str(version),
+                variant=model.variant,
                 execution_provider=model.execution_provider,
                 seconds=round(took_s, 3),
             )
@@ -281,7 +284,9 @@ class Residency:
             return
         model = resident.loaded.model
         version = resident.version
-        metrics.LOADED_MODELS.remove(version.model, str(version.number), model.execution_provider)
+        metrics.LOADED_MODELS.remove(
+            version.model, str(version.number), model.variant, model.execution_provider
+        )
         self._loading_thread.submit(model.close)
         _log.info("model_unloaded", model_version=str(version))
 

@@ -21,14 +21,13 @@ from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
 from services.train.recipes import (
     DEFAULT_SEED,
-    FROM_SCRATCH,
     RECIPES,
     TASKS,
     default_hyperparameters,
     epochs_for,
     unused_knobs,
 )
-from services.train.spec import Hyperparameters, JobSpec, RecipeName
+from services.train.spec import FROM_SCRATCH, Hyperparameters, JobSpec, RecipeName
 from shared.errors import (
     ArtifactCorruptError,
     FieldInvalidError,
@@ -47,7 +46,7 @@ _MOST_REQUEST_ID_CHARACTERS: Final = 128
 _SEEDS: Final = range(2**32)  # what every random generator takes
 
 
-Knob = int | float | str | dict[str, int | str]
+Knob = int | float | str | dict[str, int | str]  # the last: a knob that has knobs of its own, by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,9 @@ from services.train.pages import PageRequest
 from services.train.spec import JobSpec
 from shared.errors import JobNotFoundError, StoreUnavailableError
 
-SCHEMA_VERSION: Final = 3  # of the columns and of the JSON in them; 3: a spec says its task
+SCHEMA_VERSION: Final = (
+    4  # of the columns and of the JSON in them; 3: a spec says its task; 4: it may have no base
+)
 _MOST_NAMED: Final = 10
 
 _METADATA = sa.MetaData()

@@ -1,6 +1,6 @@
 """Whether a dataset's entities can be told by whole units: what is learnt is tags of units, and answers are made of them.
 
-A mention that begins or ends within a unit is learnt, and would be answered, as the units that it touches; one that no token of the
+A mention that does not begin and end with units is learnt, and would be answered, as the units that it touches; one that no token of the
 tokenizer reaches cannot be learnt. Neither happens in silence: they are counted, and too many of them refuse the job. Pure but for the tokenizer.
 """
 
@@ -24,13 +24,13 @@ class Fidelity:
     """What becomes of mentions."""
 
     mentions: int
-    widened: tuple[str, ...]  # where: `train:17 [3, 9)`
+    altered: tuple[str, ...]  # where: `train:17 [3, 9)`
     lost: tuple[str, ...]
 
     @property
     def inexact(self) -> float:
         """Share of mentions that are not told as they are, [0, 1]."""
-        return (len(self.widened) + len(self.lost)) / self.mentions if self.mentions else 0.0
+        return (len(self.altered) + len(self.lost)) / self.mentions if self.mentions else 0.0
 
     def check(self) -> GateCheck:
         """Put it into a gate's report."""
@@ -46,7 +46,10 @@ class Fidelity:
         """Raise DatasetInvalidError if too many mentions would be learnt as something else."""
         if self.inexact <= MOST_INEXACT:
             return
-        first = [Problem(where, "lies within a word, or shares a token with it") for where in self.widened]
+        first = [
+            Problem(where, "does not begin and end with whole words, or shares a token with a neighbour")
+            for where in self.altered
+        ]
         first += [Problem(where, "has no token of its own") for where in self.lost]
         raise DatasetInvalidError(
             f"Of {self.mentions} entities of the train split, {self._counts()} by the words and tokens of {base_model}:"
@@ -56,7 +59,7 @@ class Fidelity:
         )
 
     def _counts(self) -> str:
-        return f"{len(self.widened)} widened, {len(self.lost)} lost"
+        return f"{len(self.altered)} altered, {len(self.lost)} lost"
 
 
 def check_mentions(corpus: Corpus, reader: TextReader, base_model: str) -> tuple[GateCheck, ...]:
@@ -72,15 +75,15 @@ def check_mentions(corpus: Corpus, reader: TextReader, base_model: str) -> tuple
 def measure_fidelity(rows: Sequence[Row], encoded: Sequence[EncodedText], labels: Sequence[str]) -> Fidelity:
     """Send every mention of `rows` to tags and back; element i of `encoded` is the text of row i."""
     number = {label: i for i, label in enumerate(labels)}
-    widened, lost, mentions = list[str](), list[str](), 0
+    altered, lost, mentions = list[str](), list[str](), 0
     for index, (row, text) in enumerate(zip(rows, encoded, strict=True), start=1):
         told = _told(row.entities or (), text, labels, number)
         for span in row.entities or ():
             mentions += 1
             if span not in told:
                 touched = any(each.start < span.end and span.start < each.end for each in told)
-                (widened if touched else lost).append(f"train:{index} [{span.start}, {span.end})")
-    return Fidelity(mentions, tuple(widened), tuple(lost))
+                (altered if touched else lost).append(f"train:{index} [{span.start}, {span.end})")
+    return Fidelity(mentions, tuple(altered), tuple(lost))
 
 
 def _told(

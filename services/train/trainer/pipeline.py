@@ -25,6 +25,7 @@ from services.train.trainer.starting import start
 from services.train.trainer.teaching import Lesson
 from services.train.trainer.thresholds import choose_decoding
 from services.train.trainer.validation import Validation
+from shared.processor import multiplies_bytes
 from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
@@ -64,7 +65,9 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 
     emit(PhaseStarted(phase="EXPORTING"))
     graphs = export(network, scratch, adaptable=assignment.spec.adaptable)
-    variants: dict[VariantName, dict[Role, ExportedGraph]] = {"fp32": graphs, **quantise(graphs, scratch)}
+    variants: dict[VariantName, dict[Role, ExportedGraph]] = {"fp32": graphs}
+    if multiplies_bytes():  # elsewhere the gate would measure another arithmetic than int8 is served with
+        variants |= quantise(graphs, scratch)
     candidate = draft(assignment, corpus, reader, decoding, variants, beginning.tokenizer)
     checks = (*mentions, *gate(reference, judgements, candidate, threads=assignment.threads))
     if all(check.passed for check in checks):

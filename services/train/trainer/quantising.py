@@ -1,10 +1,10 @@
 """An exported graph in 8-bit integers: a quarter of the size, and faster where the processor multiplies bytes.
 
 Weights: one scale for each column of a matrix, and for each row of the embedding table. Activations: one scale for each row of a
-multiplication, which is one token, computed as it runs. Since integer sums are exact and no scale spans two tokens, batch-mates
-and padding do not enter a token's numbers (ONNX Runtime's own dynamic quantisation takes one scale over the whole batch, so that
-answers move with batch-mates; this was measured to be as fast and nearer to fp32). Symmetric; activations as unsigned bytes about
-128, which is the pairing that x86 multiplies fastest. What a head computes stays fp32: it is little, and it decides.
+multiplication, which is one token, computed as it runs. Integer sums are exact on the processors that int8 is for
+(`shared.processor`) and no scale spans two tokens, so that batch-mates and padding do not enter a token's numbers: ONNX Runtime's
+own dynamic quantisation takes one scale over the whole batch, and answers move with batch-mates. Symmetric; activations as unsigned
+bytes about 128, which is the pairing that x86 multiplies fastest. What a head computes stays fp32: it is little, and it decides.
 
 MatMulIntegerToFloat is an operator of ONNX Runtime (domain com.microsoft); all others are ONNX's.
 """

@@ -16,6 +16,7 @@ from services.train.trainer.gate import gate_variants
 from services.train.trainer.publishing import Candidate, complete, publish
 from services.train.trainer.quantising import quantise
 from services.train.trainer.serving import add_answers
+from shared.processor import multiplies_bytes
 from shared.store.manifest import Manifest, Variant
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
@@ -64,6 +65,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExportedGraph, np.nd
     return quantise({"model": fp32_graph(folder, table, matrix)}, folder)["int8"]["model"], table, matrix
 
 
+@pytest.mark.skipif(not multiplies_bytes(), reason="the processor has no instruction for products of bytes")
 def test_the_numbers_are_those_of_the_formula(
     pair: tuple[ExportedGraph, np.ndarray, np.ndarray],
 ) -> None:

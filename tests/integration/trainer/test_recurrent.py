@@ -135,15 +135,28 @@ def test_the_gate_refuses_a_graph_that_reads_padding_backwards(from_scratch: Scr
     assert "fp32.lengths" not in failed  # alone, without padding, every window is right
 
 
-def test_dropout_is_over_the_embeddings_and_the_head() -> None:
-    """In train mode two passes differ, in eval mode they do not."""
+@pytest.mark.parametrize(("layer_dropout", "head_dropout"), [(0.5, 0.0), (0.0, 0.5)])
+def test_dropout_is_before_the_layers_and_before_the_head(layer_dropout: float, head_dropout: float) -> None:
+    """Of each alone: in train mode two passes differ, in eval mode they do not."""
     network = Network(
-        RecurrentEncoder(SHAPE, vocabulary_size=50, dropout=0.5), LinearHead(32, 3, dropout=0.0), "pooled"
+        RecurrentEncoder(SHAPE, vocabulary_size=50, dropout=layer_dropout),
+        LinearHead(32, 3, dropout=head_dropout),
+        "pooled",
     )
     ids, mask = torch.ones(2, 4, dtype=torch.long), torch.ones(2, 4, dtype=torch.long)
     assert not torch.equal(network(ids, mask), network(ids, mask))
     network.eval()
     assert torch.equal(network(ids, mask), network(ids, mask))
+
+
+def test_dropout_is_before_every_layer() -> None:
+    """Half of what the second of two layers reads is nought in train mode."""
+    encoder = RecurrentEncoder(SHAPE.model_copy(update={"layers": 2}), vocabulary_size=50, dropout=0.5)
+    read: list[Tensor] = []
+    for layer in encoder.forwards:
+        layer.register_forward_pre_hook(lambda _, arguments: read.append(arguments[0]))
+    encoder(torch.arange(40).reshape(4, 10), torch.ones(4, 10, dtype=torch.long))
+    assert [0.3 < float((states == 0).float().mean()) < 0.7 for states in read] == [True, True]
 
 
 def test_a_learnt_tokenizer_cuts_every_text(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.infer import hardware as hardware_module
-from services.infer.hardware import multiplies_bytes, preferred_variants, probe_hardware
+from services.infer.hardware import preferred_variants, probe_hardware
 from services.infer.settings import InferSettings, VariantChoice
 from shared.store.manifest import VariantName
 
@@ -52,21 +52,3 @@ def test_int8_is_for_processors_made_for_it(
 ) -> None:
     """Unless the settings say otherwise."""
     assert preferred_variants(choice, multiplies_bytes=able) == preferred
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "able"),
-    [
-        ("processor : 0\nflags : fpu sse2 avx2 avx512f avx512_vnni\n", True),
-        ("processor : 0\nflags : fpu sse2 avx2 avx_vnni\n", True),
-        ("processor : 0\nflags : fpu sse2 avx2 avx512f avx512bw\n", False),
-        ("processor : 0\nFeatures : fp asimd asimddp\n", True),
-        ("processor : 0\nFeatures : fp asimd\n", False),
-    ],
-)
-def test_the_processors_own_word_is_read(cpuinfo: str, able: bool, tmp_path: Path) -> None:
-    """As Linux writes it, on x86 and on ARM; where there is nothing to read, fp32 is safe."""
-    file = tmp_path / "cpuinfo"
-    assert not multiplies_bytes(file)
-    file.write_text(cpuinfo)
-    assert multiplies_bytes(file) == able

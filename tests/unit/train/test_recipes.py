@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from services.train.catalogue import Catalogue
-from services.train.recipes import FROM_SCRATCH, PRESETS, RECIPES, TASKS, default_hyperparameters, epochs_for
-from services.train.spec import RecipeName
+from services.train.recipes import PRESETS, RECIPES, TASKS, default_hyperparameters, epochs_for
+from services.train.spec import FROM_SCRATCH, RecipeName
 from shared.store.manifest import Task
 
 BASE = replace(Catalogue(None).list()[0], max_tokens=512)

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.infer.residency.loading import StoreLoader
 from services.train.trainer.export import ExportedGraph
 from services.train.trainer.quantising import quantise
+from shared.errors import ModelNotLoadableError
+from shared.names import VersionName
 from shared.runtime.classification import Logits
 from shared.runtime.model import Model
 from shared.runtime.windows import Window
 from shared.store.cache import FileCache
-from shared.store.manifest import Variant, VariantName
+from shared.store.manifest import Graph, Variant
+from shared.store.manifest import VariantName as VariantId
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
 from tests.tiny import publish_tiny, tiny_manifest
@@ -42,34 +46,60 @@ def test_a_loaded_version_has_run_single_windows_and_full_batches(
     assert all(count * tokens <= 1000 for count, tokens in ran)
 
 
+def publish_both(models: ModelStore, folder: Path) -> tuple[VersionName, Graph]:
+    """Publish a version with an int8 variant; return its name and the variant's graph."""
+    job_id = f"job-{1:016x}"
+    version = models.reserve("topics", job_id)
+    manifest, paths = tiny_manifest(
+        folder, "classification", model="topics", number=version.number, job_id=job_id
+    )
+    inputs = manifest.variants["fp32"].graphs["model"].inputs
+    graph = ExportedGraph(folder / "model.onnx", inputs, ("logits",))
+    int8 = quantise({"model": graph}, folder)["int8"]["model"]
+    variants = {**manifest.variants, "int8": Variant(graphs={"model": int8.described()})}
+    for path in (*paths.values(), int8.path):
+        models.put_file(path)
+    models.publish(manifest.model_copy(update={"variants": variants}))
+    return version, int8.described()
+
+
+def test_a_variant_that_answers_otherwise_here_gives_way_to_fp32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that another processor rounds across a golden example is told and passed over; the version is served all the same."""
+    objects = MemoryStore()
+    models = ModelStore(objects)
+    version, _ = publish_both(models, tmp_path / "both")
+    check = Model.check_golden
+
+    def fails_as_int8(model: Model) -> None:
+        if model.variant == "int8":
+            raise ModelNotLoadableError("it answers otherwise", cause="golden example 0")
+        check(model)
+
+    monkeypatch.setattr(Model, "check_golden", fails_as_int8)
+    cache = FileCache(objects, tmp_path / "cache")
+    loader = StoreLoader(models, cache, "cpu", ("int8", "fp32"), threads=1, text_threads=1, batch_tokens=1000)
+    with capture_logs() as logs:
+        assert loader.load(version).variant == "fp32"
+    assert [(each["event"], each["variant"]) for each in logs] == [("variant_not_loadable", "int8")]
+
+
 @pytest.mark.parametrize(
     ("preferred", "of_both", "of_one"),
     [(("int8", "fp32"), "int8", "fp32"), (("fp32",), "fp32", "fp32")],
 )
 def test_the_first_variant_that_a_version_has_is_loaded(
-    preferred: Sequence[VariantName], of_both: str, of_one: str, tmp_path: Path
+    preferred: Sequence[VariantId], of_both: str, of_one: str, tmp_path: Path
 ) -> None:
     """Nothing else of it is fetched; a version that lacks the best one is served as fp32."""
     objects = MemoryStore()
     models = ModelStore(objects)
     one = publish_tiny(models, "topics", "classification", scratch=tmp_path / "one")
-    job_id = f"job-{1:016x}"
-    both = models.reserve("topics", job_id)
-    manifest, paths = tiny_manifest(
-        tmp_path / "both", "classification", model="topics", number=both.number, job_id=job_id
-    )
-    graph = ExportedGraph(
-        tmp_path / "both" / "model.onnx", manifest.variants["fp32"].graphs["model"].inputs, ("logits",)
-    )
-    int8 = quantise({"model": graph}, tmp_path / "both")["int8"]["model"]
-    variants = {**manifest.variants, "int8": Variant(graphs={"model": int8.described()})}
-    for path in (*paths.values(), int8.path):
-        models.put_file(path)
-    models.publish(manifest.model_copy(update={"variants": variants}))
-
+    both, int8 = publish_both(models, tmp_path / "both")
     cache = FileCache(objects, tmp_path / "cache")
     loader = StoreLoader(models, cache, "cpu", preferred, threads=1, text_threads=2, batch_tokens=1000)
     assert loader.load(one).variant == of_one
     assert loader.load(both).variant == of_both
     fetched = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
-    assert (int8.described().file.digest in fetched) == (of_both == "int8")
+    assert (int8.file.digest in fetched) == (of_both == "int8")

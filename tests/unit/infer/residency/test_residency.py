@@ -108,6 +108,7 @@ class FakeLoader:
             SimpleNamespace(
                 manifest=SimpleNamespace(version=version),
                 execution_provider="CPUExecutionProvider",
+                variant="fp32",
                 close=lambda: self.closed.append(version),
             ),
         )

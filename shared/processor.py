@@ -1,0 +1,19 @@
+"""What the processor can do that decides between variants."""
+
+from pathlib import Path
+from typing import Final
+
+_BYTE_INSTRUCTIONS: Final = frozenset(
+    {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
+)  # x86, then ARM
+
+
+def multiplies_bytes(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell whether the processor sums products of bytes in one instruction, as Linux says; False where it does not say.
+
+    Without it int8 gains little, and the older instructions of x86 let sums overflow 16 bits, so that answers would differ.
+    """
+    if not cpuinfo.is_file():
+        return False
+    flags = {flag for line in cpuinfo.read_text().splitlines() for flag in line.partition(":")[2].split()}
+    return not _BYTE_INSTRUCTIONS.isdisjoint(flags)

@@ -1,0 +1,25 @@
+"""What the processor says of itself."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.processor import multiplies_bytes
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "able"),
+    [
+        ("processor : 0\nflags : fpu sse2 avx2 avx512f avx512_vnni\n", True),
+        ("processor : 0\nflags : fpu sse2 avx2 avx_vnni\n", True),
+        ("processor : 0\nflags : fpu sse2 avx2 avx512f avx512bw\n", False),
+        ("processor : 0\nFeatures : fp asimd asimddp\n", True),
+        ("processor : 0\nFeatures : fp asimd\n", False),
+    ],
+)
+def test_the_processors_own_word_is_read(cpuinfo: str, able: bool, tmp_path: Path) -> None:
+    """As Linux writes it, on x86 and on ARM; where there is nothing to read, fp32 is safe."""
+    file = tmp_path / "cpuinfo"
+    assert not multiplies_bytes(file)
+    file.write_text(cpuinfo)
+    assert multiplies_bytes(file) == able
