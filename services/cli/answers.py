@@ -32,7 +32,9 @@ def classify(
     context: typer.Context,
     model: ModelArgument,
     texts: TextsArgument,
-    top_k: Annotated[int, typer.Option(min=0, help="Labels for each text, best first; 0: all.")] = 3,
+    top_k: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Labels for each text, best first; 0: all.")
+    ] = 3,
     min_score: MinScore = 0.0,
     as_json: AsJson = False,
 ) -> None:
@@ -47,8 +49,14 @@ def classify(
         session,
         texts,
         ask,
-        lambda record: "  ".join(f"{x['label']} {x['score']:.3f}" for x in record["labels"]),
+        lambda record: "  ".join(map(_label, record["labels"])) or "nothing found",
     )
+
+
+def _label(label: Record) -> str:
+    """A label with its score; one that the version does not give stands in brackets."""
+    told = f"{label['label']} {label['score']:.3f}"
+    return told if label["is_given"] else f"({told})"
 
 
 def extract(

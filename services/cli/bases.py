@@ -30,13 +30,16 @@ def bases(context: typer.Context, as_json: AsJson = False) -> None:
     """List the base models that the server knows."""
     session = session_of(context)
     found = session.call(session.training.ListBaseModels, pb.ListBaseModelsRequest()).base_models
-    table = Table("base", "languages", "parameters", "max tokens", "licence", "", "limits", box=None)
+    table = Table(
+        "base", "languages", "parameters", "max tokens", "tokenizer", "licence", "", "limits", box=None
+    )
     for base in found:
         table.add_row(
             base.id,
             " ".join(base.languages),
             f"{base.parameter_count / 1e6:.1f} M",
             str(base.max_tokens),
+            base.tokenizer_family,
             base.licence,
             ("not here" if not base.available else "default" if base.is_default else ""),
             base.limits,

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from services.cli.failures import CommandError
 from services.cli.models import metrics_table
-from services.cli.options import AsJson, session_of
+from services.cli.options import AsJson, session_of, whole_number
 from services.cli.paging import all_pages
 from services.cli.records import job_record, state_name
 from services.cli.session import Session
@@ -59,10 +59,18 @@ def train(
     request_id: Annotated[
         str | None, typer.Option(help="The same id never makes a second job; for scripts that may run twice.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, order and dropout.")] = None,
-    max_epochs: Annotated[int | None, typer.Option(rich_help_panel=_KNOBS, help="[1, 1000]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and dropout.")
+    ] = None,
+    max_epochs: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="[1, 1000]"),
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(rich_help_panel=_KNOBS, help="Windows a step, [1, 1024].")
+        int | None,
+        typer.Option(
+            parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="Windows a step, [1, 1024]."
+        ),
     ] = None,
     encoder_learning_rate: Annotated[
         float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
@@ -79,10 +87,18 @@ def train(
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(rich_help_panel=_KNOBS, help="Evaluations without a better metric, [1, 1000]."),
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_KNOBS,
+            help="Evaluations without a better metric, [1, 1000].",
+        ),
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(rich_help_panel=_KNOBS, help="Longest window, [8, 8192].")
+        int | None,
+        typer.Option(
+            parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="Longest window, [8, 8192]."
+        ),
     ] = None,
     pooling: Annotated[
         PoolingName | None, typer.Option(rich_help_panel=_KNOBS, help="For classifiers.")
@@ -93,13 +109,31 @@ def train(
     cell: Annotated[
         CellName | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Kind of recurrent unit.")
     ] = None,
-    layers: Annotated[int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="[1, 4]")] = None,
-    width: Annotated[
-        int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Units of each direction, [8, 1024].")
+    layers: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_RNN_KNOBS, help="[1, 4]"),
     ] = None,
-    embedding_width: Annotated[int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="[8, 1024]")] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_RNN_KNOBS,
+            help="Units of each direction, [8, 1024].",
+        ),
+    ] = None,
+    embedding_width: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_RNN_KNOBS, help="[8, 1024]"),
+    ] = None,
     vocabulary_size: Annotated[
-        int | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Tokens at most, [300, 100000].")
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_RNN_KNOBS,
+            help="Tokens at most, [300, 100000].",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

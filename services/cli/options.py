@@ -16,6 +16,17 @@ def session_of(context: typer.Context) -> Session:
     return session
 
 
+def whole_number(text: str) -> int:
+    """Read an option that a field of 32 bits, or a seed, will hold. Raises typer.BadParameter; the services know the ranges."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number") from None
+    if not -(2**31) <= number < 2**31:
+        raise typer.BadParameter(f"{text} is far out of every range")
+    return number
+
+
 def read_fields(options: list[str] | None) -> FieldNames:
     """Read what `--field` said. Raises typer.BadParameter."""
     named = dict(option.split("=", 1) for option in options or [] if "=" in option)

@@ -235,7 +235,8 @@ def _hyperparameters(
     changes = dict(order.hyperparameters)
     for knob in sorted(unused_knobs(recipe, snapshot.task, adaptable=adaptable) & changes.keys()):
         of = f"{recipe} for {snapshot.task} with adaptable {'on' if adaptable else 'off'}"
-        problems.append(_knob_problem((knob,), f"has no effect on {of}: leave it out"))
+        why = "is for rnn-classifier only" if knob == "recurrent" else f"has no effect on {of}"
+        problems.append(_knob_problem((knob,), f"{why}: leave it out"))
         del changes[knob]
     defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
     try:

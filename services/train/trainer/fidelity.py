@@ -24,7 +24,7 @@ class Fidelity:
     """What becomes of mentions."""
 
     mentions: int
-    altered: tuple[str, ...]  # where: `train:17 [3, 9)`
+    altered: tuple[str, ...]  # where: `row 17 of the train split, city [3, 9)`
     lost: tuple[str, ...]
 
     @property
@@ -52,8 +52,9 @@ class Fidelity:
         ]
         first += [Problem(where, "has no token of its own") for where in self.lost]
         raise DatasetInvalidError(
-            f"Of {self.mentions} entities of the train split, {self._counts()} by the words and tokens of {base_model}:"
-            " mend their offsets, or choose a base with another tokenizer.",
+            f"Of {self.mentions} entities of the train split, {self._counts()} by the words of their texts and the tokens of {base_model};"
+            f" at most {MOST_INEXACT:.0%} may be. Let entities begin and end with whole words. Where they do, choose a base whose"
+            " tokenizer knows their script.",
             first,
             base_model=base_model,
         )
@@ -82,7 +83,8 @@ def measure_fidelity(rows: Sequence[Row], encoded: Sequence[EncodedText], labels
             mentions += 1
             if span not in told:
                 touched = any(each.start < span.end and span.start < each.end for each in told)
-                (altered if touched else lost).append(f"train:{index} [{span.start}, {span.end})")
+                where = f"row {index} of the train split, {span.label} [{span.start}, {span.end})"
+                (altered if touched else lost).append(where)
     return Fidelity(mentions, tuple(altered), tuple(lost))
 
 

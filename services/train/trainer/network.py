@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from services.train.spec import JobSpec
 from shared.store.manifest import Task
 
+_LEAST_SPREAD = 1e-3  # of a frozen encoder's vectors, to their size
+
 Reading = Literal["pooled", "first-token", "each-token"]
 
 
@@ -73,8 +75,10 @@ class DeepHead(nn.Module):
         """`vectors`, (many, width), are the train split's: their mean and overall spread are standardised away."""
         super().__init__()
         self.register_buffer("mean", vectors.mean(dim=0))
-        # One scale for all dimensions: some bases have a dimension that never moves.
-        self.register_buffer("scale", 1.0 / vectors.std(dim=0).mean().clamp(min=1e-6))
+        # One scale for all dimensions: some bases have a dimension that never moves. Where none does (texts that are all one to
+        # the base), what is left is rounding, and is not to be made large.
+        least = _LEAST_SPREAD * vectors.abs().mean()
+        self.register_buffer("scale", 1.0 / vectors.std(dim=0).mean().clamp(min=least.clamp(min=1e-6)))
         self.layers = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(width, 2 * width),

@@ -21,6 +21,7 @@ FEWEST_POSITIVES: Final = 20  # validation rows of a label that has a threshold 
 Scores = npt.NDArray[np.float64]
 Present = npt.NDArray[np.bool_]
 
+_UNINFORMED: Final = 0.5  # more probable than not
 _LEAST, _MOST = 0.01, 0.99  # of a threshold: 0 and 1 would give a label always, or never
 
 
@@ -49,7 +50,12 @@ def choose_thresholds(scores: Scores, present: Present) -> tuple[float, ...]:
 
 
 def best_threshold(scores: Scores, present: Present) -> tuple[float, float]:
-    """Return the threshold with the best F1 over all elements, and that F1: half-way between the scores that it parts."""
+    """Return the threshold with the best F1 over all elements, and that F1: half-way between the scores that it parts.
+
+    Without any positive element there is none, and 0.5 is as good as any other.
+    """
+    if not present.any():  # every threshold is as bad: there is nothing to find
+        return _UNINFORMED, 0.0
     order = np.argsort(-scores, axis=None, kind="stable")
     ranked, right = scores.ravel()[order], present.ravel()[order]
     hits = np.cumsum(right)

@@ -188,8 +188,8 @@ def test_mentions_that_words_cannot_tell_are_counted(readers: dict[str, TextRead
     fidelity = measure_fidelity(rows, readers["WordPiece"].encode([row.text for row in rows]), LABELS)
     assert (fidelity.mentions, fidelity.altered, fidelity.lost) == (
         4,
-        ("train:2 [0, 4)",),
-        ("train:3 [5, 6)",),
+        ("row 2 of the train split, person [0, 4)",),
+        ("row 3 of the train split, place [5, 6)",),
     )
     assert fidelity.inexact == 0.5
 
@@ -205,7 +205,7 @@ def test_too_many_of_them_refuse_the_job(workplace: Workplace, family_bases: dic
     )
     with pytest.raises(DatasetInvalidError, match=r"Of 30 entities .* 30 altered, 0 lost") as raised:
         workplace.train(assignment)
-    assert raised.value.problems[0].field == "train:1 [0, 4)"
+    assert raised.value.problems[0].field == "row 1 of the train split, person [0, 4)"
 
 
 def test_a_version_says_how_many_were_altered(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from services.train.spec import Hyperparameters
 from services.train.trainer.corpus import read_corpus
+from services.train.trainer.network import DeepHead
 from services.train.trainer.optimisation import Optimisation, parameter_groups
 from services.train.trainer.pipeline import prepare
 from services.train.trainer.transformer import load_encoder
@@ -105,3 +106,14 @@ def test_gradients_are_clipped() -> None:
     Optimisation(parameter_groups(layer, 0.1, 0.0), FAST, 10).step(1e4 * layer(torch.ones(1, 4)).sum(), 1)
     norm = torch.cat([each.grad.flatten() for each in layer.parameters() if each.grad is not None]).norm()
     assert norm.item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_rounding_is_not_made_large() -> None:
+    """Vectors that differ by rounding alone, of texts that are all one to a base, are told apart by no frozen head."""
+    noise = torch.tensor([[1.0, -2.0, 3.0]]) + 1e-7 * torch.randn(20, 3)
+    head = DeepHead(3, 2, dropout=0.0, vectors=noise).eval()
+    assert head(noise).std(dim=0).max() < 1e-3
+    spread = torch.randn(20, 3)
+    assert DeepHead(3, 2, dropout=0.0, vectors=spread).scale.item() == pytest.approx(
+        1 / spread.std(dim=0).mean().item()
+    )

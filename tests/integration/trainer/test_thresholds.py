@@ -33,3 +33,10 @@ def test_rare_labels_share_a_threshold():
     assert present[:, 2].sum() < FEWEST_POSITIVES
     assert (first, second) == (pytest.approx(0.3, abs=0.03), pytest.approx(0.6, abs=0.03))
     assert rare == best_threshold(scores, present)[0]
+
+
+def test_without_any_positive_row_a_label_must_be_probable():
+    """There is nothing to fit a threshold to, and one that gives the label to every text would look as good."""
+    scores = np.array([[0.2, 0.1], [0.4, 0.3]])
+    assert best_threshold(scores, np.zeros((2, 2), dtype=bool)) == (0.5, 0.0)
+    assert choose_thresholds(scores, np.zeros((2, 2), dtype=bool)) == (0.5, 0.5)

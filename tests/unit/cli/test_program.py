@@ -99,3 +99,23 @@ def test_a_folder_that_cannot_be_used_is_said_in_one_line(tmp_path):
     assert run.exit_code == 1
     assert "FOLDER_UNUSABLE" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+# Any whole number of `train` and `classify`, as their help names it.
+WHOLE_NUMBERS = ["--max-epochs", "--batch-size", "--patience", "--max-tokens", "--seed", "--layers", "--width",
+                 "--embedding-width", "--vocabulary-size"]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [2**31 + 1, 2**32 + 1, 2**64, -(2**40)])
+@pytest.mark.parametrize(
+    "arguments",
+    [*(["train", "m", "d", option] for option in WHOLE_NUMBERS), ["classify", "m", "x", "--top-k"]],
+)
+def test_a_number_that_no_field_holds_is_named(arguments, value):
+    """It is a usage error that names its option, never a traceback; what a field holds is the service's to judge."""
+    if (arguments[-1], value) == ("--seed", 2**31 + 1):
+        return  # which is one
+    nowhere = ["--train-address", "127.0.0.1:1", "--infer-address", "127.0.0.1:1"]
+    run = CliRunner().invoke(app, [*nowhere, *arguments, str(value)])
+    assert run.exit_code == 2
+    assert arguments[-1] in run.output
