@@ -1,10 +1,9 @@
-"""A version's variants side by side: what is lost to fp32, whether batch-mates move answers, and how fast each is, in one run.
+"""A version's variants side by side: what is lost to fp32, how fast each is, in one run; and whether real batch-mates moved answers.
 
 Speed is that of `Model.answer` on one thread, tokenizing and decoding included, the variants by turns; ratios are told, because times
 move with whatever else a machine does.
 """
 
-import random
 import time
 from collections.abc import Sequence
 from statistics import median
@@ -18,7 +17,6 @@ from tests.bench.data import Rows
 from tests.bench.served import Answer, Served, score
 
 ROUNDS: Final = 3
-MOST_WINDOWS: Final = 32  # of a drawn batch
 
 
 def compare(
@@ -33,7 +31,6 @@ def compare(
             model.answer(rows.texts)
             seconds[name].append(time.perf_counter() - started)
     alone = {name: [_answer_alone(model, text) for text in rows.texts] for name, model in models.items()}
-    drawn = {name: _answers_in_drawn_batches(model, rows.texts) for name, model in models.items()}
     served = services.served_variant(manifest)
     return {
         "served": served,
@@ -47,7 +44,6 @@ def compare(
                 "graph_bytes": sum(g.file.size_bytes for g in model.manifest.variants[name].graphs.values()),
                 "speed_to_fp32": round(median(seconds["fp32"]) / median(seconds[name]), 2),
                 "decided_otherwise": _share(alone[name], alone["fp32"]),
-                "moved_by_batches": _share(drawn[name], alone[name]),
             }
             for name, model in models.items()
         },
@@ -57,20 +53,6 @@ def compare(
 def _answer_alone(model: Model, text: str) -> Answer:
     (encoded,) = model.encode([text])
     return _answer(model, encoded, [model.run([window])[0] for window in encoded.windows])
-
-
-def _answers_in_drawn_batches(model: Model, texts: Sequence[str]) -> list[Answer]:
-    """Answer each text among windows drawn at random, in batches of drawn sizes."""
-    encoded = model.encode(texts)
-    windows = [window for text in encoded for window in text.windows]
-    dice, results = random.Random(13), dict[int, Logits]()  # noqa: S311  # batch-mates, no secret
-    order = dice.sample(range(len(windows)), len(windows))
-    while order:
-        size = dice.randint(1, MOST_WINDOWS)
-        batch, order = order[:size], order[size:]
-        results.update(zip(batch, model.run([windows[i] for i in batch]), strict=True))
-    computed = iter([results[i] for i in range(len(windows))])
-    return [_answer(model, text, [next(computed) for _ in text.windows]) for text in encoded]
 
 
 def _answer(model: Model, encoded: EncodedText, logits: Sequence[Logits]) -> Answer:
