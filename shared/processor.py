@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-_BYTE_INSTRUCTIONS: Final = frozenset(
-    {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
-)  # x86, then ARM
+# As Linux calls them: of x86, then of ARM.
+_BYTE_INSTRUCTIONS: Final = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 
 
 def multiplies_bytes(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

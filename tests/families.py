@@ -26,8 +26,8 @@ from tokenizers import (
     processors,
     trainers,
 )
-from transformers import AutoModel as AnyModel
 from transformers import (
+    AutoModel,
     BertConfig,
     DebertaV2Config,
     DebertaV2Tokenizer,
@@ -250,7 +250,7 @@ def make_family_base(folder: Path, name: str) -> Path:
     pad = next(number for number in pads if number is not None)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = AnyModel.from_config(family.config(tokenizer.get_vocab_size(), pad))
+        model = AutoModel.from_config(family.config(tokenizer.get_vocab_size(), pad))
         model.save_pretrained(base, safe_serialization=True)
     return base
 

@@ -110,12 +110,16 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
 }
 
 
-def unused_knobs(recipe: RecipeName, task: Task, *, adaptable: bool) -> frozenset[str]:
-    """Hyperparameters without any effect: setting one is refused, and a job's spec is shown without them."""
-    frozen = () if adaptable else ("encoder_learning_rate",)
-    of_task = {"classification": (), "multi-label": ("label_smoothing",), "entities": ("pooling",)}
-    of_recipe = ("pooling",) if recipe in FROM_SCRATCH else ("recurrent",)
-    return frozenset((*frozen, *of_task[task], *of_recipe))
+def unused_knobs(recipe: RecipeName, task: Task, *, adaptable: bool) -> dict[str, str]:
+    """Return the hyperparameters without any effect, each with why: setting one is refused, a job's spec is shown without them."""
+    unused = {"pooling" if recipe in FROM_SCRATCH else "recurrent": f"has no effect on {recipe}"}
+    if task == "multi-label":
+        unused["label_smoothing"] = f"has no effect on {task}"
+    if task == "entities":
+        unused["pooling"] = f"has no effect on {task}"
+    if not adaptable:
+        unused["encoder_learning_rate"] = "has no effect with adaptable off"
+    return unused
 
 
 def default_hyperparameters(

@@ -13,9 +13,8 @@ RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifi
 Pooling = Literal["masked-mean", "first-token"]
 Cell = Literal["gru", "lstm"]
 
-FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset(
-    {"rnn-classifier"}
-)  # these take no base, and so nothing can be frozen
+# These take no base, and so nothing can be frozen.
+FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset({"rnn-classifier"})
 SCRATCH: Final = "scratch"  # folder of a job's folder for files on their way to the store; nothing once the trainer is gone
 
 
@@ -30,9 +29,8 @@ class RecurrentShape(_Record):
     layers: Annotated[int, Field(ge=1, le=4)]
     width: Annotated[int, Field(ge=8, le=1024)]  # of each direction
     embedding_width: Annotated[int, Field(ge=8, le=1024)]
-    vocabulary_size: Annotated[
-        int, Field(ge=300, le=100_000)
-    ]  # tokens at most: a small corpus yields fewer. The bytes alone are 256
+    # Tokens at most: a small corpus yields fewer. The bytes alone are 256.
+    vocabulary_size: Annotated[int, Field(ge=300, le=100_000)]
 
 
 class Hyperparameters(_Record):
@@ -64,19 +62,19 @@ class JobSpec(_Record):
     task: Task  # the dataset's
     recipe: RecipeName
     base_model: str | None  # None: of a recipe that starts from nothing
-    base_digest: (
-        str | None
-    )  # SHA-256 over the base's files when the job was accepted; nothing else is learnt from
+    base_digest: str | None  # SHA-256 over the base's files when it was accepted: nothing else is learnt from
     adaptable: bool
     hyperparameters: Hyperparameters
     seed: int
 
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:
-        from_scratch = self.recipe in FROM_SCRATCH
-        if any(
-            (absent is None) != from_scratch for absent in (self.base_model, self.base_digest)
-        ) or from_scratch != (self.hyperparameters.recurrent is not None):
+        told = (
+            self.base_model is None,
+            self.base_digest is None,
+            self.hyperparameters.recurrent is not None,
+        )
+        if set(told) != {self.recipe in FROM_SCRATCH}:
             raise ValueError(f"{self.recipe} has either a base or a network of its own")
         return self
 

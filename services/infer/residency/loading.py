@@ -39,9 +39,7 @@ class StoreLoader:
     models: ModelStore
     cache: FileCache
     policy: ProviderPolicy
-    variants: Sequence[
-        VariantName
-    ]  # to try in this order, where a version has them; fp32, which all have, comes last
+    variants: Sequence[VariantName]  # to try in this order, where a version has them; fp32 comes last
     threads: int  # CPU threads of one run
     text_threads: int  # that will encode texts at once
     batch_tokens: int  # the largest batch that will be asked for
@@ -54,9 +52,8 @@ class StoreLoader:
         for variant in (each for each in self.variants if each in manifest.variants and each != "fp32"):
             try:
                 return self._load_variant(manifest, variant)
-            except (
-                ModelNotLoadableError
-            ) as error:  # such as a golden example that this processor rounds otherwise
+            except ModelNotLoadableError as error:
+                # Such as a golden example that this processor rounds otherwise.
                 _log.warning(
                     "variant_not_loadable", model_version=str(version), variant=variant, cause=error.message
                 )

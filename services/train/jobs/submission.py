@@ -233,10 +233,9 @@ def _hyperparameters(
     """Return the recipe's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
     row_count = snapshot.splits["train"].row_count
     changes = dict(order.hyperparameters)
-    for knob in sorted(unused_knobs(recipe, snapshot.task, adaptable=adaptable) & changes.keys()):
-        of = f"{recipe} for {snapshot.task} with adaptable {'on' if adaptable else 'off'}"
-        why = "is for rnn-classifier only" if knob == "recurrent" else f"has no effect on {of}"
-        problems.append(_knob_problem((knob,), f"{why}: leave it out"))
+    unused = unused_knobs(recipe, snapshot.task, adaptable=adaptable)
+    for knob in sorted(unused.keys() & changes.keys()):
+        problems.append(_knob_problem((knob,), f"{unused[knob]}: leave it out"))
         del changes[knob]
     defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
     try:

@@ -1,7 +1,7 @@
 """Whether a dataset's entities can be told by whole units: what is learnt is tags of units, and answers are made of them.
 
 A mention that does not begin and end with units is learnt, and would be answered, as the units that it touches; one that no token of the
-tokenizer reaches cannot be learnt. Neither happens in silence: they are counted, and too many of them refuse the job. Pure but for the tokenizer.
+tokenizer reaches cannot be learnt. Neither happens in silence: they are counted, and too many of them refuse the job. Pure.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from services.train.trainer.examples import unit_tags
 from shared.data.rows import Row, Span
 from shared.errors import DatasetInvalidError, Problem
 from shared.runtime.bio import entity_ranges
-from shared.runtime.reader import EncodedText, TextReader
+from shared.runtime.reader import EncodedText
 from shared.store.manifest import GateCheck
 
 MOST_INEXACT: Final = 0.1  # share of mentions
@@ -63,12 +63,14 @@ class Fidelity:
         return f"{len(self.altered)} altered, {len(self.lost)} lost"
 
 
-def check_mentions(corpus: Corpus, reader: TextReader, base_model: str) -> tuple[GateCheck, ...]:
-    """Return what the gate's report says of the train split's mentions; nothing for other tasks. Raises DatasetInvalidError."""
+def check_mentions(corpus: Corpus, encoded: Sequence[EncodedText], base_model: str) -> tuple[GateCheck, ...]:
+    """Return what the gate's report says of the train split's mentions, whose texts are `encoded`; nothing for other tasks.
+
+    Raises DatasetInvalidError.
+    """
     if corpus.task != "entities":
         return ()
-    rows = corpus.splits["train"]
-    fidelity = measure_fidelity(rows, reader.encode([row.text for row in rows]), corpus.labels)
+    fidelity = measure_fidelity(corpus.splits["train"], encoded, corpus.labels)
     fidelity.require(base_model)
     return (fidelity.check(),)
 

@@ -4,7 +4,7 @@ Phases only move forward; each says so before it begins (the process itself says
 spec's seed, before the head is made: the same spec, seed and machine give the same files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from services.train.trainer.teaching import Lesson
 from services.train.trainer.thresholds import choose_decoding
 from services.train.trainer.validation import Validation
 from shared.processor import multiplies_bytes
-from shared.runtime.reader import TextReader
+from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
 from shared.store.manifest import VariantName
@@ -51,8 +51,11 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    mentions = check_mentions(corpus, reader, assignment.spec.base_model or "")
-    lesson = prepare(assignment.spec, corpus, reader, beginning.encoder)
+    encoded = {
+        split: reader.encode([row.text for row in corpus.splits[split]]) for split in ("train", "validation")
+    }
+    mentions = check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
+    lesson = prepare(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
 
     emit(PhaseStarted(phase="TRAINING"))
     network = lesson.teach(emit)
@@ -80,11 +83,14 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     publish(ModelStore(store), manifest, candidate)
 
 
-def prepare(spec: JobSpec, corpus: Corpus, reader: TextReader, encoder: Encoder) -> Lesson:
-    """Turn the rows into examples."""
-    encoded = {
-        split: reader.encode([row.text for row in corpus.splits[split]]) for split in ("train", "validation")
-    }
+def prepare(
+    spec: JobSpec,
+    corpus: Corpus,
+    encoded: Mapping[str, Sequence[EncodedText]],
+    encoder: Encoder,
+    pad_id: int,
+) -> Lesson:
+    """Turn the rows into examples; `encoded` are their texts, of train and validation."""
     train_examples = make_examples(corpus.splits["train"], encoded["train"], corpus.labels)
     validation_examples = make_examples(corpus.splits["validation"], encoded["validation"], corpus.labels)
     return Lesson(
@@ -94,5 +100,5 @@ def prepare(spec: JobSpec, corpus: Corpus, reader: TextReader, encoder: Encoder)
         encoder=encoder,
         train=[example for of_row in train_examples for example in of_row if len(example.targets)],
         validation=Validation(corpus, encoded["validation"], validation_examples),
-        pad_id=reader.tokenizer.pad_id,
+        pad_id=pad_id,
     )

@@ -68,9 +68,7 @@ class _Rewriting:
     def __init__(self, graph: onnx.GraphProto, opset: int) -> None:
         self._opset = opset
         self._known = {each.name: each for each in graph.initializer}
-        self._quantised: dict[
-            str, tuple[str, str]
-        ] = {}  # by activation: its bytes and the scales of its rows
+        self._quantised: dict[str, tuple[str, str]] = {}  # by activation: its bytes, its rows' scales
         self.multiplications = 0
         self.weights = {
             name: numpy_helper.from_array(value, name)

@@ -49,7 +49,12 @@ def teach(workplace: Workplace, tiny_base: Path) -> Callable[[Hyperparameters], 
         corpus = read_corpus(DatasetStore(open_store(assignment.store)), assignment.spec)
         reader = TextReader(TextTokenizer(tiny_base / "tokenizer.json"), corpus.task, 32, stride_tokens=8)
         torch.manual_seed(assignment.spec.seed)
-        lesson = prepare(assignment.spec, corpus, reader, load_encoder(tiny_base))
+        encoded = {
+            split: reader.encode([row.text for row in corpus.splits[split]])
+            for split in ("train", "validation")
+        }
+        pad_id = reader.tokenizer.pad_id
+        lesson = prepare(assignment.spec, corpus, encoded, load_encoder(tiny_base), pad_id)
         return dict(lesson.teach(lambda _: None).state_dict())
 
     return carry_out

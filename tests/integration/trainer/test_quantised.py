@@ -105,6 +105,16 @@ def test_equal_graphs_give_equal_files(trained: Trained) -> None:
         assert manifest.variants["int8"].graphs["head"] == manifest.variants["fp32"].graphs["head"]
 
 
+def test_what_a_head_computes_stays_fp32(trained: Trained) -> None:
+    """Every multiplication of the encoder by weights is in bytes, the head's alone is not."""
+    candidate = trained("entities", True).candidate
+    model = onnx.load(candidate.open_file(candidate.manifest.variants["int8"].graphs["model"].file))
+    weights = {each.name for each in model.graph.initializer}
+    by_weights = [n for n in model.graph.node if n.op_type == "MatMul" and n.input[1] in weights]
+    assert [node.name.split("/")[1] for node in by_weights] == ["head"]
+    assert any(node.op_type == "MatMulIntegerToFloat" for node in model.graph.node)
+
+
 def altered(outcome: Outcome, folder: Path, edit: Edit) -> Candidate:
     """The outcome's candidate with its int8 graph edited."""
     candidate = outcome.candidate
