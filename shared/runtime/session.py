@@ -5,7 +5,7 @@ manifest promises. Concurrency: `run` may be called from any threads at once and
 since from bytes it would hold the GIL several times longer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,11 @@ Array = npt.NDArray[np.generic]
 
 
 class GraphSession:
-    """An ONNX Runtime session over a graph of a manifest."""
+    """An ONNX Runtime session over a graph of a manifest.
+
+    `kind` names all that its speed depends on but the processor: graphs of one architecture have one size.
+    `runs_on_callers_thread`: a run is work of the thread that asks for it and of no other.
+    """
 
     def __init__(self, graph: Graph, path: Path, *, policy: ProviderPolicy, threads: int) -> None:
         """Load the file at `path`. `threads`: CPU threads of one run. Raises ModelNotLoadableError."""
@@ -40,14 +44,19 @@ class GraphSession:
         self.inputs = _same_names(
             "inputs", graph.inputs, [node.name for node in self._session.get_inputs()], graph
         )
+        self.runs_on_callers_thread = threads == 1 and self.execution_provider == CPU
+        self.kind = (
+            f"{graph.file.size_bytes} bytes, {graph.inputs} to {graph.outputs}, {self.execution_provider}, "
+            f"{threads} threads, ONNX Runtime {onnxruntime.__version__}"
+        )
         self.outputs = _same_names(
             "outputs", graph.outputs, [node.name for node in self._session.get_outputs()], graph
         )
 
-    def run(self, feeds: Mapping[str, Array], output: str) -> npt.NDArray[np.float32]:
-        """Compute one output; only the nodes that it needs are run."""
-        result: npt.NDArray[np.float32] = self._session.run([output], feeds)[0]
-        return result
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        """Compute some outputs, in their order; only the nodes that they need are run."""
+        results: list[npt.NDArray[np.float32]] = self._session.run(outputs, feeds)
+        return results
 
 
 def _options(threads: int, on_cpu: bool) -> onnxruntime.SessionOptions:

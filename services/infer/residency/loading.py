@@ -7,10 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.infer.residency.footprint import Footprint, footprint
+from services.infer.residency.lanes import Lane, Lanes
 from shared.errors import ModelNotLoadableError, VersionRejectedError
 from shared.names import VersionName
 from shared.runtime.model import Model
-from shared.runtime.providers import ProviderPolicy
+from shared.runtime.parts import Parts
 from shared.store.cache import FileCache
 from shared.store.manifest import Manifest, VariantName
 from shared.store.models import ModelStore
@@ -22,10 +24,21 @@ _WARM_TEXT = "warm "
 _WARM_TOKENS = (8, 64, 1_000_000)  # short, usual, as long as the window allows
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A version that can answer, and what its windows run on."""
+
+    model: Model
+    lane: Lane
+
+
 class Loader(Protocol):
     """What residency needs of the one that loads."""
 
-    def load(self, version: VersionName) -> Model:
+    def footprint(self, version: VersionName) -> Footprint:
+        """Estimate the memory of a version. Raises TagsmithError for what an operator can understand."""
+
+    def load(self, version: VersionName) -> Ready:
         """Return a version ready to answer. Raises TagsmithError for what an operator can understand."""
 
     def tidy(self, in_memory: Collection[Manifest]) -> None:
@@ -38,13 +51,17 @@ class StoreLoader:
 
     models: ModelStore
     cache: FileCache
-    policy: ProviderPolicy
+    parts: Parts
+    lanes: Lanes
     variants: Sequence[VariantName]  # to try in this order, where a version has them; fp32 comes last
-    threads: int  # CPU threads of one run
-    text_threads: int  # that will encode texts at once
     batch_tokens: int  # the largest batch that will be asked for
 
-    def load(self, version: VersionName) -> Model:
+    def footprint(self, version: VersionName) -> Footprint:
+        """As Loader.footprint, for the variant that is tried first."""
+        manifest = self.models.manifest(version)
+        return footprint(manifest, next(each for each in self.variants if each in manifest.variants))
+
+    def load(self, version: VersionName) -> Ready:
         """As Loader.load."""
         manifest = self.models.manifest(version)
         if manifest.state == "rejected":
@@ -59,22 +76,15 @@ class StoreLoader:
                 )
         return self._load_variant(manifest, "fp32")
 
-    def _load_variant(self, manifest: Manifest, variant: VariantName) -> Model:
-        model = Model.load(
-            manifest,
-            self.cache.fetch,
-            variant=variant,
-            policy=self.policy,
-            threads=self.threads,
-            text_threads=self.text_threads,
-        )
+    def _load_variant(self, manifest: Manifest, variant: VariantName) -> Ready:
+        model = Model.load(manifest, self.parts, variant=variant)
         try:
             model.check_golden()
             self._warm(model)
+            return Ready(model, self.lanes.lane(model))
         except BaseException:
             model.close()
             raise
-        return model
 
     def tidy(self, in_memory: Collection[Manifest]) -> None:
         """As Loader.tidy: keep the local copies of these versions' files, for a restart, and no others."""

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from services.infer.cost import Cell, CostGrid
+from services.infer.residency.lanes import Lanes
 from services.infer.residency.loading import StoreLoader
 from services.train.trainer.export import ExportedGraph
 from services.train.trainer.quantising import quantise
@@ -13,6 +15,7 @@ from shared.errors import ModelNotLoadableError
 from shared.names import VersionName
 from shared.runtime.classification import Logits
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.runtime.windows import Window
 from shared.store.cache import FileCache
 from shared.store.manifest import Graph, Variant
@@ -20,6 +23,12 @@ from shared.store.manifest import VariantName as VariantId
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
 from tests.tiny import publish_tiny, tiny_manifest
+
+GRID = CostGrid([Cell(1, 8, 1.0)])
+
+
+def _loader(models: ModelStore, cache: FileCache, variants: Sequence[VariantId]) -> StoreLoader:
+    return StoreLoader(models, cache, Parts(cache.fetch), Lanes(lambda _: GRID), variants, batch_tokens=1000)
 
 
 def test_a_loaded_version_has_run_single_windows_and_full_batches(
@@ -38,8 +47,7 @@ def test_a_loaded_version_has_run_single_windows_and_full_batches(
 
     monkeypatch.setattr(Model, "run", watched)
     cache = FileCache(objects, tmp_path / "cache")
-    loader = StoreLoader(models, cache, "cpu", ("fp32",), threads=1, text_threads=2, batch_tokens=1000)
-    loader.load(version).close()
+    _loader(models, cache, ("fp32",)).load(version).model.close()
     full = {(count, tokens) for count, tokens in ran if count > 1 and count == 1000 // tokens}
     assert len(full) >= 2
     assert all((1, tokens) in ran for _, tokens in full)
@@ -79,9 +87,8 @@ def test_a_variant_that_answers_otherwise_here_gives_way_to_fp32(
 
     monkeypatch.setattr(Model, "check_golden", fails_as_int8)
     cache = FileCache(objects, tmp_path / "cache")
-    loader = StoreLoader(models, cache, "cpu", ("int8", "fp32"), threads=1, text_threads=1, batch_tokens=1000)
     with capture_logs() as logs:
-        assert loader.load(version).variant == "fp32"
+        assert _loader(models, cache, ("int8", "fp32")).load(version).model.variant == "fp32"
     assert [(each["event"], each["variant"]) for each in logs] == [("variant_not_loadable", "int8")]
 
 
@@ -98,8 +105,50 @@ def test_the_first_variant_that_a_version_has_is_loaded(
     one = publish_tiny(models, "topics", "classification", scratch=tmp_path / "one")
     both, int8 = publish_both(models, tmp_path / "both")
     cache = FileCache(objects, tmp_path / "cache")
-    loader = StoreLoader(models, cache, "cpu", preferred, threads=1, text_threads=2, batch_tokens=1000)
-    assert loader.load(one).variant == of_one
-    assert loader.load(both).variant == of_both
+    loader = _loader(models, cache, preferred)
+    assert loader.load(one).model.variant == of_one
+    assert loader.load(both).model.variant == of_both
     fetched = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
     assert (int8.file.digest in fetched) == (of_both == "int8")
+
+
+def test_versions_on_one_frozen_encoder_are_loaded_onto_one_lane(tmp_path: Path) -> None:
+    """Its costs are told once, and its file is fetched once; another encoder has a lane of its own."""
+    objects, measured = MemoryStore(), []
+    models = ModelStore(objects)
+    versions = [
+        publish_tiny(
+            models, model, "classification", labels, scratch=tmp_path / model, seed=seed, frozen=True
+        )
+        for model, labels, seed in (
+            ("topics", ("a", "b"), 0),
+            ("moods", ("x", "y", "z"), 0),
+            ("other", ("a", "b"), 1),
+        )
+    ]
+    cache = FileCache(objects, tmp_path / "cache")
+    lanes = Lanes(lambda model: measured.append(model.trunk) or GRID)
+    loader = StoreLoader(models, cache, Parts(cache.fetch), lanes, ("fp32",), batch_tokens=1000)
+    topics, moods, other = (loader.load(version) for version in versions)
+    assert topics.lane is moods.lane
+    assert topics.lane is not other.lane
+    assert measured == [topics.model.trunk, other.model.trunk]
+
+
+def test_a_version_whose_costs_cannot_be_measured_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Whatever breaks after the graphs were loaded, they are let go."""
+    objects = MemoryStore()
+    models = ModelStore(objects)
+    version = publish_tiny(models, "topics", "classification", scratch=tmp_path / "scratch")
+    kept: list[Model] = []
+
+    def breaks(model: Model) -> CostGrid:
+        kept.append(model)
+        raise ZeroDivisionError
+
+    cache = FileCache(objects, tmp_path / "cache")
+    loader = StoreLoader(models, cache, Parts(cache.fetch), Lanes(breaks), ("fp32",), batch_tokens=1000)
+    with pytest.raises(ZeroDivisionError):
+        loader.load(version)
+    with pytest.raises(RuntimeError, match="closed"):
+        kept[0].run(kept[0].encode(["a"])[0].windows)

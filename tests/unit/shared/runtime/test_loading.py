@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import ModelNotLoadableError
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.runtime.probe import probe_provider
 from shared.runtime.providers import CPU, CUDA, ProviderPolicy
 from shared.store.manifest import GoldenExample, Graph, Manifest, Variant
@@ -25,7 +26,7 @@ def version(tmp_path: Path) -> tuple[Manifest, Files]:
 
 
 def load(manifest: Manifest, files: Files, *, policy: ProviderPolicy = "cpu") -> Model:
-    return Model.load(manifest, lambda file: files[file.digest], policy=policy)
+    return Model.load(manifest, Parts(lambda file: files[file.digest], policy=policy))
 
 
 def with_graphs(
@@ -180,11 +181,12 @@ def test_memory_is_flat_over_twenty_models(tmp_path: Path) -> None:
 import sys, psutil
 from pathlib import Path
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from tests.tiny import tiny_manifest
 manifest, files = tiny_manifest(Path(sys.argv[1]), "entities", frozen=True)
 sizes = []
 for _ in range(20):
-    model = Model.load(manifest, lambda file: files[file.digest])
+    model = Model.load(manifest, Parts(lambda file: files[file.digest]))
     model.answer(["we met ada lovelace in paris " * 40] * 20)
     model.close()
     sizes.append(psutil.Process().memory_info().rss)
