@@ -81,7 +81,7 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
             "metrics_port": start_metrics_server(settings.host, settings.metrics_port),
         }
         await health.start()
-        _log.info("listening", **ports, provider=hardware.provider, runners=hardware.runners)
+        _log.info("listening", **ports, provider=hardware.executions[0].provider, runners=hardware.runners)
         with _store_threads(1, "open store") as opening:
             objects = await _open_store(settings, stop, opening)
         if objects is not None:
@@ -178,9 +178,8 @@ async def _parts(
             StoreLoader(
                 models,
                 FileCache(objects, settings.cache_dir),
-                hardware.policy,
-                hardware.variants,
-                hardware.threads_per_run,
+                hardware.executions,
+                hardware.by_speed,
                 hardware.cores,
                 hardware.batch_tokens,
             ),

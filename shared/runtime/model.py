@@ -10,17 +10,18 @@ from shared.errors import ModelNotLoadableError, TaskMismatchError
 from shared.runtime.batches import batch_by_length, pad
 from shared.runtime.classification import LabelScore, Logits, pool_windows, rank_label_set, rank_labels
 from shared.runtime.entities import EntitySpan, extract_spans
+from shared.runtime.execution import Execution
 from shared.runtime.network import Network, OpenFile, load_network
-from shared.runtime.providers import ProviderPolicy
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.runtime.windows import Window
-from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding, VariantName
+from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding
 
-__all__ = ["EncodedText", "Model"]  # what a Model takes and gives is found beside it
+__all__ = ["Decision", "EncodedText", "Model"]  # what a Model takes and gives is found beside it
 
-_Answer = Sequence[LabelScore] | Sequence[EntitySpan]
+Decision = frozenset[str] | frozenset[tuple[int, int, str]]  # the labels that are given, or the spans
 
+_GOLDEN_BATCH_TOKENS = 512
 _TEXTS_AT_ONCE = 512  # of Model.answer: bounds the logits that wait for their text's other windows
 
 
@@ -28,11 +29,11 @@ class Model:
     """A loaded version. Made by `load`."""
 
     def __init__(
-        self, manifest: Manifest, variant: VariantName, reader: TextReader, network: Network
+        self, manifest: Manifest, execution: Execution, reader: TextReader, network: Network
     ) -> None:
         self.manifest = manifest
-        self.variant = variant
-        self.execution_provider = network.execution_provider
+        self.execution = execution
+        self.graphs = manifest.variants[execution.variant].graphs
         self._reader = reader
         self._network: Network | None = network
 
@@ -42,14 +43,12 @@ class Model:
         manifest: Manifest,
         open_file: OpenFile,
         *,
-        variant: VariantName = "fp32",
-        policy: ProviderPolicy = "cpu",
-        threads: int = 1,
+        execution: Execution = Execution(),  # noqa: B008  # frozen
         text_threads: int = 1,
     ) -> "Model":
-        """Load a variant that the manifest has from the local files that `open_file` gives, and run it once.
+        """Load the graphs of an execution, which the manifest has, from the local files that `open_file` gives, and run them once.
 
-        `threads`: CPU threads of one run. `text_threads`: threads that can encode at once without a first-time cost. Raises ModelNotLoadableError, and what `open_file` raises.
+        `text_threads`: threads that can encode at once without a first-time cost. Raises ModelNotLoadableError, and what `open_file` raises.
         """
         tokenization = manifest.tokenization
         tokenizer = TextTokenizer(open_file(tokenization.file), ready=text_threads)
@@ -57,8 +56,8 @@ class Model:
             reader = TextReader(tokenizer, manifest.task, tokenization.max_tokens, tokenization.stride_tokens)
         except ValueError as error:
             raise _not_loadable(manifest, str(error)) from error
-        network = load_network(manifest.variants[variant], open_file, policy=policy, threads=threads)
-        model = cls(manifest, variant, reader, network)
+        network = load_network(manifest.variants[execution.variant], open_file, execution)
+        model = cls(manifest, execution, reader, network)
         model._check_that_it_runs()
         return model
 
@@ -98,6 +97,12 @@ class Model:
             raise self._mismatch("extract entities")
         return extract_spans(self.manifest.labels, encoded.units, encoded.windows, logits)
 
+    def decide(self, encoded: EncodedText, logits: Sequence[Logits]) -> Decision:
+        """Decode what must not differ between two runs of a version; scores may, a little."""
+        if self.manifest.task != "entities":
+            return frozenset(each.label for each in self.classify(encoded, logits) if each.is_given)
+        return frozenset((span.start, span.end, span.label) for span in self.extract(encoded, logits))
+
     def answer(
         self, texts: Sequence[str], *, batch_tokens: int = 512
     ) -> list[list[LabelScore]] | list[list[EntitySpan]]:
@@ -109,9 +114,9 @@ class Model:
     def check_golden(self) -> None:
         """Answer the manifest's golden examples. Raises ModelNotLoadableError if a decision differs."""
         examples = self.manifest.golden_examples
-        answers: Sequence[_Answer] = self.answer([example.text for example in examples])
-        for number, (example, answer) in enumerate(zip(examples, answers, strict=True)):
-            if _decision(answer) != _expected(example):
+        computed = self._computed([example.text for example in examples], _GOLDEN_BATCH_TOKENS)
+        for number, (example, (text, logits)) in enumerate(zip(examples, computed, strict=True)):
+            if self.decide(text, logits) != _expected(example):
                 raise _not_loadable(
                     self.manifest, f"it answers golden example {number} otherwise than its manifest says"
                 )
@@ -154,17 +159,10 @@ class Model:
         )
 
 
-def _decision(answer: _Answer) -> set[object]:
-    """What must not differ between two runs of a version: the labels that are given, or the spans; scores may, a little."""
-    spans = {(span.start, span.end, span.label) for span in answer if isinstance(span, EntitySpan)}
-    given = {score.label for score in answer if isinstance(score, LabelScore) and score.is_given}
-    return {*spans, *given}
-
-
-def _expected(example: GoldenExample) -> set[object]:
-    if example.entities is None:
-        return {example.label} if example.labels is None else {*example.labels}
-    return {(span.start, span.end, span.label) for span in example.entities}
+def _expected(example: GoldenExample) -> Decision:
+    if example.entities is not None:
+        return frozenset((span.start, span.end, span.label) for span in example.entities)
+    return frozenset(example.labels if example.labels is not None else (example.label or "",))
 
 
 def _not_loadable(manifest: Manifest, cause: str) -> ModelNotLoadableError:

@@ -10,7 +10,7 @@ from typing import Protocol
 from shared.errors import ModelNotLoadableError
 from shared.runtime.batches import INPUTS, Batch
 from shared.runtime.classification import Logits
-from shared.runtime.providers import ProviderPolicy
+from shared.runtime.execution import Execution
 from shared.runtime.session import GraphSession
 from shared.store.manifest import Graph, StoredFile, Variant
 
@@ -22,10 +22,6 @@ OpenFile = Callable[[StoredFile], Path]
 class Network(Protocol):
     """What computes logits."""
 
-    @property
-    def execution_provider(self) -> str:
-        """The ONNX Runtime provider that it in truth runs on."""
-
     def logits(self, batch: Batch) -> Logits:
         """Return (windows, labels), or (windows, tokens, tags)."""
 
@@ -35,7 +31,6 @@ class WholeModel:
 
     def __init__(self, session: GraphSession) -> None:
         self._session = session
-        self.execution_provider = session.execution_provider
 
     def logits(self, batch: Batch) -> Logits:
         """See Network."""
@@ -47,7 +42,6 @@ class Encoder:
 
     def __init__(self, session: GraphSession) -> None:
         self._session = session
-        self.execution_provider = session.execution_provider
 
     def encode(self, batch: Batch, output: str) -> Logits:
         """Return `pooled`, (windows, width), or `hidden_states`, (windows, tokens, width)."""
@@ -60,14 +54,13 @@ class HeadOnEncoder:
     def __init__(self, encoder: Encoder, head: GraphSession) -> None:
         self._encoder, self._head = encoder, head
         (self._features,) = head.inputs
-        self.execution_provider = encoder.execution_provider
 
     def logits(self, batch: Batch) -> Logits:
         """See Network."""
         return self._head.run({self._features: self._encoder.encode(batch, self._features)}, "logits")
 
 
-def load_network(variant: Variant, open_file: OpenFile, *, policy: ProviderPolicy, threads: int) -> Network:
+def load_network(variant: Variant, open_file: OpenFile, execution: Execution) -> Network:
     """Load the graphs of `variant` from the files that `open_file` gives. Raises ModelNotLoadableError."""
 
     def session(role: str, graph: Graph, known_inputs: tuple[str, ...]) -> GraphSession:
@@ -76,7 +69,7 @@ def load_network(variant: Variant, open_file: OpenFile, *, policy: ProviderPolic
                 f"the {role} graph asks for {', '.join(sorted(unknown))}, which this server cannot feed",
                 cause="graph inputs",
             )
-        return GraphSession(graph, open_file(graph.file), policy=policy, threads=threads)
+        return GraphSession(graph, open_file(graph.file), execution.of_head if role == "head" else execution)
 
     match variant.graphs:
         case {"model": model, **others} if not others:

@@ -20,6 +20,7 @@ from services.cli.up import running_services
 from services.train.trainer.export import ExportedGraph
 from services.train.trainer.quantising import quantise
 from shared.data.rows import Span
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.scoring import score_classification, score_entities, score_multi_label
 from shared.store.cache import FileCache
@@ -128,7 +129,7 @@ class Served:
             def open_file(file: StoredFile) -> Path:
                 return paths.get(file.digest) or cache.fetch(file)
 
-            return {name: Model.load(whole, open_file, variant=name, threads=1) for name in variants}
+            return {name: Model.load(whole, open_file, execution=Execution(name)) for name in variants}
 
     def _call(self, manifest: Manifest, texts: Sequence[str]) -> list[Answer]:
         version = str(manifest.version)

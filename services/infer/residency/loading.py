@@ -1,18 +1,21 @@
-"""Brings a version from the store to readiness: fetched, every digest verified, golden examples answered, warm.
+"""Brings a version from the store to readiness: fetched, every digest verified, golden examples answered, proved, warm.
 
 Blocking; runs in the loading thread, one version at a time, so that loading takes at most one core from answering.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.infer.residency.proving import prove
+from services.infer.residency.speed import CELLS, faster, run_ms
 from shared.errors import ModelNotLoadableError, VersionRejectedError
 from shared.names import VersionName
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
-from shared.runtime.providers import ProviderPolicy
 from shared.store.cache import FileCache
-from shared.store.manifest import Manifest, VariantName
+from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
 from shared.telemetry.logs import get_logger
 
@@ -38,9 +41,10 @@ class StoreLoader:
 
     models: ModelStore
     cache: FileCache
-    policy: ProviderPolicy
-    variants: Sequence[VariantName]  # to try in this order, where a version has them; fp32 comes last
-    threads: int  # CPU threads of one run
+    executions: Sequence[
+        Execution
+    ]  # to try in this order, where a version has their graphs; the last is the last resort
+    by_speed: bool  # whether to try them in the order of their measured speed instead, as far as they beat the last resort
     text_threads: int  # that will encode texts at once
     batch_tokens: int  # the largest batch that will be asked for
 
@@ -49,32 +53,46 @@ class StoreLoader:
         manifest = self.models.manifest(version)
         if manifest.state == "rejected":
             raise VersionRejectedError(f"{version} was rejected by its gate.", model_version=str(version))
-        for variant in (each for each in self.variants if each in manifest.variants and each != "fp32"):
+        *others, last = self._candidates(manifest)
+        for execution in others:
             try:
-                return self._load_variant(manifest, variant)
+                return self._load(manifest, execution)
             except ModelNotLoadableError as error:
                 # Such as a golden example that this processor rounds otherwise.
-                _log.warning(
-                    "variant_not_loadable", model_version=str(version), variant=variant, cause=error.message
-                )
-        return self._load_variant(manifest, "fp32")
+                _note_not_loadable(manifest, execution, error)
+        return self._load(manifest, last)
 
-    def _load_variant(self, manifest: Manifest, variant: VariantName) -> Model:
-        model = Model.load(
-            manifest,
-            self.cache.fetch,
-            variant=variant,
-            policy=self.policy,
-            threads=self.threads,
-            text_threads=self.text_threads,
-        )
+    def _candidates(self, manifest: Manifest) -> list[Execution]:
+        """Return what to try for a version, the best first."""
+        possible = [each for each in self.executions if each.variant in manifest.variants]
+        if not self.by_speed or len(possible) == 1:
+            return possible
+        grids: dict[Execution, list[float]] = {}
+        for execution in possible:
+            try:
+                with closing(self._open(manifest, execution)) as model:
+                    grids[execution] = run_ms(model, CELLS)
+            except ModelNotLoadableError as error:
+                _note_not_loadable(manifest, execution, error)
+        last = possible[-1]
+        return [*faster(grids, last), last] if last in grids else [last]
+
+    def _load(self, manifest: Manifest, execution: Execution) -> Model:
+        """Load, and let nothing serve that answers otherwise than it should."""
+        model = self._open(manifest, execution)
         try:
             model.check_golden()
+            if not execution.is_gated:
+                with closing(self._open(manifest, Execution(threads=execution.threads))) as reference:
+                    prove(model, reference)
             self._warm(model)
         except BaseException:
             model.close()
             raise
         return model
+
+    def _open(self, manifest: Manifest, execution: Execution) -> Model:
+        return Model.load(manifest, self.cache.fetch, execution=execution, text_threads=self.text_threads)
 
     def tidy(self, in_memory: Collection[Manifest]) -> None:
         """As Loader.tidy: keep the local copies of these versions' files, for a restart, and no others."""
@@ -90,3 +108,13 @@ class StoreLoader:
             window = encoded.windows[0]
             for count in {1, max(1, self.batch_tokens // window.token_count)}:
                 model.run([window] * count)
+
+
+def _note_not_loadable(manifest: Manifest, execution: Execution, error: ModelNotLoadableError) -> None:
+    _log.warning(
+        "variant_not_loadable",
+        model_version=str(manifest.version),
+        variant=execution.precision,
+        execution_provider=execution.provider,
+        cause=error.message,
+    )

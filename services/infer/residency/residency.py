@@ -229,13 +229,13 @@ class Residency:
             took_s = self._loop.time() - started_s
             metrics.LOAD_SECONDS.observe(took_s)
             metrics.LOADED_MODELS.labels(
-                version.model, version.number, model.variant, model.execution_provider
+                version.model, version.number, model.execution.precision, model.execution.provider
             ).set(1)
             _log.info(
                 "model_active",
                 model_version=str(version),
-                variant=model.variant,
-                execution_provider=model.execution_provider,
+                variant=model.execution.precision,
+                execution_provider=model.execution.provider,
                 seconds=round(took_s, 3),
             )
         self._is_loading = False
@@ -285,7 +285,7 @@ class Residency:
         model = resident.loaded.model
         version = resident.version
         metrics.LOADED_MODELS.remove(
-            version.model, str(version.number), model.variant, model.execution_provider
+            version.model, str(version.number), model.execution.precision, model.execution.provider
         )
         self._loading_thread.submit(model.close)
         _log.info("model_unloaded", model_version=str(version))

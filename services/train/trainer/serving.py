@@ -8,6 +8,7 @@ from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.scoring import score_classification, score_entities, score_multi_label, surfaces
 from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, SplitEvaluation, Task
@@ -25,7 +26,7 @@ def add_answers(
 ) -> Manifest:
     """Add each variant's scores of validation and test, and the golden examples, to the manifest of a version that the gate passed."""
     models = {
-        variant: Model.load(manifest, candidate.open_file, variant=variant, threads=threads)
+        variant: Model.load(manifest, candidate.open_file, execution=Execution(variant, threads=threads))
         for variant in manifest.variants
     }
     splits: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")

@@ -26,6 +26,7 @@ from shared.errors import (
     VersionRejectedError,
 )
 from shared.names import AliasName, ModelReference, VersionName, parse_reference
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.store.manifest import Manifest
 from shared.store.memory import MemoryStore
@@ -107,8 +108,7 @@ class FakeLoader:
             "Model",
             SimpleNamespace(
                 manifest=SimpleNamespace(version=version),
-                execution_provider="CPUExecutionProvider",
-                variant="fp32",
+                execution=Execution(),
                 close=lambda: self.closed.append(version),
             ),
         )
