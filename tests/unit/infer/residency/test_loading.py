@@ -2,24 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from services.infer.residency import loading
 from services.infer.residency.loading import StoreLoader
 from services.train.trainer.export import ExportedGraph
 from services.train.trainer.quantising import quantise
 from shared.errors import ModelNotLoadableError
 from shared.names import VersionName
 from shared.runtime.classification import Logits
+from shared.runtime.execution import OPENVINO, Execution
 from shared.runtime.model import Model
 from shared.runtime.windows import Window
 from shared.store.cache import FileCache
 from shared.store.manifest import Graph, Variant
-from shared.store.manifest import VariantName as VariantId
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
 from tests.tiny import publish_tiny, tiny_manifest
+
+FP32, INT8, BF16 = Execution("fp32"), Execution("int8"), Execution("bf16", OPENVINO)
 
 
 def test_a_loaded_version_has_run_single_windows_and_full_batches(
@@ -38,7 +42,7 @@ def test_a_loaded_version_has_run_single_windows_and_full_batches(
 
     monkeypatch.setattr(Model, "run", watched)
     cache = FileCache(objects, tmp_path / "cache")
-    loader = StoreLoader(models, cache, "cpu", ("fp32",), threads=1, text_threads=2, batch_tokens=1000)
+    loader = StoreLoader(models, cache, (FP32,), by_speed=False, text_threads=2, batch_tokens=1000)
     loader.load(version).close()
     full = {(count, tokens) for count, tokens in ran if count > 1 and count == 1000 // tokens}
     assert len(full) >= 2
@@ -73,24 +77,23 @@ def test_a_variant_that_answers_otherwise_here_gives_way_to_fp32(
     check = Model.check_golden
 
     def fails_as_int8(model: Model) -> None:
-        if model.variant == "int8":
+        if model.execution == INT8:
             raise ModelNotLoadableError("it answers otherwise", cause="golden example 0")
         check(model)
 
     monkeypatch.setattr(Model, "check_golden", fails_as_int8)
     cache = FileCache(objects, tmp_path / "cache")
-    loader = StoreLoader(models, cache, "cpu", ("int8", "fp32"), threads=1, text_threads=1, batch_tokens=1000)
+    loader = StoreLoader(models, cache, (INT8, FP32), by_speed=False, text_threads=1, batch_tokens=1000)
     with capture_logs() as logs:
-        assert loader.load(version).variant == "fp32"
+        assert loader.load(version).execution == FP32
     assert [(each["event"], each["variant"]) for each in logs] == [("variant_not_loadable", "int8")]
 
 
 @pytest.mark.parametrize(
-    ("preferred", "of_both", "of_one"),
-    [(("int8", "fp32"), "int8", "fp32"), (("fp32",), "fp32", "fp32")],
+    ("preferred", "of_both", "of_one"), [((INT8, FP32), INT8, FP32), ((FP32,), FP32, FP32)]
 )
 def test_the_first_variant_that_a_version_has_is_loaded(
-    preferred: Sequence[VariantId], of_both: str, of_one: str, tmp_path: Path
+    preferred: Sequence[Execution], of_both: Execution, of_one: Execution, tmp_path: Path
 ) -> None:
     """Nothing else of it is fetched; a version that lacks the best one is served as fp32."""
     objects = MemoryStore()
@@ -98,8 +101,54 @@ def test_the_first_variant_that_a_version_has_is_loaded(
     one = publish_tiny(models, "topics", "classification", scratch=tmp_path / "one")
     both, int8 = publish_both(models, tmp_path / "both")
     cache = FileCache(objects, tmp_path / "cache")
-    loader = StoreLoader(models, cache, "cpu", preferred, threads=1, text_threads=2, batch_tokens=1000)
-    assert loader.load(one).variant == of_one
-    assert loader.load(both).variant == of_both
+    loader = StoreLoader(models, cache, preferred, by_speed=False, text_threads=2, batch_tokens=1000)
+    assert loader.load(one).execution == of_one
+    assert loader.load(both).execution == of_both
     fetched = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
-    assert (int8.file.digest in fetched) == (of_both == "int8")
+    assert (int8.file.digest in fetched) == (of_both == INT8)
+
+
+@pytest.mark.parametrize(
+    ("ms", "answers_otherwise", "served", "told"),
+    [
+        ({FP32: 5, INT8: 2, BF16: 3}, None, INT8, []),
+        ({FP32: 5, INT8: 2, BF16: 1}, None, BF16, []),
+        ({FP32: 5, INT8: 2, BF16: 1}, BF16, INT8, ["bf16"]),
+        ({FP32: 1, INT8: 2, BF16: 3}, None, FP32, []),
+    ],
+)
+def test_the_fastest_that_answers_right_is_loaded(
+    ms: dict[Execution, float],
+    answers_otherwise: Execution | None,
+    served: Execution,
+    told: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the gate has not run is proved first. The provider is pretended: bf16 is run as fp32."""
+    load = Model.load
+
+    def pretend(*args: Any, execution: Execution, **more: Any) -> Model:
+        model = load(*args, **more, execution=FP32 if execution == BF16 else execution)
+        model.execution = execution
+        return model
+
+    proved: list[tuple[Execution, Execution]] = []
+
+    def prove(model: Model, reference: Model) -> None:
+        proved.append((model.execution, reference.execution))
+        if model.execution == answers_otherwise:
+            raise ModelNotLoadableError("it answers otherwise")
+
+    monkeypatch.setattr(Model, "load", pretend)
+    monkeypatch.setattr(loading, "prove", prove)
+    monkeypatch.setattr(loading, "run_ms", lambda model, cells: [ms[model.execution]] * len(cells))
+    objects = MemoryStore()
+    models = ModelStore(objects)
+    version, _ = publish_both(models, tmp_path / "both")
+    cache = FileCache(objects, tmp_path / "cache")
+    loader = StoreLoader(models, cache, (BF16, INT8, FP32), by_speed=True, text_threads=1, batch_tokens=1000)
+    with capture_logs() as logs:
+        assert loader.load(version).execution == served
+    assert [each["variant"] for each in logs] == told
+    assert proved == ([(BF16, FP32)] if BF16 in (served, answers_otherwise) else [])
