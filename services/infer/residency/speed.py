@@ -13,15 +13,19 @@ from shared.runtime.windows import Window
 Cell = tuple[int, int]  # windows of a batch, tokens of each
 
 CELLS: Final[tuple[Cell, ...]] = ((1, 16), (8, 24), (2, 128))  # a lone text, short ones together, long ones
-_RUNS: Final = 4  # the first of a shape may have to prepare for it
+_ROUNDS: Final = 4  # the first run of a shape may have to prepare for it
 
 
 def run_ms(model: Model, cells: Sequence[Cell]) -> list[float]:
-    """Return for each cell the milliseconds of one run, the best of a few."""
+    """Return for each cell the milliseconds of one run, the best of a few.
+
+    The cells take turns, as batches do in service: OpenVINO takes a millisecond or so whenever the shape is not the one before.
+    """
     (text,) = model.encode(["a " * max(tokens for _, tokens in cells)])
     longest = text.windows[0].token_ids
     batches = [[Window(longest[:tokens], 0, 0, 0)] * count for count, tokens in cells]
-    return [min(_timed_ms(model, batch) for _ in range(_RUNS)) for batch in batches]
+    rounds = [[_timed_ms(model, batch) for batch in batches] for _ in range(_ROUNDS)]
+    return [min(times) for times in zip(*rounds, strict=True)]
 
 
 def faster(grids: Mapping[Execution, Sequence[float]], than: Execution) -> list[Execution]:
