@@ -107,7 +107,7 @@ def _answer(
     outcomes = [next(answered) if fault is None else fault for fault in faults]
     _count(loaded.version.model, outcomes)
     model = loaded.model
-    return Answer(loaded.version, model.manifest.task, model.variant, outcomes, timing)
+    return Answer(loaded.version, model.manifest.task, model.execution.precision, outcomes, timing)
 
 
 def _check_task(loaded: Loaded, tasks: Sequence[Task]) -> None:

@@ -70,7 +70,8 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
             "metrics_port": start_metrics_server(settings.host, settings.metrics_port),
         }
         await health.start()
-        _log.info("listening", **ports, provider=hardware.provider, runners=hardware.runners)
+        executions = [f"{each.precision} on {each.provider}" for each in hardware.executions]
+        _log.info("listening", **ports, executions=executions, runners=hardware.runners)
         with store_threads(1, "open store") as opening:
             objects = await _open_store(settings, stop, opening)
         if objects is not None:

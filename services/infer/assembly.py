@@ -64,17 +64,19 @@ async def assembled(
         following = stack.enter_context(store_threads(_STORE_THREADS, "following"))
         models = ModelStore(objects)
         cache = FileCache(objects, settings.cache_dir)
-        parts = Parts(
-            cache.fetch,
-            policy=hardware.policy,
-            threads=hardware.threads_per_run,
-            text_threads=hardware.cores,
-        )
+        parts = Parts(cache.fetch, text_threads=hardware.cores)
         measuring = Measuring(settings.cache_dir / "costs", hardware.runners, hardware.batch_tokens)
         changed = asyncio.Event()
         residency = Residency(
             StoreLoader(
-                models, cache, parts, Lanes(measuring.costs), hardware.variants, hardware.batch_tokens
+                models,
+                cache,
+                parts,
+                Lanes(measuring.costs),
+                measuring,
+                hardware.executions,
+                hardware.by_speed,
+                hardware.batch_tokens,
             ),
             Lookups(models, asking),
             loading,

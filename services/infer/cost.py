@@ -4,12 +4,16 @@ A cell is a run of some windows of `tokens` tokens each. Between cells time is i
 grows with the tokens. Noise is taken out first: a run never takes less time than a smaller one.
 """
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
+K = TypeVar("K")
+
+_TYPICAL_RUNS: Final = ((1, 16), (8, 24), (2, 128))  # a lone text, short ones together, long ones
 _Column = list[tuple[int, float]]  # of one length: windows and milliseconds, both rising
 _NEAR_BEST: Final = (
     1.02  # batches that cost so little more a token are taken for as good: measurements differ by more
@@ -67,6 +71,15 @@ class CostGrid:
         low, high = self._lengths[place - 1], self._lengths[place]
         below = min(_in_column(self._columns[place - 1], count), above)
         return below + (above - below) * (tokens - low) / (high - low)
+
+
+def faster(grids: Mapping[K, CostGrid], than: K) -> list[K]:
+    """Return those whose runs take less time than those of `than`, the fastest first; typical runs count the same."""
+    speeds = {
+        key: sum(math.log(grid.run_ms(count, tokens)) for count, tokens in _TYPICAL_RUNS)
+        for key, grid in grids.items()
+    }
+    return sorted((key for key in speeds if speeds[key] < speeds[than]), key=speeds.__getitem__)
 
 
 def best_size(costs_ms: Iterable[float], tokens: Iterable[int]) -> int:

@@ -8,11 +8,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import TagsmithError
 from shared.names import ModelReference, parse_reference
-from shared.runtime.providers import ProviderPolicy
 from shared.settings import LogLevel, Port
 from shared.store.opening import StoreUrl
 
-VariantChoice = Literal["auto", "fp32", "int8"]
+ProviderPolicy = Literal["cpu", "prefer-gpu", "require-gpu"]
+VariantChoice = Literal["auto", "fp32", "int8", "bf16"]
 
 
 class InferSettings(BaseSettings):
@@ -41,7 +41,7 @@ class InferSettings(BaseSettings):
     )
 
     provider: ProviderPolicy = "prefer-gpu"
-    variant: VariantChoice = "auto"  # auto: int8 where the processor is made for it, else fp32
+    variant: VariantChoice = "auto"  # auto: the fastest that this machine is made for
     threads: Annotated[int | None, Field(ge=1)] = (
         None  # CPU threads of model runs; None: the cores it may use
     )

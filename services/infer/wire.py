@@ -129,13 +129,13 @@ def loaded_model(resident: Resident, aliases: list[str]) -> pb.LoadedModel:
         message.error.CopyFrom(to_status(resident.error))
     if resident.loaded is not None:
         model = resident.loaded.model
-        manifest, graphs = model.manifest, model.manifest.variants[model.variant].graphs.values()
+        manifest = model.manifest
         message.task = manifest.task
-        message.execution_provider = model.execution_provider
-        message.variant = model.variant
+        message.execution_provider = model.execution.provider
+        message.variant = model.execution.precision
         message.labels.extend(manifest.labels)
         message.max_tokens = manifest.tokenization.max_tokens
-        message.graph_bytes = sum(graph.file.size_bytes for graph in graphs)
+        message.graph_bytes = sum(graph.file.size_bytes for graph in model.graphs.values())
         message.load_time.FromDatetime(resident.loaded.load_time)
     return message
 

@@ -12,17 +12,19 @@ from shared.errors import ModelNotLoadableError, TaskMismatchError
 from shared.runtime.batches import batch_by_length, pad
 from shared.runtime.classification import LabelScore, Logits, pool_windows, rank_label_set, rank_labels
 from shared.runtime.entities import EntitySpan, extract_spans
+from shared.runtime.execution import Execution
 from shared.runtime.network import Network, compute_together, load_network
 from shared.runtime.parts import Parts
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.session import GraphSession
 from shared.runtime.windows import Window
-from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding, VariantName
+from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding
 
-__all__ = ["EncodedText", "Model"]  # what a Model takes and gives is found beside it
+__all__ = ["Decision", "EncodedText", "Model"]  # what a Model takes and gives is found beside it
 
-_Answer = Sequence[LabelScore] | Sequence[EntitySpan]
+Decision = frozenset[str] | frozenset[tuple[int, int, str]]  # the labels that are given, or the spans
 
+_GOLDEN_BATCH_TOKENS = 512
 _TEXTS_AT_ONCE = 512  # of Model.answer: bounds the logits that wait for their text's other windows
 
 
@@ -30,24 +32,28 @@ class Model:
     """A loaded version. Made by `load`."""
 
     def __init__(
-        self, manifest: Manifest, variant: VariantName, reader: TextReader, network: Network
+        self, manifest: Manifest, execution: Execution, reader: TextReader, network: Network
     ) -> None:
         self.manifest = manifest
-        self.variant = variant
-        self.execution_provider = network.execution_provider
+        self.execution = execution
+        self.graphs = manifest.variants[execution.variant].graphs
         self._reader = reader
         self._network: Network | None = network
 
     @classmethod
-    def load(cls, manifest: Manifest, parts: Parts, *, variant: VariantName = "fp32") -> "Model":
-        """Load a variant that the manifest has, of `parts`, and run it once. Raises ModelNotLoadableError, and what `parts` raises."""
+    def load(cls, manifest: Manifest, parts: Parts, execution: Execution = Execution()) -> "Model":  # noqa: B008  # frozen
+        """Load the graphs of an execution, which the manifest has, of `parts`, and run them once.
+
+        Raises ModelNotLoadableError, and what `parts` raises.
+        """
         tokenization = manifest.tokenization
         tokenizer = parts.tokenizer(tokenization.file)
         try:
             reader = TextReader(tokenizer, manifest.task, tokenization.max_tokens, tokenization.stride_tokens)
         except ValueError as error:
             raise _not_loadable(manifest, str(error)) from error
-        model = cls(manifest, variant, reader, load_network(manifest.variants[variant], parts.session))
+        network = load_network(manifest.variants[execution.variant], parts.session, execution)
+        model = cls(manifest, execution, reader, network)
         model._check_that_it_runs()
         return model
 
@@ -92,6 +98,12 @@ class Model:
             raise self._mismatch("extract entities")
         return extract_spans(self.manifest.labels, encoded.units, encoded.windows, logits)
 
+    def decide(self, encoded: EncodedText, logits: Sequence[Logits]) -> Decision:
+        """Decode what must not differ between two runs of a version; scores may, a little."""
+        if self.manifest.task != "entities":
+            return frozenset(each.label for each in self.classify(encoded, logits) if each.is_given)
+        return frozenset((span.start, span.end, span.label) for span in self.extract(encoded, logits))
+
     def answer(
         self, texts: Sequence[str], *, batch_tokens: int = 512
     ) -> list[list[LabelScore]] | list[list[EntitySpan]]:
@@ -108,9 +120,9 @@ class Model:
     def check_golden(self) -> None:
         """Answer the manifest's golden examples. Raises ModelNotLoadableError if a decision differs."""
         examples = self.manifest.golden_examples
-        answers: Sequence[_Answer] = self.answer([example.text for example in examples])
-        for number, (example, answer) in enumerate(zip(examples, answers, strict=True)):
-            if _decision(answer) != _expected(example):
+        computed = self._computed([example.text for example in examples], _GOLDEN_BATCH_TOKENS)
+        for number, (example, (text, logits)) in enumerate(zip(examples, computed, strict=True)):
+            if self.decide(text, logits) != _expected(example):
                 raise _not_loadable(
                     self.manifest, f"it answers golden example {number} otherwise than its manifest says"
                 )
@@ -176,17 +188,10 @@ def run_together(works: Sequence[tuple[Window, Sequence[Model]]]) -> list[tuple[
     ]
 
 
-def _decision(answer: _Answer) -> set[object]:
-    """What must not differ between two runs of a version: the labels that are given, or the spans; scores may, a little."""
-    spans = {(span.start, span.end, span.label) for span in answer if isinstance(span, EntitySpan)}
-    given = {score.label for score in answer if isinstance(score, LabelScore) and score.is_given}
-    return {*spans, *given}
-
-
-def _expected(example: GoldenExample) -> set[object]:
-    if example.entities is None:
-        return {example.label} if example.labels is None else {*example.labels}
-    return {(span.start, span.end, span.label) for span in example.entities}
+def _expected(example: GoldenExample) -> Decision:
+    if example.entities is not None:
+        return frozenset((span.start, span.end, span.label) for span in example.entities)
+    return frozenset(example.labels if example.labels is not None else (example.label or "",))
 
 
 def _not_loadable(manifest: Manifest, cause: str) -> ModelNotLoadableError:

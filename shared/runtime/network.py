@@ -11,13 +11,14 @@ from typing import Final
 from shared.errors import ModelNotLoadableError
 from shared.runtime.batches import INPUTS, Batch
 from shared.runtime.classification import Logits
+from shared.runtime.execution import Execution
 from shared.runtime.session import GraphSession
 from shared.store.manifest import Graph, Variant
 
 _LOGITS: Final = "logits"
 _ENCODER_OUTPUTS: Final = ("pooled", "hidden_states")
 
-MakeSession = Callable[[Graph], GraphSession]
+MakeSession = Callable[[Graph, Execution], GraphSession]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,11 +28,6 @@ class Network:
     trunk: GraphSession  # token ids to `reads`
     reads: str  # the trunk's output that is looked at: `logits`, or `pooled` or `hidden_states` for a head
     head: GraphSession | None  # `reads` to `logits`; None: the trunk gives them itself
-
-    @property
-    def execution_provider(self) -> str:
-        """The ONNX Runtime provider that the trunk in truth runs on."""
-        return self.trunk.execution_provider
 
     def logits(self, batch: Batch) -> Logits:
         """Return (windows, labels), or (windows, tokens, tags)."""
@@ -68,8 +64,8 @@ def compute_together(batch: Batch, wanted: Sequence[Sequence[Network]]) -> list[
     ]
 
 
-def load_network(variant: Variant, make_session: MakeSession) -> Network:
-    """Load the graphs of `variant`. Raises ModelNotLoadableError, and what `make_session` raises."""
+def load_network(variant: Variant, make_session: MakeSession, execution: Execution) -> Network:
+    """Load the graphs of `variant` to be run so. Raises ModelNotLoadableError, and what `make_session` raises."""
 
     def session(role: str, graph: Graph, known_inputs: tuple[str, ...]) -> GraphSession:
         if unknown := set(graph.inputs) - set(known_inputs):
@@ -77,7 +73,7 @@ def load_network(variant: Variant, make_session: MakeSession) -> Network:
                 f"the {role} graph asks for {', '.join(sorted(unknown))}, which this server cannot feed",
                 cause="graph inputs",
             )
-        return make_session(graph)
+        return make_session(graph, execution.of_head if role == "head" else execution)
 
     match variant.graphs:
         case {"model": model, **others} if not others:

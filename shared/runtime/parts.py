@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from shared.runtime.providers import ProviderPolicy
+from shared.runtime.execution import Execution
 from shared.runtime.session import GraphSession
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.manifest import Digest, Graph, StoredFile
@@ -19,24 +19,19 @@ OpenFile = Callable[[StoredFile], Path]
 class Parts:
     """Makes parts, or finds them. One thread at a time."""
 
-    def __init__(
-        self, open_file: OpenFile, *, policy: ProviderPolicy = "cpu", threads: int = 1, text_threads: int = 1
-    ) -> None:
-        """`threads`: CPU threads of one run. `text_threads`: threads that can encode at once without a first-time cost."""
+    def __init__(self, open_file: OpenFile, *, text_threads: int = 1) -> None:
+        """`text_threads`: threads that can encode at once without a first-time cost."""
         self._open_file = open_file
-        self._policy: ProviderPolicy = policy
-        self._threads = threads
         self._text_threads = text_threads
-        self._sessions: WeakValueDictionary[Graph, GraphSession] = WeakValueDictionary()
+        self._sessions: WeakValueDictionary[tuple[Graph, Execution], GraphSession] = WeakValueDictionary()
         self._tokenizers: WeakValueDictionary[Digest, TextTokenizer] = WeakValueDictionary()
 
-    def session(self, graph: Graph) -> GraphSession:
-        """Return the session of a graph. Raises ModelNotLoadableError, and what `open_file` raises."""
-        session = self._sessions.get(graph)
+    def session(self, graph: Graph, execution: Execution) -> GraphSession:
+        """Return the session of a graph that is run so. Raises ModelNotLoadableError, and what `open_file` raises."""
+        session = self._sessions.get((graph, execution))
         if session is None:
-            path = self._open_file(graph.file)
-            session = GraphSession(graph, path, policy=self._policy, threads=self._threads)
-            self._sessions[graph] = session
+            session = GraphSession(graph, self._open_file(graph.file), execution)
+            self._sessions[graph, execution] = session
         return session
 
     def tokenizer(self, file: StoredFile) -> TextTokenizer:

@@ -20,6 +20,7 @@ from services.cli.up import running_services
 from services.train.trainer.export import ExportedGraph
 from services.train.trainer.quantising import quantise
 from shared.data.rows import Span
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.scoring import score_classification, score_entities, score_multi_label
@@ -130,7 +131,7 @@ class Served:
                 return paths.get(file.digest) or cache.fetch(file)
 
             parts = Parts(open_file)
-            return {name: Model.load(whole, parts, variant=name) for name in variants}
+            return {name: Model.load(whole, parts, Execution(name)) for name in variants}
 
     def _call(self, manifest: Manifest, texts: Sequence[str]) -> list[Answer]:
         version = str(manifest.version)

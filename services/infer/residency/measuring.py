@@ -20,8 +20,11 @@ from pydantic import AllowInfNan, PositiveFloat, PositiveInt, TypeAdapter
 
 from services.infer.cost import Cell, CostGrid
 from shared.processor import processor_name
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
+from shared.runtime.session import speed_kind
 from shared.runtime.windows import Window
+from shared.store.manifest import Manifest
 from shared.telemetry.logs import get_logger
 
 _log = get_logger()
@@ -41,24 +44,34 @@ _PASSES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """Tells the costs of a model's trunk."""
+    """Tells the costs of trunks."""
 
     folder: Path  # of what was measured before; made if absent
     runs_at_once: int
     batch_tokens: int  # the largest batch that will be asked for, if of several windows
 
+    def known(self, manifest: Manifest, execution: Execution) -> CostGrid | None:
+        """Return what was measured of such a trunk on such a processor, if it was."""
+        cells = _read(self._path(manifest, execution))
+        return CostGrid(cells) if cells else None
+
     def costs(self, model: Model) -> CostGrid:
-        """Return what was measured of such a graph on such a processor, or measure it now."""
-        depends_on = [model.trunk.kind, processor_name(), self.runs_at_once, self.batch_tokens]
-        name = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()
-        path = self.folder / f"{name[:32]}.json"
-        known = _read(path)
+        """Return what is known of the model's trunk, or measure it now."""
+        known = self.known(model.manifest, model.execution)
         if known is None:
             started_s = time.monotonic()
-            known = self._measured(model)
-            _write(path, known)
-            _log.info("costs_measured", cells=len(known), seconds=round(time.monotonic() - started_s, 3))
-        return CostGrid(known)
+            cells = self._measured(model)
+            _write(self._path(model.manifest, model.execution), cells)
+            seconds = round(time.monotonic() - started_s, 3)
+            _log.info("costs_measured", variant=model.execution.precision, cells=len(cells), seconds=seconds)
+            return CostGrid(cells)
+        return known
+
+    def _path(self, manifest: Manifest, execution: Execution) -> Path:
+        kind = speed_kind(manifest.variants[execution.variant].trunk, execution)
+        longest = manifest.tokenization.max_tokens
+        depends_on = [kind, longest, processor_name(), self.runs_at_once, self.batch_tokens]
+        return self.folder / f"{hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:32]}.json"
 
     def _measured(self, model: Model) -> list[Cell]:
         longest = model.manifest.tokenization.max_tokens
@@ -83,7 +96,7 @@ class Measuring:
 
 def _run_ms(model: Model, windows: list[Window]) -> float:
     """Time a run. One on a single thread by the time that the thread had, which other processes cannot take from it."""
-    clock = time.thread_time if model.trunk.runs_on_callers_thread else time.perf_counter
+    clock = time.thread_time if model.execution.is_on_callers_thread else time.perf_counter
     started_s = clock()
     model.run(windows)
     return 1000 * (clock() - started_s)

@@ -279,7 +279,7 @@ class Residency:
         model = resident.loaded.model
         version = resident.version
         metrics.LOADED_MODELS.remove(
-            version.model, str(version.number), model.variant, model.execution_provider
+            version.model, str(version.number), model.execution.precision, model.execution.provider
         )
         self._loading_thread.submit(model.close)
         _log.info("model_unloaded", model_version=str(version))

@@ -59,13 +59,13 @@ class Loaded:
         version, model = self.version, self.model
         metrics.LOAD_SECONDS.observe(took_s)
         metrics.LOADED_MODELS.labels(
-            version.model, version.number, model.variant, model.execution_provider
+            version.model, version.number, model.execution.precision, model.execution.provider
         ).set(1)
         _log.info(
             "model_active",
             model_version=str(version),
-            variant=model.variant,
-            execution_provider=model.execution_provider,
+            variant=model.execution.precision,
+            execution_provider=model.execution.provider,
             seconds=round(took_s, 3),
         )
 

@@ -7,8 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.infer.batching.policy import Decision, Limits, decide
+from services.infer.batching.queue import WindowQueue
 from services.infer.cost import Cell, CostGrid
-from tests.unit.infer.batching.grids import Lane, Window, like_minilm, per_run, per_token, queue_of, window
+from tests.unit.infer.batching.grids import (
+    Lane,
+    Window,
+    dear_runs,
+    like_minilm,
+    per_run,
+    per_token,
+    queue_of,
+    window,
+)
 from tests.unit.infer.batching.simulation import Service, padded_tokens, policy
 
 LIMITS = Limits(batch_tokens=256, padding_ratio=1.25)
@@ -101,6 +111,16 @@ def test_a_batch_stays_small_enough_for_the_deadlines_in_it() -> None:
     assert len(batch) == 3
 
 
+def test_no_deadline_is_given_up_for_those_who_have_time() -> None:
+    """Where starting a run is dear, a window with a near deadline among many that may wait still runs, in a small batch."""
+    lane = Lane(dear_runs())
+    urgent = window(12, lane=lane, deadline_s=0.012)
+    waiting = [window(12, lane=lane, deadline_s=each) for each in [60.0] * 20 + [math.inf] * 20]
+    service = Service(policy(Limits(512, 1.25)))
+    service.serve([*waiting, urgent])
+    assert all(each.fates == ["answered"] for each in (urgent, *waiting))
+
+
 def test_a_deadline_that_a_preferred_run_would_cost_goes_first() -> None:
     """The model that was served least gives way as long as the other's deadline can still be met, and no longer."""
     slow = Lane(per_run(100.0))
@@ -136,16 +156,18 @@ def test_every_window_has_one_fate(
     windows: list[tuple[Window, float]], runners: int, budget: int, ratio: float
 ) -> None:
     """In a simulated service nothing is lost, nothing runs twice and nothing runs that cannot be in time; a batch has one lane and
-    one class and keeps to the budget and the padding cap; what is not answered could not have been.
+    one class and keeps to the budget and the padding cap; what is not answered could not have been, or had a deadline that would
+    have cost others theirs.
     """
     for each, patience_s in windows:
         each.deadline_s = each.arrival_s + patience_s
     limits = Limits(budget, ratio)
     choose = policy(limits)
 
-    def checked(queue: object, now_s: float, idle: int) -> Decision[Window]:
-        decision = choose(queue, now_s, idle)  # type: ignore[arg-type]
-        assert all(each.latest_start_s < now_s for each in decision.expired)
+    def checked(queue: WindowQueue[Window], now_s: float, idle: int) -> Decision[Window]:
+        decision = choose(queue, now_s, idle)
+        given_up = [each for each in decision.expired if each.latest_start_s >= now_s]
+        assert not given_up or _others_have_deadlines(queue, decision)
         assert all(each.latest_start_s >= now_s for each in decision.batch)
         _check(decision, limits)
         return decision
@@ -156,6 +178,10 @@ def test_every_window_has_one_fate(
     for each, patience_s in windows:
         assert each.fates in (["answered"], ["expired"])
         assert each.fates == ["answered"] or patience_s < math.inf
+
+
+def _others_have_deadlines(queue: WindowQueue[Window], decision: Decision[Window]) -> bool:
+    return queue.first_deadline is not None or any(each.deadline_s < math.inf for each in decision.batch)
 
 
 def _check(decision: Decision[Window], limits: Limits) -> None:

@@ -11,6 +11,7 @@ from services.infer.cost import CostGrid
 from services.infer.residency import measuring
 from services.infer.residency.measuring import Measuring
 from shared.runtime.classification import Logits
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.runtime.windows import Window
@@ -36,7 +37,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 def _model(folder: Path, *, seed: int = 0, threads: int = 1, max_tokens: int = 64) -> Model:
     manifest, paths = tiny_manifest(folder, "classification", seed=seed, max_tokens=max_tokens)
-    return Model.load(manifest, Parts(lambda file: paths[file.digest], threads=threads))
+    return Model.load(manifest, Parts(lambda file: paths[file.digest]), Execution(threads=threads))
 
 
 def _measured(
@@ -53,7 +54,6 @@ def _file(folder: Path) -> Path:
 @pytest.mark.parametrize("runs_at_once", [1, 3])
 def test_a_kind_is_measured_once(tmp_path: Path, runs: list[tuple[int, int]], runs_at_once: int) -> None:
     """A second version of the same shape, in this process or after a restart, takes the costs of the first without a run."""
-    first, second = _model(tmp_path / "first"), _model(tmp_path / "second", seed=1)
     assert first.trunk.kind == second.trunk.kind
     runs.clear()
     known = _measured(tmp_path / "costs", first, runs_at_once=runs_at_once)

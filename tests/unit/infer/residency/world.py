@@ -21,6 +21,7 @@ from shared.errors import (
     StoreUnavailableError,
 )
 from shared.names import VersionName, parse_reference
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.store.manifest import Manifest
 from shared.store.memory import MemoryStore
@@ -102,8 +103,7 @@ class FakeLoader:
             raise self.faults[version]
         model = SimpleNamespace(
             manifest=SimpleNamespace(version=version),
-            execution_provider="CPUExecutionProvider",
-            variant="fp32",
+            execution=Execution(),
             close=lambda: self.closed.append(version),
         )
         return Ready(cast("Model", model), Lane(CostGrid([Cell(1, 8, 1.0)])))

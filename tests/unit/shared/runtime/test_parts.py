@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ModelNotLoadableError
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.store.manifest import Manifest, StoredFile
@@ -81,10 +82,10 @@ def test_the_same_file_read_otherwise_is_another_session(shelf: Shelf) -> None:
     """A manifest that promises other outputs of the same file must not get a session that was checked against another promise."""
     parts, manifest = Parts(shelf.open_file), shelf.version("a", "b")
     encoder = manifest.variants["fp32"].graphs["encoder"]
-    session = parts.session(encoder)
-    assert parts.session(encoder.model_copy()) is session
+    session = parts.session(encoder, Execution())
+    assert parts.session(encoder.model_copy(), Execution()) is session
     with pytest.raises(ModelNotLoadableError, match="its manifest says"):
-        parts.session(encoder.model_copy(update={"outputs": ("pooled",)}))
+        parts.session(encoder.model_copy(update={"outputs": ("pooled",)}), Execution())
 
 
 def test_a_part_goes_with_the_last_version_that_uses_it(shelf: Shelf) -> None:
@@ -113,7 +114,7 @@ def test_a_run_that_is_under_way_keeps_its_parts(shelf: Shelf) -> None:
     trunk = model.trunk
     model.close()
     gc.collect()
-    assert parts.session(manifest.variants["fp32"].graphs["encoder"]) is trunk
+    assert parts.session(manifest.variants["fp32"].graphs["encoder"], Execution()) is trunk
     with pytest.raises(RuntimeError, match="closed"):
         _ = model.trunk
 
