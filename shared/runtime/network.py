@@ -46,7 +46,7 @@ def compute_together(batch: Batch, wanted: Sequence[Sequence[Network]]) -> list[
     """
     rows: dict[Network, list[int]] = {}
     for row, networks in enumerate(wanted):
-        for network in networks:
+        for network in {*networks}:  # one that is asked twice computes once
             rows.setdefault(network, []).append(row)
     trunk = next(iter(rows)).trunk
     outputs = tuple(dict.fromkeys(network.reads for network in rows))
