@@ -1,0 +1,81 @@
+"""Scenario: how much is answered when many callers wait, and what of the server's CPU each answer costs."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from statistics import median
+from typing import Any, Final
+
+from tests.bench.serving.preparing import ADAPTABLE
+from tests.bench.serving.quiet import Figures, quietest
+from tests.bench.serving.servers import Server, naive_server, tagsmith_server
+from tests.bench.serving.stand import Stand
+from tests.bench.serving.texts import BANKING
+
+SINGLE: Final = {"callers": 128, "texts_per_call": 1}
+BULK: Final = {"callers": 16, "texts_per_call": 32}
+_ROUNDS: Final = 3
+_WARM_UP_S: Final = 1.0
+_MEASURED_S: Final = 4.0
+
+
+def throughput(stand: Stand) -> Figures:
+    """Measure the ceiling, the naive server and Tagsmith by turns; the figures are the rounds' medians, ratios those within a round."""
+    with ExitStack() as stack:
+        servers = {
+            "naive": stack.enter_context(naive_server(stand.arm, stand.prepared, ADAPTABLE)),
+            "tagsmith": stack.enter_context(tagsmith_server(stand.arm, stand.prepared, [stand.version])),
+        }
+        if stand.arm.variant != "fp32":
+            plain = replace(stand.arm, variant="fp32")
+            servers["naive_fp32"] = stack.enter_context(naive_server(plain, stand.prepared, ADAPTABLE))
+        rounds = [_round(stand, servers) for _ in range(_ROUNDS)]
+    return {"loop": stand.bounds.loop(BANKING), **medians(rounds), "rounds": rounds}
+
+
+def closed(stand: Stand, server: Server, corpus: str, **shape: int) -> Figures:
+    """Load a server with callers that wait for their answers."""
+    return quietest(
+        lambda: stand.load(
+            server,
+            corpus,
+            kind="closed",
+            warm_up_s=_WARM_UP_S,
+            measured_s=_MEASURED_S,
+            **shape,
+        )
+    )
+
+
+def medians(rounds: list[Figures]) -> Figures:
+    """Return the median of each number over the rounds, tables within tables too; whatever is no number is left out."""
+    found: dict[str, Any] = {}
+    for name, first in rounds[0].items():
+        if isinstance(first, dict):
+            found[name] = medians([each[name] for each in rounds])
+        elif isinstance(first, int | float):
+            found[name] = median(each[name] for each in rounds)
+    return found
+
+
+def _round(stand: Stand, servers: dict[str, Server]) -> Figures:
+    ceiling = stand.bounds.bulk(BANKING)
+    most = ceiling["texts_per_s"]
+    measured = {name: closed(stand, server, BANKING, **SINGLE) for name, server in servers.items()}
+    measured["tagsmith_bulk"] = closed(stand, servers["tagsmith"], BANKING, **BULK)
+    single, bulk = measured["tagsmith"], measured["tagsmith_bulk"]
+    naives = {name: each for name, each in measured.items() if name.startswith("naive")}
+    return {
+        "ceiling": ceiling,
+        **measured,
+        "ratios": {
+            "single_to_ceiling": single["texts_per_s"] / most,
+            "bulk_to_ceiling": bulk["texts_per_s"] / most,
+            "single_cpu_above_ceiling_ms": single["server_cpu_ms_per_call"] - ceiling["cpu_ms_per_text"],
+            "bulk_cpu_to_ceiling": bulk["server_cpu_ms_per_text"] / ceiling["cpu_ms_per_text"],
+            **{
+                f"single_to_{name}": single["texts_per_s"] / each["texts_per_s"]
+                for name, each in naives.items()
+            },
+            **{f"{name}_to_ceiling": each["texts_per_s"] / most for name, each in naives.items()},
+        },
+    }
