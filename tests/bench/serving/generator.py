@@ -26,15 +26,17 @@ def load(
     texts_per_call: int,
     models: Sequence[str],
     versions: Sequence[Sequence[str]],
+    keep_rows: bool = False,
     **fields: Any,
 ) -> dict[str, Any]:
     """Load a server with at most `count` texts of a corpus; return the ledger's figures, how many calls never ended, how many texts were asked.
 
-    Each call asks one of `models` at random, which `versions` at its place may answer.
+    Each call asks one of `models` at random, which `versions` at its place may answer. `keep_rows`: also return when each call was
+    meant to be sent, how many seconds it took, its status, and which of its versions has answered.
     """
     requests = _requests(read_texts(corpus, start, count), start, texts_per_call, models, versions)
     waiting = iter(requests)
-    ledger = Ledger(pids)
+    ledger = Ledger(pids, timeout_ms=fields.get("timeout_ms"), keep_rows=keep_rows)
     gc.collect()
     gc.disable()  # a pause of ours would look like one of the server's
     try:

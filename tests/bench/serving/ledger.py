@@ -1,5 +1,6 @@
 """What became of every call of a load, within the window of time that is measured."""
 
+import math
 import time
 from array import array
 from collections import defaultdict
@@ -30,13 +31,17 @@ class Call:
 class Ledger:
     """Counts calls from `open` to `close`. Latency runs from the moment at which a call was meant to be sent."""
 
-    def __init__(self, pids: Sequence[int]) -> None:
-        """`pids`: the server's."""
+    def __init__(
+        self, pids: Sequence[int], *, timeout_ms: int | None = None, keep_rows: bool = False
+    ) -> None:
+        """`pids`: the server's. `timeout_ms`: within which an answer is in time. `keep_rows`: tell of every call."""
         self._pids = pids
+        self._timeout_s = math.inf if timeout_ms is None else timeout_ms / 1000
+        self._rows: list[tuple[float, float, int, int]] | None = [] if keep_rows else None
         self._latencies_s: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
         self._lags_s = array("d")
         self._counts: defaultdict[int, float] = defaultdict(float)
-        self._calls = self._texts = 0.0
+        self._calls = self._texts = self._in_time = 0.0
         self._recorded = self._malformed = 0
         self._samples: list[tuple[Request, bytes]] = []
         self._rss_bytes: list[int] = []
@@ -64,17 +69,24 @@ class Ledger:
     def record(self, ended: http2.Ended, now_s: float, share: float = 1.0) -> None:
         """Count a call's end, or the share of the call that lay within the window."""
         call: Call = ended.call
+        latency_s = now_s - call.intended_s
         self._recorded += 1
         self._calls += share
         self._counts[ended.status] += share
-        self._latencies_s[ended.status].append(now_s - call.intended_s)
+        self._latencies_s[ended.status].append(latency_s)
         self._lags_s.append(call.sent_s - call.intended_s)
         if ended.status == http2.OK:
             self._texts += share * call.request.text_count
+            self._in_time += share * (latency_s <= self._timeout_s)
             if not is_whole(call.request, ended.body):
                 self._malformed += 1
             elif self._recorded % _SAMPLED_EVERY == 0:
                 self._samples.append((call.request, ended.body))
+        if self._rows is not None:
+            which = next(
+                (i for i, start in enumerate(call.request.starts) if ended.body.startswith(start)), -1
+            )
+            self._rows.append((call.intended_s, latency_s, ended.status, which))
 
     def figures(self) -> dict[str, Any]:
         """Return what was measured."""
@@ -85,6 +97,8 @@ class Ledger:
             "window_s": round(window_s, 3),
             "calls_per_s": round(self._calls / window_s, 2),
             "answered_per_s": round(self._counts[http2.OK] / window_s, 2),
+            "in_time_per_s": round(self._in_time / window_s, 2),
+            "in_time_share": round(self._in_time / max(self._counts[http2.OK], 1.0), 5),
             "texts_per_s": round(self._texts / window_s, 2),
             "statuses": {_name(status): round(count, 1) for status, count in self._counts.items() if count},
             "malformed": self._malformed,
@@ -104,6 +118,7 @@ class Ledger:
                 for request, body in self._samples
                 for i, label in enumerate(best_labels(body))
             ],
+            "rows": self._rows,
         }
 
     def _spending(self) -> list[float]:

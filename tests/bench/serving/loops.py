@@ -70,7 +70,7 @@ def open_loop(
     calls_per_s: float,
     warm_up_s: float,
     measured_s: float,
-    timeout_ms: int | None,
+    timeout_ms: int | None = None,
     seed: int,
 ) -> int:
     """Send calls at random moments (Poisson), whatever becomes of them; return calls that were lost.

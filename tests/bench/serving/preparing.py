@@ -16,6 +16,7 @@ from shared.store.opening import open_store
 from tests.bench.data import data_file
 from tests.bench.serving.texts import DATASET, write_corpora
 
+FOLDER: Final = Path(__file__).parents[3] / "var" / "bench-serving"
 ADAPTABLE, FROZEN = "adaptable", "frozen"
 _IS_ADAPTABLE: Final = {ADAPTABLE: True, FROZEN: False}
 _SPLITS: Final = ("train", "validation", "test")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.bench.serving.processes import machine_cpu_s
@@ -14,15 +15,22 @@ _LONGEST_WAIT_S: Final = 10.0
 Figures = dict[str, Any]
 
 
-def quietest(measure: Callable[[], Figures], *, tries: int = TRIES) -> Figures:
-    """Return the first quiet measurement, or the least disturbed one of all tries; `others_cores` in it says which."""
-    found: list[Figures] = []
-    for _ in range(tries):
-        _wait_for_quiet()
-        found.append(measure())
-        if found[-1]["others_cores"] <= QUIET_CORES:
-            break
-    return min(found, key=lambda figures: figures["others_cores"])
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often to measure again, waiting for quiet each time; a single try waits for nothing."""
+
+    tries: int = TRIES
+
+    def quietest(self, measure: Callable[[], Figures]) -> Figures:
+        """Return the first quiet measurement, or the least disturbed one of all tries; `others_cores` in it says which."""
+        found: list[Figures] = []
+        for _ in range(self.tries):
+            if self.tries > 1:
+                _wait_for_quiet()
+            found.append(measure())
+            if found[-1]["others_cores"] <= QUIET_CORES:
+                break
+        return min(found, key=lambda figures: figures["others_cores"])
 
 
 def _wait_for_quiet() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.bench.serving.arms import Arm
 from tests.bench.serving.bounds import Bounds
 from tests.bench.serving.preparing import ADAPTABLE, Prepared
-from tests.bench.serving.quiet import Figures
+from tests.bench.serving.quiet import Figures, Patience
 from tests.bench.serving.servers import Server
 from tests.bench.serving.workers import Worker
 
@@ -25,6 +25,7 @@ class Stand:
     prepared: Prepared
     bounds: Bounds
     generator: Worker
+    patience: Patience
     _met: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     @property
@@ -32,7 +33,15 @@ class Stand:
         """The version that is served."""
         return str(self.prepared.manifest(ADAPTABLE).version)
 
-    def load(
+    def load(self, server: Server, corpus: str, **fields: Any) -> Figures:
+        """Load a server with texts that it has not met; see generator.load.
+
+        Of calls to the stand's own version, some answers are held to the in-process ones: `sampled`, `answered_otherwise`.
+        """
+        self.begin_load(server, corpus, **fields)
+        return self.loaded(server, corpus, is_checked="models" not in fields)
+
+    def begin_load(
         self,
         server: Server,
         corpus: str,
@@ -43,28 +52,28 @@ class Stand:
         models: Sequence[str] = (),
         versions: Sequence[Sequence[str]] = (),
         **fields: Any,
-    ) -> Figures:
-        """Load a server with up to `count` texts that it has not met; see generator.load.
-
-        Of calls to the stand's own version, some answers are held to the in-process ones: `sampled`, `answered_otherwise`.
-        """
-        meter = server.process.pid, corpus
-        figures = self.generator.ask(
+    ) -> None:
+        """Begin to load a server with up to `count` texts; `loaded` waits for the end."""
+        self.generator.begin(
             "load",
             kind=kind,
             address=server.address,
             pids=server.pids,
             corpus=str(self.prepared.corpora[corpus]),
-            start=self._met[meter],
+            start=self._met[server.process.pid, corpus],
             count=count,
             texts_per_call=texts_per_call,
             models=models or [self.version],
             versions=versions or [[self.version]],
             **fields,
         )
-        self._met[meter] += figures.pop("asked_texts")
+
+    def loaded(self, server: Server, corpus: str, *, is_checked: bool) -> Figures:
+        """Wait for the end of a load."""
+        figures = self.generator.result()
+        self._met[server.process.pid, corpus] += figures.pop("asked_texts")
         samples = figures.pop("samples")[:_SAMPLES]
-        if not models:
+        if is_checked:
             expected = self.bounds.labels(corpus, [place for place, _ in samples])
             figures["sampled"] = len(samples)
             figures["answered_otherwise"] = sum(
@@ -74,7 +83,7 @@ class Stand:
 
 
 @contextmanager
-def standing(arm: Arm, prepared: Prepared) -> Iterator[Stand]:
+def standing(arm: Arm, prepared: Prepared, patience: Patience) -> Iterator[Stand]:
     """Set an arm's stand up."""
     manifest = prepared.manifest(ADAPTABLE)
     with (
@@ -88,4 +97,4 @@ def standing(arm: Arm, prepared: Prepared) -> Iterator[Stand]:
             labels=manifest.labels,
             provider=arm.onnx_provider,
         )
-        yield Stand(arm, prepared, Bounds(ceiling, prepared.corpora), generator)
+        yield Stand(arm, prepared, Bounds(ceiling, prepared.corpora, patience), generator, patience)

@@ -2,20 +2,17 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
-from statistics import median
-from typing import Any, Final
+from typing import Final
 
+from tests.bench.serving.loads import BULK, SINGLE, waiting_callers
+from tests.bench.serving.measures import medians
 from tests.bench.serving.preparing import ADAPTABLE
-from tests.bench.serving.quiet import Figures, quietest
+from tests.bench.serving.quiet import Figures
 from tests.bench.serving.servers import Server, naive_server, tagsmith_server
 from tests.bench.serving.stand import Stand
 from tests.bench.serving.texts import BANKING
 
-SINGLE: Final = {"callers": 128, "texts_per_call": 1}
-BULK: Final = {"callers": 16, "texts_per_call": 32}
 _ROUNDS: Final = 3
-_WARM_UP_S: Final = 1.0
-_MEASURED_S: Final = 4.0
 
 
 def throughput(stand: Stand) -> Figures:
@@ -32,36 +29,11 @@ def throughput(stand: Stand) -> Figures:
     return {"loop": stand.bounds.loop(BANKING), **medians(rounds), "rounds": rounds}
 
 
-def closed(stand: Stand, server: Server, corpus: str, **shape: int) -> Figures:
-    """Load a server with callers that wait for their answers."""
-    return quietest(
-        lambda: stand.load(
-            server,
-            corpus,
-            kind="closed",
-            warm_up_s=_WARM_UP_S,
-            measured_s=_MEASURED_S,
-            **shape,
-        )
-    )
-
-
-def medians(rounds: list[Figures]) -> Figures:
-    """Return the median of each number over the rounds, tables within tables too; whatever is no number is left out."""
-    found: dict[str, Any] = {}
-    for name, first in rounds[0].items():
-        if isinstance(first, dict):
-            found[name] = medians([each[name] for each in rounds])
-        elif isinstance(first, int | float):
-            found[name] = median(each[name] for each in rounds)
-    return found
-
-
 def _round(stand: Stand, servers: dict[str, Server]) -> Figures:
     ceiling = stand.bounds.bulk(BANKING)
     most = ceiling["texts_per_s"]
-    measured = {name: closed(stand, server, BANKING, **SINGLE) for name, server in servers.items()}
-    measured["tagsmith_bulk"] = closed(stand, servers["tagsmith"], BANKING, **BULK)
+    measured = {name: waiting_callers(stand, server, BANKING, **SINGLE) for name, server in servers.items()}
+    measured["tagsmith_bulk"] = waiting_callers(stand, servers["tagsmith"], BANKING, **BULK)
     single, bulk = measured["tagsmith"], measured["tagsmith_bulk"]
     naives = {name: each for name, each in measured.items() if name.startswith("naive")}
     return {

@@ -20,13 +20,18 @@ class Worker:
 
     def ask(self, what: str, **fields: Any) -> dict[str, Any]:
         """Have a handler of the child run; return what it returns. Ends the benchmark if the child has died."""
+        self.begin(what, **fields)
+        return self.result()
+
+    def begin(self, what: str, **fields: Any) -> None:
+        """Have a handler of the child run meanwhile; `result` waits for its end."""
         assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"what": what, **fields}) + "\n")
+
+    def result(self) -> dict[str, Any]:
+        """Return what the handler that was begun returns."""
         assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps({"what": what, **fields}) + "\n")
-            answer = self._process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
+        answer = self._process.stdout.readline()
         if not answer:
             sys.exit(f"{self._module} has ended")
         found: dict[str, Any] = json.loads(answer)
