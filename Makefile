@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-install bench check stubs client clean
+.PHONY: demo test test-slow test-install bench soak check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once: some minutes"
@@ -26,6 +26,9 @@ test-install: $(READY) ## the inference service in an environment with only its 
 
 bench: $(READY)       ## the serving benchmark, beside a naive server and the best in-process loop; needs the data beside the checkout
 	$(BIN)/python -m tests.bench.serving
+
+soak: $(READY)        ## an hour of changing loads, promotions, cancellations and bad input, beside a bare echo server
+	$(BIN)/python -m tests.bench.serving.soak --minutes 60
 
 check: $(READY)       ## lint, types, import contracts, stub drift
 	$(BIN)/ruff check .

@@ -49,7 +49,7 @@ class Bounds:
     def labels(self, corpus: str, places: Sequence[int]) -> list[list[str]]:
         """Return the labels that the texts at `places` may be answered with."""
         found: list[list[str]] = self._ceiling.ask(
-            "labels", corpus=str(self._corpora[corpus]), places=places
+            "labels", corpus=str(self._corpora[corpus]), places=list(places)
         )["labels"]
         return found
 

@@ -34,7 +34,10 @@ class Channel:
             connection.flush()
 
     def wait(self, timeout_s: float) -> list[Ended]:
-        """Send what was started, then return the calls that have ended, as soon as there is one, or none after the time."""
+        """Send what was started, wait until the server has sent something or the time is over, and return the calls that have ended.
+
+        Raises ConnectionError if the server is gone.
+        """
         self.flush()
         connections = {each.socket: each for each in (*self._open, *self._draining)}
         # select() knows microseconds; poll() and epoll would round a wait for the next arrival up to a millisecond.

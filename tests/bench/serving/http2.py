@@ -12,35 +12,14 @@ import time
 from collections import deque
 from typing import Any, Final
 
-from hpack import Decoder
-from hpack.table import HeaderTable
+from tests.bench.serving import frames
+from tests.bench.serving.frames import HeaderReader, header_string
 
-_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = (
-    0,
-    1,
-    3,
-    4,
-    6,
-    7,
-    8,
-    9,
-)
-_END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
-_INITIAL_WINDOW_SIZE, _MAX_FRAME_SIZE = 4, 5
 _WIDEST_WINDOW: Final = 2**31 - 1
 _LONGEST_FRAME: Final = 2**24 - 1
 _DEFAULT_WINDOW: Final = 65_535
 _READ_BYTES: Final = 1 << 18
 _SEND_WAIT_S: Final = 10.0
-_LONGEST_KNOWN_BLOCK: Final = 32  # bytes; longer ones carry an error's words and hardly come twice
-
-OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE = 0, 1, 2, 4, 8, 13, 14
-_STATUS_OF_RESET: Final = {
-    7: UNAVAILABLE,
-    8: CANCELLED,
-    11: RESOURCE_EXHAUSTED,
-}  # as gRPC over HTTP/2 maps them
 
 
 class Ended:
@@ -62,16 +41,6 @@ class _Stream:
         self.call, self.message, self.timeout_ms, self.body = call, message, timeout_ms, b""
 
 
-class _WatchedTable(HeaderTable):
-    """Knows whether it has changed: until then equal header blocks mean equal headers."""
-
-    changed = False
-
-    def add(self, name: bytes, value: bytes) -> None:
-        self.changed = True
-        super().add(name, value)
-
-
 class Connection:
     """Calls of one method to one server. After `is_draining` it takes no new ones."""
 
@@ -86,10 +55,10 @@ class Connection:
         self._next_id = 1
         self._first_headers = b"\x83\x86" + b"".join(
             (
-                b"\x44" + _string(path.encode()),
-                b"\x41" + _string(address.encode()),
-                b"\x40" + _string(b"te") + _string(b"trailers"),
-                b"\x5f" + _string(b"application/grpc"),
+                b"\x44" + header_string(path.encode()),
+                b"\x41" + header_string(address.encode()),
+                b"\x40" + header_string(b"te") + header_string(b"trailers"),
+                b"\x5f" + header_string(b"application/grpc"),
             )
         )
         self._later_headers = (
@@ -100,14 +69,14 @@ class Connection:
         self._waiting: deque[tuple[int, bytes]] = deque()  # messages for which the window has no room
         self._unread = b""
         self._received_bytes = 0
-        self._decoder = Decoder()
-        self._decoder.header_table = self._table = _WatchedTable()
-        self._known_blocks: dict[bytes, dict[bytes, bytes]] = {}
-        settings = struct.pack("!HLHL", _INITIAL_WINDOW_SIZE, _WIDEST_WINDOW, _MAX_FRAME_SIZE, _LONGEST_FRAME)
+        self._headers = HeaderReader()
+        settings = struct.pack(
+            "!HLHL", frames.INITIAL_WINDOW_SIZE, _WIDEST_WINDOW, frames.MAX_FRAME_SIZE, _LONGEST_FRAME
+        )
         self._out = [
-            _PREFACE,
-            _frame(_SETTINGS, 0, 0, settings),
-            _frame(_WINDOW_UPDATE, 0, 0, struct.pack("!L", _WIDEST_WINDOW - _DEFAULT_WINDOW)),
+            frames.PREFACE,
+            frames.frame(frames.SETTINGS, 0, 0, settings),
+            frames.frame(frames.WINDOW_UPDATE, 0, 0, struct.pack("!L", _WIDEST_WINDOW - _DEFAULT_WINDOW)),
         ]
 
     @property
@@ -116,14 +85,16 @@ class Connection:
         return len(self._streams)
 
     def start(self, call: Any, message: bytes, timeout_ms: int | None = None) -> int:
-        """Begin a call with an encoded message (see `encode_message`); `call` comes back with its end. Returns its stream."""
+        """Begin a call with an encoded message (see `frames.encode_message`); `call` comes back with its end. Returns its stream."""
         number = self._next_id
         self._next_id = number + 2
         block = self._first_headers if number == 1 else self._later_headers
         if timeout_ms is not None:
-            block += b"\x00" + _string(b"grpc-timeout") + _string(b"%dm" % timeout_ms)
+            block += b"\x00" + header_string(b"grpc-timeout") + header_string(b"%dm" % timeout_ms)
         self._streams[number] = _Stream(call, message, timeout_ms)
-        self._out.append(struct.pack("!HBBBL", 0, len(block), _HEADERS, _END_HEADERS, number) + block)
+        self._out.append(
+            struct.pack("!HBBBL", 0, len(block), frames.HEADERS, frames.END_HEADERS, number) + block
+        )
         if self._waiting or len(message) > self._window:
             self._waiting.append((number, message))
         else:
@@ -135,7 +106,7 @@ class Connection:
         stream = self._streams.pop(number, None)
         if stream is None:
             return None
-        self._out.append(_frame(_RST_STREAM, 0, number, struct.pack("!L", 8)))
+        self._out.append(frames.frame(frames.RST_STREAM, 0, number, struct.pack("!L", frames.CANCEL)))
         return stream.call
 
     def flush(self) -> None:
@@ -154,7 +125,7 @@ class Connection:
                 select.select((), (self.socket,), (), 0.1)
 
     def receive(self) -> list[Ended]:
-        """Read what has come; return the calls that it ends. Raises ConnectionError if the peer has closed with calls in flight."""
+        """Read what has come; return the calls that it ends, all of them if the peer has closed. Raises ConnectionError."""
         try:
             read = self.socket.recv(_READ_BYTES)
         except BlockingIOError:
@@ -173,9 +144,9 @@ class Connection:
             number = int.from_bytes(data[at + 5 : at + 9]) & _WIDEST_WINDOW
             payload = data[at + 9 : after]
             at = after
-            if kind == _DATA:
+            if kind == frames.DATA:
                 self._take_data(number, flags, payload)
-            elif kind == _HEADERS:
+            elif kind == frames.HEADERS:
                 self._take_headers(number, flags, payload, ended)
             else:
                 self._take_other(kind, flags, number, payload, ended)
@@ -198,71 +169,64 @@ class Connection:
         last = len(message) - 1
         for start in range(0, len(message), self._longest_frame):
             part = message[start : start + self._longest_frame]
-            flags = _END_STREAM if start + self._longest_frame > last else 0
-            self._out.append(_frame(_DATA, flags, number, part))
+            flags = frames.END_STREAM if start + self._longest_frame > last else 0
+            self._out.append(frames.frame(frames.DATA, flags, number, part))
 
     def _take_data(self, number: int, flags: int, payload: bytes) -> None:
         self._received_bytes += len(payload)
         if self._received_bytes > _WIDEST_WINDOW // 2:
-            self._out.append(_frame(_WINDOW_UPDATE, 0, 0, struct.pack("!L", self._received_bytes)))
+            self._out.append(
+                frames.frame(frames.WINDOW_UPDATE, 0, 0, struct.pack("!L", self._received_bytes))
+            )
             self._received_bytes = 0
         stream = self._streams.get(number)
         if stream is not None:
-            if flags & _PADDED:
+            if flags & frames.PADDED:
                 payload = payload[1 : len(payload) - payload[0]]
             stream.body = stream.body + payload if stream.body else payload
 
     def _take_headers(self, number: int, flags: int, payload: bytes, ended: list[Ended]) -> None:
-        if not flags & _END_HEADERS:
+        if not flags & frames.END_HEADERS:
             raise NotImplementedError("a header block of several frames")
-        if flags & _PADDED:
+        if flags & frames.PADDED:
             payload = payload[1 : len(payload) - payload[0]]
-        if flags & _PRIORITY:
+        if flags & frames.PRIORITY:
             payload = payload[5:]
-        headers = self._known_blocks.get(payload) or self._decode(payload)
-        if not flags & _END_STREAM:
+        headers = self._headers.read(payload)
+        if not flags & frames.END_STREAM:
             return
         stream = self._streams.pop(number, None)
         if stream is not None:
-            status = int(headers.get(b"grpc-status", UNKNOWN))
+            status = int(headers.get(b"grpc-status", frames.UNKNOWN))
             ended.append(Ended(stream.call, status, stream.body[5:], headers if status else {}))
 
-    def _decode(self, block: bytes) -> dict[bytes, bytes]:
-        self._table.changed = False
-        headers = {bytes(name): bytes(value) for name, value in self._decoder.decode(block, raw=True)}
-        if self._table.changed:
-            self._known_blocks.clear()
-        elif len(block) <= _LONGEST_KNOWN_BLOCK:
-            self._known_blocks[block] = headers
-        return headers
-
     def _take_other(self, kind: int, flags: int, number: int, payload: bytes, ended: list[Ended]) -> None:
-        if kind == _RST_STREAM:
+        if kind == frames.RST_STREAM:
             stream = self._streams.pop(number, None)
             if stream is not None:
-                status = _STATUS_OF_RESET.get(int.from_bytes(payload), INTERNAL)
+                status = frames.STATUS_OF_RESET.get(int.from_bytes(payload), frames.INTERNAL)
                 ended.append(Ended(stream.call, status, b"", {}))
-        elif kind == _SETTINGS and not flags & _ACK:
+        elif kind == frames.SETTINGS and not flags & frames.ACK:
             self._take_settings(payload)
-            self._out.append(_frame(_SETTINGS, _ACK, 0, b""))
-        elif kind == _PING and not flags & _ACK:
-            self._out.append(_frame(_PING, _ACK, 0, payload))
-        elif kind == _WINDOW_UPDATE and number == 0:
+            self._out.append(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
+        elif kind == frames.PING and not flags & frames.ACK:
+            self._out.append(frames.frame(frames.PING, frames.ACK, 0, payload))
+        elif kind == frames.WINDOW_UPDATE and number == 0:
             self._window += int.from_bytes(payload)
             while self._waiting and len(self._waiting[0][1]) <= self._window:
                 waiting, message = self._waiting.popleft()
                 if waiting in self._streams:  # it may have been cancelled
                     self._send_message(waiting, message)
-        elif kind == _GOAWAY:
+        elif kind == frames.GOAWAY:
             self._take_goaway(int.from_bytes(payload[:4]) & _WIDEST_WINDOW)
-        elif kind == _CONTINUATION:
+        elif kind == frames.CONTINUATION:
             raise NotImplementedError("a header block of several frames")
 
     def _take_settings(self, payload: bytes) -> None:
         for name, value in struct.iter_unpack("!HL", payload):
-            if name == _INITIAL_WINDOW_SIZE:
+            if name == frames.INITIAL_WINDOW_SIZE:
                 self._stream_window = value
-            elif name == _MAX_FRAME_SIZE:
+            elif name == frames.MAX_FRAME_SIZE:
                 self._longest_frame = value
 
     def _take_goaway(self, last: int) -> None:
@@ -273,22 +237,6 @@ class Connection:
 
     def _closed(self) -> list[Ended]:
         self.is_draining = True
-        ended = [Ended(stream.call, UNAVAILABLE, b"", {}) for stream in self._streams.values()]
+        ended = [Ended(stream.call, frames.UNAVAILABLE, b"", {}) for stream in self._streams.values()]
         self._streams.clear()
         return ended
-
-
-def encode_message(message: bytes) -> bytes:
-    """Put gRPC's prefix before a serialised message: not compressed, so many bytes."""
-    return b"\x00" + struct.pack("!L", len(message)) + message
-
-
-def _frame(kind: int, flags: int, number: int, payload: bytes) -> bytes:
-    length = len(payload)
-    return struct.pack("!BHBBL", length >> 16, length & 0xFFFF, kind, flags, number) + payload
-
-
-def _string(value: bytes) -> bytes:
-    if len(value) > 126:
-        raise ValueError("a header value is too long for this client")
-    return bytes((len(value),)) + value

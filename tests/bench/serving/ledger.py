@@ -7,14 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tests.bench.serving import http2
+from tests.bench.serving import frames, http2
+from tests.bench.serving.frames import status_name
 from tests.bench.serving.measures import spread_ms
 from tests.bench.serving.messages import Request, best_labels, is_whole
 from tests.bench.serving.processes import cpu_s, machine_cpu_s, rss_bytes
 
-STATUS_NAMES: Final = {
-    value: name for name, value in vars(http2).items() if name.isupper() and isinstance(value, int)
-}
 _SAMPLED_EVERY: Final = 50  # answers of which one is read whole, after the run
 _RSS_EVERY_S: Final = 0.25
 
@@ -75,7 +73,7 @@ class Ledger:
         self._counts[ended.status] += share
         self._latencies_s[ended.status].append(latency_s)
         self._lags_s.append(call.sent_s - call.intended_s)
-        if ended.status == http2.OK:
+        if ended.status == frames.OK:
             self._texts += share * call.request.text_count
             self._in_time += share * (latency_s <= self._timeout_s)
             if not is_whole(call.request, ended.body):
@@ -96,13 +94,17 @@ class Ledger:
         return {
             "window_s": round(window_s, 3),
             "calls_per_s": round(self._calls / window_s, 2),
-            "answered_per_s": round(self._counts[http2.OK] / window_s, 2),
+            "answered_per_s": round(self._counts[frames.OK] / window_s, 2),
             "in_time_per_s": round(self._in_time / window_s, 2),
-            "in_time_share": round(self._in_time / max(self._counts[http2.OK], 1.0), 5),
+            "in_time_share": round(self._in_time / max(self._counts[frames.OK], 1.0), 5),
             "texts_per_s": round(self._texts / window_s, 2),
-            "statuses": {_name(status): round(count, 1) for status, count in self._counts.items() if count},
+            "statuses": {
+                status_name(status): round(count, 1) for status, count in self._counts.items() if count
+            },
             "malformed": self._malformed,
-            "latency_ms": {_name(status): spread_ms(each) for status, each in self._latencies_s.items()},
+            "latency_ms": {
+                status_name(status): spread_ms(each) for status, each in self._latencies_s.items()
+            },
             "sent_late_ms": spread_ms(self._lags_s),
             "server_cpu_ms_per_call": round(1000 * server_cpu_s / calls, 4),
             "server_cpu_ms_per_text": round(1000 * server_cpu_s / max(self._texts, 1.0), 4),
@@ -123,7 +125,3 @@ class Ledger:
 
     def _spending(self) -> list[float]:
         return [cpu_s(self._pids), time.process_time(), machine_cpu_s()]
-
-
-def _name(status: int) -> str:
-    return STATUS_NAMES.get(status, str(status))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.stubs.inference.v1 import inference_pb2 as pb
-from tests.bench.serving.http2 import encode_message
+from tests.bench.serving.frames import encode_message
 
 CLASSIFY: Final = "/tagsmith.inference.v1.InferenceService/Classify"
 TOP_K: Final = 1  # of every call, to every server: the best label

@@ -3,7 +3,7 @@
 import time
 from typing import Any, Final
 
-from tests.bench.serving import http2
+from tests.bench.serving import frames
 from tests.bench.serving.loads import SINGLE, WARM_UP_S, waiting_callers
 from tests.bench.serving.measures import spread_ms
 from tests.bench.serving.preparing import Prepared
@@ -101,7 +101,7 @@ def _swaps(rows: list[Row], moves: list[dict[str, float]]) -> Figures:
         "rss_after_bytes": rss,
         "ratios": {
             "swap_p99_to_before": told["swap_ms"]["p99"] / told["before_ms"]["p99"],
-            "failed_calls": sum(status != http2.OK for _, _, status, _ in rows),
+            "failed_calls": sum(status != frames.OK for _, _, status, _ in rows),
             "rss_growth": sum(last) / sum(first) - 1,
         },
     }

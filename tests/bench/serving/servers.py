@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from tests.bench.serving.arms import Arm
 from tests.bench.serving.preparing import Prepared
 from tests.bench.serving.processes import family
 
-NAIVE, TAGSMITH = "naive", "tagsmith"
+NAIVE, TAGSMITH, ECHO = "naive", "tagsmith", "echo"
 _START_TIMEOUT_S: Final = 120.0
 _STOP_TIMEOUT_S: Final = 30.0
 
@@ -56,6 +57,18 @@ def naive_server(arm: Arm, prepared: Prepared, model: str) -> Iterator[Server]:
             process.stdin.write(json.dumps(manifest.labels) + "\n")
             process.stdin.flush()
             yield Server(NAIVE, f"127.0.0.1:{int(process.stdout.readline())}", process)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def echo_server() -> Iterator[Server]:
+    """Run the bare echo server until the end of the block."""
+    command = [sys.executable, "-m", "tests.bench.serving.echo"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield Server(ECHO, f"127.0.0.1:{int(process.stdout.readline())}", process)
         finally:
             process.kill()
 
