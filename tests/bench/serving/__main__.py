@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.bench.serving.arms import ARMS
+from tests.bench.serving.arms import arms
 from tests.bench.serving.heads import heads
 from tests.bench.serving.latency import latency
 from tests.bench.serving.long_tail import long_tail
@@ -40,7 +40,10 @@ def main() -> int:
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; default: all"
     )
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="default: all of this machine")
+    parser.add_argument(
+        "--openvino-python", help="an interpreter with onnxruntime-openvino, for the arm bf16"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="what is trained once")
     parser.add_argument("--results", type=Path, default=RESULT, help="the result file")
     parser.add_argument(
@@ -49,9 +52,12 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := set(chosen.scenarios) - set(SCENARIOS):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    here = arms(chosen.openvino_python)
+    if unknown := set(chosen.arms or ()) - set(here):
+        parser.error(f"no such arm here: {', '.join(sorted(unknown))}")
     prepared = prepare(chosen.folder)
-    for arm in chosen.arms:
-        with standing(ARMS[arm], prepared, Patience(chosen.tries)) as stand:
+    for arm in chosen.arms or here:
+        with standing(here[arm], prepared, Patience(chosen.tries)) as stand:
             for name in chosen.scenarios or SCENARIOS:
                 started_s = time.monotonic()
                 keep(chosen.results, arm, name, SCENARIOS[name](stand))

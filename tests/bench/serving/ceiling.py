@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
 from tests.bench.serving.processes import machine_cpu_s
+from tests.bench.serving.providers import open_session
 from tests.bench.serving.texts import read_texts
 from tests.bench.serving.workers import answer_questions
 
@@ -30,7 +30,7 @@ class Loop:
     def __init__(self) -> None:
         self._graph = self._provider = ""
         self._labels: Sequence[str] = ()
-        self._session: onnxruntime.InferenceSession | None = None
+        self._session: Any = None
         self._options: dict[str, Any] = {}
 
     def open(self, graph: str, tokenizer: str, labels: Sequence[str], provider: str) -> dict[str, Any]:
@@ -94,17 +94,10 @@ class Loop:
         return {"labels": found}
 
     def _warm_session(self, *, runs: int, threads: int, arena: bool, spinning: bool) -> Any:
-        options = {"runs": runs, "threads": threads, "arena": arena, "spinning": spinning}
+        options: dict[str, Any] = {"runs": runs, "threads": threads, "arena": arena, "spinning": spinning}
         if self._session is None or options != self._options:
             self._session = None  # two at once would take twice the memory
-            chosen = onnxruntime.SessionOptions()
-            chosen.intra_op_num_threads = threads
-            chosen.inter_op_num_threads = 1
-            chosen.log_severity_level = 3
-            chosen.enable_cpu_mem_arena = arena
-            chosen.enable_mem_pattern = arena
-            chosen.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
-            self._session = onnxruntime.InferenceSession(self._graph, chosen, [self._provider])
+            self._session = open_session(self._graph, self._provider, **options)
             self._options = options
             self._inputs = [each.name for each in self._session.get_inputs()]
             for _ in range(3):

@@ -1,6 +1,6 @@
 """The naive server: plain grpcio, a thread pool, each text tokenised and run alone on one thread; the same proto.
 
-`python -m tests.bench.serving.naive GRAPH TOKENIZER VERSION` with the labels as JSON on stdin prints its port and serves until stdin closes.
+`python -m tests.bench.serving.naive GRAPH PROVIDER TOKENIZER VERSION` with the labels as JSON on stdin prints its port and serves until stdin closes.
 """
 
 import json
@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import grpc
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
+from shared.cores import usable_cores
 from shared.stubs.inference.v1 import inference_pb2 as pb
 from shared.stubs.inference.v1 import inference_pb2_grpc
+from tests.bench.serving.providers import open_session
 
 WORKERS: Final = 10  # as grpcio's own examples have it
 
@@ -22,10 +23,8 @@ WORKERS: Final = 10  # as grpcio's own examples have it
 class Servicer(inference_pb2_grpc.InferenceServiceServicer):
     """Classify, and nothing else."""
 
-    def __init__(self, graph: str, tokenizer: str, version: str, labels: list[str]) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+    def __init__(self, graph: str, provider: str, tokenizer: str, version: str, labels: list[str]) -> None:
+        self._session = open_session(graph, provider, runs=usable_cores(), threads=1)
         self._inputs = {each.name for each in self._session.get_inputs()}
         self._tokenizer = Tokenizer.from_file(tokenizer)
         self._tokenizer.no_truncation()
@@ -58,11 +57,11 @@ class Servicer(inference_pb2_grpc.InferenceServiceServicer):
         return pb.ClassifyResult(classification=pb.Classification(labels=labels, window_count=1))
 
 
-def main(graph: str, tokenizer: str, version: str) -> None:
+def main(graph: str, provider: str, tokenizer: str, version: str) -> None:
     """Serve until stdin closes."""
     labels = json.loads(sys.stdin.readline())
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS))
-    servicer = Servicer(graph, tokenizer, version, labels)
+    servicer = Servicer(graph, provider, tokenizer, version, labels)
     inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server)
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()

@@ -49,7 +49,7 @@ def naive_server(arm: Arm, prepared: Prepared, model: str) -> Iterator[Server]:
     manifest = prepared.manifest(model)
     graph, tokenizer = prepared.graph(manifest, arm.variant), prepared.path(manifest.tokenization.file)
     module = "tests.bench.serving.naive"
-    command = [arm.python, "-m", module, str(graph), str(tokenizer), str(manifest.version)]
+    command = [arm.python, "-m", module, str(graph), arm.provider, str(tokenizer), str(manifest.version)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -84,9 +84,8 @@ def tagsmith_server(
         "metrics_port": 0,
         "cache_dir": prepared.folder / "cache",
         "required_models": ",".join(required),
-        "provider": arm.provider,
-        "variant": arm.variant,
         "drain_delay_s": 0,
+        **arm.settings,
         **settings,
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TAGSMITH_")}

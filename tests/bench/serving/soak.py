@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tests.bench.serving.arms import ARMS
+from tests.bench.serving.arms import arms
 from tests.bench.serving.loads import SINGLE, waiting_callers
 from tests.bench.serving.preparing import FOLDER, Prepared, prepare
 from tests.bench.serving.processes import rss_bytes
@@ -74,8 +74,8 @@ def soak(arm: str, prepared: Prepared, minutes: float) -> dict[str, Any]:
     move(prepared, model, 1)
     reference = f"{model}@{ALIAS}"
     with (
-        standing(ARMS[arm], prepared, Patience(1)) as stand,
-        tagsmith_server(ARMS[arm], prepared, [reference], idle_unload_s=60) as tagsmith,
+        standing(arms()[arm], prepared, Patience(1)) as stand,
+        tagsmith_server(arms()[arm], prepared, [reference], idle_unload_s=60) as tagsmith,
         echo_server() as echo,
         Worker("tests.bench.serving.soak_load") as load,
     ):
@@ -160,7 +160,7 @@ def main() -> int:
     """Soak, keep the result, tell the claims."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.serving.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--arm", choices=ARMS, default="fp32")
+    parser.add_argument("--arm", choices=arms(), default="fp32")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="what is trained once")
     parser.add_argument("--results", type=Path, default=SOAK_RESULT, help="the result file")
     chosen = parser.parse_args()

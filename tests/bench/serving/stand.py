@@ -95,6 +95,6 @@ def standing(arm: Arm, prepared: Prepared, patience: Patience) -> Iterator[Stand
             graph=str(prepared.graph(manifest, arm.variant)),
             tokenizer=str(prepared.path(manifest.tokenization.file)),
             labels=manifest.labels,
-            provider=arm.onnx_provider,
+            provider=arm.provider,
         )
         yield Stand(arm, prepared, Bounds(ceiling, prepared.corpora, patience), generator, patience)

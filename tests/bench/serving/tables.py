@@ -8,7 +8,6 @@ from typing import Any, Final
 from tests.bench.serving.aims import AIMS, Aim
 from tests.bench.serving.results import RESULT
 
-_NAMES: Final = {"fp32": "fp32", "int8": "int8"}
 _SPEEDS: Final = (  # row, scenario, table, figure, digits
     ("Texts/s: the ceiling", "throughput", "ceiling", "texts_per_s", 0),
     ("Texts/s: naive server, one text a call", "throughput", "naive", "texts_per_s", 0),
@@ -75,7 +74,7 @@ def _bars(aim: Aim, arms: Sequence[str]) -> str:
     told = {arm: f"{aim.kind} {aim.show(bar)}" for arm, bar in bars.items() if bar is not None}
     if len(told) == len(arms) and len(set(told.values())) == 1:
         return next(iter(told.values()))
-    return ", ".join(f"{_NAMES[arm]} {words}" for arm, words in told.items())
+    return ", ".join(f"{arm} {words}" for arm, words in told.items())
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -96,9 +95,8 @@ def _number(figure: Any, digits: int) -> str:
 
 
 def _head(more: str, arms: dict[str, Any]) -> list[str]:
-    names = [_NAMES[arm] for arm in arms]
-    columns = len(names) + 1 + more.count("|")
-    return [f"| {more}| {' | '.join(names)} |", "|" + "---|" * columns]
+    columns = len(arms) + 1 + more.count("|")
+    return [f"| {more}| {' | '.join(arms)} |", "|" + "---|" * columns]
 
 
 def _line(first: str, cells: Sequence[str]) -> str:

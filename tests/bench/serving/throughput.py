@@ -1,9 +1,9 @@
 """Scenario: how much is answered when many callers wait, and what of the server's CPU each answer costs."""
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Final
 
+from tests.bench.serving.arms import FP32
 from tests.bench.serving.loads import BULK, SINGLE, waiting_callers
 from tests.bench.serving.measures import medians
 from tests.bench.serving.preparing import ADAPTABLE
@@ -22,9 +22,8 @@ def throughput(stand: Stand) -> Figures:
             "naive": stack.enter_context(naive_server(stand.arm, stand.prepared, ADAPTABLE)),
             "tagsmith": stack.enter_context(tagsmith_server(stand.arm, stand.prepared, [stand.version])),
         }
-        if stand.arm.variant != "fp32":
-            plain = replace(stand.arm, variant="fp32")
-            servers["naive_fp32"] = stack.enter_context(naive_server(plain, stand.prepared, ADAPTABLE))
+        if stand.arm != FP32:
+            servers["naive_fp32"] = stack.enter_context(naive_server(FP32, stand.prepared, ADAPTABLE))
         rounds = [_round(stand, servers) for _ in range(_ROUNDS)]
     return {"loop": stand.bounds.loop(BANKING), **medians(rounds), "rounds": rounds}
 
