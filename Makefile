@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-install check stubs client clean
+.PHONY: demo test test-slow test-install bench soak check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once: some minutes"
@@ -23,6 +23,12 @@ test-slow: $(READY)   ## what is too slow for every change: the demo as a whole,
 
 test-install: $(READY) ## the inference service in an environment with only its extra; takes a minute and a package index
 	$(BIN)/python -m pytest -m slow tests/unit/deploy/test_installation.py
+
+bench: $(READY)       ## the serving benchmark, beside a naive server and the best in-process loop; needs the data beside the checkout
+	$(BIN)/python -m tests.bench.serving
+
+soak: $(READY)        ## an hour of changing loads, promotions, cancellations and bad input, beside a bare echo server
+	$(BIN)/python -m tests.bench.serving.soak --minutes 60
 
 check: $(READY)       ## lint, types, import contracts, stub drift
 	$(BIN)/ruff check .

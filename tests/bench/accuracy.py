@@ -14,8 +14,9 @@ from typing import Final
 from shared.stubs.training.v1 import training_pb2
 from tests.bench.baselines import BASELINES
 from tests.bench.data import data_file, read_split, rows_digest
+from tests.bench.hardware import hardware
 from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
-from tests.bench.served import CLIENTS, hardware, score, serving
+from tests.bench.served import CLIENTS, score, serving
 from tests.bench.variants import compare
 
 MOST_FLIPPED: Final = {"fp32": 0.0, "int8": 0.005}  # share of texts that batch-mates may move

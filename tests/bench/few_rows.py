@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.bench.data import data_file, rows_digest
+from tests.bench.hardware import hardware
 from tests.bench.rows import RESULTS
-from tests.bench.served import Served, hardware, serving
+from tests.bench.served import Served, serving
 
 RESULT_FILES: Final = RESULTS / "few-rows"
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "few-rows.svg"

@@ -17,7 +17,7 @@ from services.train.recipes import PRESETS
 from services.train.trainer.probes import Probes
 from shared.store.manifest import Manifest, Task, VariantName
 from tests.bench.data import BASE
-from tests.bench.served import hardware
+from tests.bench.hardware import hardware
 from tests.families import FAMILIES, make_family_base
 from tests.integration.trainer.world import FAST, Outcome, Workplace
 

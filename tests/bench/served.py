@@ -1,9 +1,6 @@
 """Both services as a benchmark uses them: rows in, a published version out, and its answers to many clients over gRPC."""
 
-import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from platform import system
 from typing import Any
 
 import grpc
@@ -168,13 +164,3 @@ def score(manifest: Manifest, rows: Rows, answers: Sequence[Any]) -> SplitEvalua
     if manifest.task == "multi-label":
         return score_multi_label(rows.label_sets, answers, manifest.labels)
     return score_entities(rows.entities or [], answers, manifest.labels, set(), rows.texts)
-
-
-def hardware() -> str:
-    """Name the machine, for the tables."""
-    described = json.loads(
-        subprocess.run(["lscpu", "--json"], capture_output=True, text=True, check=True).stdout
-    )
-    fields = {each["field"]: each["data"] for each in described["lscpu"]}
-    cpu = fields.get("Model name:", "CPU")
-    return f"{len(os.sched_getaffinity(0))} cores of {cpu}, {system()}, no GPU"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tests.bench import transfer
 from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
+from tests.bench.serving.tables import aims_table, speed_table
 
 README: Final = Path(__file__).parents[2] / "README.md"
 _END: Final = "<!-- end of table -->"
@@ -135,6 +136,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "accuracy": accuracy_table,
     "variants": variants_table,
     "transfer": transfer_table,
+    "serving": speed_table,
+    "serving-aims": aims_table,
 }
 
 

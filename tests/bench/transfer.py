@@ -14,8 +14,9 @@ from typing import Any
 
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.bench.data import DATA, data_file, read_split
+from tests.bench.hardware import hardware
 from tests.bench.rows import RESULTS
-from tests.bench.served import hardware, score, serving
+from tests.bench.served import score, serving
 
 RESULT_FILES = RESULTS / "transfer"
 BASES = DATA.parent / "bases"

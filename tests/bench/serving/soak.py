@@ -1,0 +1,180 @@
+"""`python -m tests.bench.serving.soak --minutes 60`: hours of ill treatment. Does memory stay, does every call end, are answers right?
+
+Tagsmith gets calls at a rate that changes every few seconds, up to more than it can answer, with promotions, cancellations, expired
+deadlines and bad input; a bare grpc.aio echo server gets the same calls. Exits 1 if an aim is missed.
+"""
+
+import argparse
+import json
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tests.bench.serving.arms import arms
+from tests.bench.serving.loads import SINGLE, waiting_callers
+from tests.bench.serving.preparing import FOLDER, Prepared, prepare
+from tests.bench.serving.processes import rss_bytes
+from tests.bench.serving.promotion import ALIAS, move
+from tests.bench.serving.publishing import adaptable_versions, heads
+from tests.bench.serving.quiet import Patience
+from tests.bench.serving.results import SOAK_RESULT, surroundings
+from tests.bench.serving.servers import ECHO, TAGSMITH, Server, echo_server, tagsmith_server
+from tests.bench.serving.stand import standing
+from tests.bench.serving.texts import BANKING
+from tests.bench.serving.workers import Worker
+
+MOST_GROWTH_SHARE: Final = 0.02  # of its memory, in an hour
+_POOL_TEXTS: Final = 1_500
+_PHASE_S: Final = (5.0, 20.0)
+_LOAD_SHARES: Final = (0.1, 0.3, 0.5, 0.8, 1.5)  # of the capacity
+_PROMOTION_EVERY_S: Final = (15.0, 45.0)
+_LOOK_EVERY_S: Final = 5.0
+_SETTLING_SHARE: Final = 0.25  # of the time; what came before is left out of the fit
+_ON_DEMAND: Final = 3
+_MEAN_TEXTS: Final = 6.0  # of a call, about
+
+Look = tuple[float, int, int]  # seconds since the start, bytes of Tagsmith, bytes of the echo server
+
+
+class Watch(threading.Thread):
+    """Looks at both servers' memory and promotes now and then, until told to end."""
+
+    def __init__(self, prepared: Prepared, tagsmith: Server, echo: Server, model: str) -> None:
+        super().__init__(daemon=True)
+        self.looks: list[Look] = []
+        self.promotions = 0
+        self.over = threading.Event()
+        self._prepared, self._servers, self._model = prepared, (tagsmith, echo), model
+
+    def run(self) -> None:
+        """Look and promote."""
+        dice = random.Random(1)  # noqa: S311  # moments of promotions, no secret
+        started_s = time.monotonic()
+        promote_s = started_s + dice.uniform(*_PROMOTION_EVERY_S)
+        while not self.over.wait(_LOOK_EVERY_S):
+            now_s = time.monotonic()
+            tagsmith, echo = (rss_bytes(server.pids) for server in self._servers)
+            self.looks.append((now_s - started_s, tagsmith, echo))
+            if now_s >= promote_s:
+                self.promotions += 1
+                move(self._prepared, self._model, 1 + self.promotions % 2)
+                promote_s = now_s + dice.uniform(*_PROMOTION_EVERY_S)
+
+
+def soak(arm: str, prepared: Prepared, minutes: float) -> dict[str, Any]:
+    """Run it."""
+    versions = adaptable_versions(prepared)
+    model, on_demand = versions[0].model, [str(each) for each in heads(prepared)[:_ON_DEMAND]]
+    move(prepared, model, 1)
+    reference = f"{model}@{ALIAS}"
+    with (
+        standing(arms()[arm], prepared, Patience(1)) as stand,
+        tagsmith_server(arms()[arm], prepared, [reference], idle_unload_s=60) as tagsmith,
+        echo_server() as echo,
+        Worker("tests.bench.serving.soak_load") as load,
+    ):
+        expected = stand.bounds.labels(BANKING, range(_POOL_TEXTS))
+        load.ask("open", corpus=str(prepared.corpora[BANKING]), count=_POOL_TEXTS, expected=expected)
+        asked = {"models": [reference], "versions": [[str(each) for each in versions]]}
+        capacity = waiting_callers(stand, tagsmith, BANKING, **SINGLE, **asked)["calls_per_s"]
+        watch = Watch(prepared, tagsmith, echo, model)
+        watch.start()
+        counts = _phases(load, tagsmith, echo, reference, on_demand, capacity, minutes)
+        watch.over.set()
+        watch.join()
+    return _figures(arm, minutes, counts, watch)
+
+
+def _phases(
+    load: Worker,
+    tagsmith: Server,
+    echo: Server,
+    model: str,
+    on_demand: list[str],
+    capacity: float,
+    minutes: float,
+) -> dict[str, Counter[str]]:
+    dice = random.Random(2)  # noqa: S311  # lengths and rates of phases, no secret
+    counts: dict[str, Counter[str]] = {TAGSMITH: Counter(), ECHO: Counter()}
+    ends_s = time.monotonic() + 60 * minutes
+    number = 0
+    while (left_s := ends_s - time.monotonic()) > 0:
+        number += 1
+        found = load.ask(
+            "phase",
+            addresses={TAGSMITH: tagsmith.address, ECHO: echo.address},
+            model=model,
+            on_demand=on_demand,
+            calls_per_s=capacity / _MEAN_TEXTS * dice.choice(_LOAD_SHARES),
+            seconds=min(left_s, dice.uniform(*_PHASE_S)),
+            seed=number,
+        )
+        for name, each in found.items():
+            counts[name].update(each)
+        print(f"{left_s / 60:.0f} minutes left: {dict(counts[TAGSMITH])}", file=sys.stderr, flush=True)
+    return counts
+
+
+def _figures(arm: str, minutes: float, counts: dict[str, Counter[str]], watch: Watch) -> dict[str, Any]:
+    growth = {
+        TAGSMITH: growth_bytes_per_hour([(at, ours) for at, ours, _ in watch.looks]),
+        ECHO: growth_bytes_per_hour([(at, bare) for at, _, bare in watch.looks]),
+    }
+    ours = counts[TAGSMITH]
+    growth_share = growth[TAGSMITH] / watch.looks[-1][1]
+    held = {
+        "memory grows in an hour by": (growth_share, MOST_GROWTH_SHARE),
+        "calls without an end": (ours["calls"] - ours["ended"] - ours["cancelled"], 0),
+        "ends that a call may not have": (ours["unexpected"], 0),
+        "wrong answers": (ours["wrong"], 0),
+    }
+    return {
+        **surroundings(),
+        "arm": arm,
+        "minutes": minutes,
+        "promotions": watch.promotions,
+        "calls": {name: dict(each) for name, each in counts.items()},
+        "growth_bytes_per_hour": growth,
+        "rss_bytes": [(round(at, 1), *sizes) for at, *sizes in watch.looks],
+        "claims": [
+            {"name": name, "measured": measured, "aim": f"at most {bar}", "met": measured <= bar}
+            for name, (measured, bar) in held.items()
+        ],
+    }
+
+
+def growth_bytes_per_hour(looks: list[tuple[float, int]]) -> float:
+    """Fit a line to what a process held, its first quarter left out."""
+    settled = [look for look in looks if look[0] >= _SETTLING_SHARE * looks[-1][0]]
+    seconds, sizes = zip(*settled, strict=True)
+    return float(3600 * np.polyfit(seconds, sizes, 1)[0])
+
+
+def main() -> int:
+    """Soak, keep the result, tell the claims."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.serving.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--arm", choices=arms(), default="fp32")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="what is trained once")
+    parser.add_argument("--results", type=Path, default=SOAK_RESULT, help="the result file")
+    chosen = parser.parse_args()
+    figures = soak(chosen.arm, prepare(chosen.folder), chosen.minutes)
+    chosen.results.parent.mkdir(parents=True, exist_ok=True)
+    chosen.results.write_text(json.dumps(figures) + "\n")
+    for claim in figures["claims"]:
+        print(
+            f"{'met   ' if claim['met'] else 'MISSED'} {claim['name']}: {claim['measured']}, {claim['aim']}"
+        )
+    for name, growth in figures["growth_bytes_per_hour"].items():
+        print(f"{name}: {growth / 1e6:+.2f} MB an hour")
+    return int(not all(claim["met"] for claim in figures["claims"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
