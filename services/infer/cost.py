@@ -37,9 +37,7 @@ class CostGrid:
         for cell in self.cells:
             columns[cell.tokens].append(cell)
         self._lengths = sorted(columns)
-        self._columns: list[_Column] = []
-        for length in self._lengths:
-            self._columns.append(_rising(columns[length], self._columns[-1] if self._columns else None))
+        self._columns = [_rising(columns[length]) for length in self._lengths]
         self.token_ms = min(cell.ms / (cell.windows * cell.tokens) for cell in self.cells)
         self._known: dict[tuple[int, int], float] = {}
         self._best: dict[int, float] = {}
@@ -63,14 +61,17 @@ class CostGrid:
     def _predicted(self, count: int, tokens: int) -> float:
         place = bisect_left(self._lengths, tokens)
         if place == len(self._lengths):
-            longest = self._lengths[-1]
-            return _in_column(self._columns[-1], count) * tokens / longest
-        above = _in_column(self._columns[place], count)
+            return self._measured(place - 1, count) * tokens / self._lengths[-1]
+        above = self._measured(place, count)
         if place == 0:
             return above
         low, high = self._lengths[place - 1], self._lengths[place]
-        below = min(_in_column(self._columns[place - 1], count), above)
+        below = self._measured(place - 1, count)
         return below + (above - below) * (tokens - low) / (high - low)
+
+    def _measured(self, place: int, count: int) -> float:
+        """Never less than for a shorter length, whose larger batches may be all that was measured of them."""
+        return max(_in_column(column, count) for column in self._columns[: place + 1])
 
 
 def faster(grids: Mapping[K, CostGrid], than: K) -> list[K]:
@@ -92,9 +93,8 @@ def best_size(costs_ms: Iterable[float], tokens: Iterable[int]) -> int:
     return next(size for size, rate in enumerate(rates, start=1) if rate <= enough)
 
 
-def _rising(cells: list[Cell], shorter: _Column | None) -> _Column:
-    least_ms = [_in_column(shorter, cell.windows) if shorter else 0.0 for cell in cells]
-    times_ms = accumulate((max(cell.ms, least) for cell, least in zip(cells, least_ms, strict=True)), max)
+def _rising(cells: list[Cell]) -> _Column:
+    times_ms = accumulate((cell.ms for cell in cells), max)
     return [(cell.windows, ms) for cell, ms in zip(cells, times_ms, strict=True)]
 
 

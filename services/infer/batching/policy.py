@@ -10,7 +10,7 @@ have one lane, a batch of several stays within the token budget and the padding 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Generic
@@ -18,7 +18,9 @@ from typing import Any, Final, Generic
 from services.infer.batching.queue import STARVING_S, W, WindowQueue
 from services.infer.cost import best_size
 
-LOOK_AHEAD: Final = 1024  # deadlines that one decision adds up: bounds its time however long the queue is
+_GAINLESS: Final = 8  # windows that a batch may grow by without gaining, before it is taken to gain no more
+AMPLE: Final = 10  # with so many times the waste to spare nobody else's deadline is at stake
+LOOK_AHEAD: Final = 128  # deadlines that one decision adds up: bounds its time however long the queue is
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def decide(queue: WindowQueue[W], now_s: float, *, limits: Limits, idle_runners:
             continue
         grown = _grow(queue, seed, limits, idle_runners)
         size = grown.best(now_s)
-        doomed = _given_up(queue, grown, size, now_s)
+        doomed = _given_up(queue, grown, size, now_s, idle_runners)
         if doomed:
             expired += queue.remove(doomed)
             continue
@@ -77,16 +79,20 @@ def _seed(queue: WindowQueue[W], now_s: float, limits: Limits, idle_runners: int
     return earliest if 0 <= _spare_s(queue, now_s, idle_runners) < took_s else preferred
 
 
-def _spare_s(queue: WindowQueue[W], now_s: float, runners: int) -> float:
-    """Return how long all deadlines can wait and still be met in their order; below 0 if they cannot all be met."""
+def _spare_s(queue: WindowQueue[W], now_s: float, runners: int, without: Collection[W] = ()) -> float:
+    """Return how long all deadlines but those of `without` can wait and still be met in their order; below 0 if they cannot."""
     spare_s, end_s = math.inf, now_s
     for window in islice(queue.deadlines(), LOOK_AHEAD):
-        end_s += window.lane.cost.window_ms(window.tokens) / 1000 / runners
-        spare_s = min(spare_s, window.deadline_s - end_s)
+        takes_s = window.lane.cost.window_ms(window.tokens) / 1000 / runners
+        if window not in without:
+            spare_s = min(spare_s, window.latest_start_s - end_s, window.deadline_s - end_s - takes_s)
+        end_s += takes_s
     return spare_s
 
 
-def _given_up(queue: WindowQueue[W], grown: "_Grown[W]", size: int, now_s: float) -> tuple[W, ...]:
+def _given_up(
+    queue: WindowQueue[W], grown: "_Grown[W]", size: int, now_s: float, idle_runners: int
+) -> tuple[W, ...]:
     """Return the windows whose deadlines are not worth their price, if there are any.
 
     A deadline that only a small batch can keep costs time in which a better one would answer others. While these others wait,
@@ -102,7 +108,10 @@ def _given_up(queue: WindowQueue[W], grown: "_Grown[W]", size: int, now_s: float
     saved = sum(window.deadline_s < end_s for window in batch)
     worth_ms = [window.lane.cost.window_ms(window.tokens) for window in batch]
     wasted_ms = grown.costs_ms[size - 1] - sum(worth_ms)
-    return doomed if wasted_ms > saved * sum(worth_ms) / size else ()
+    if wasted_ms <= saved * sum(worth_ms) / size:
+        return ()
+    spare_s = _spare_s(queue, now_s, idle_runners, {*doomed, *batch})
+    return doomed if spare_s < AMPLE * wasted_ms / 1000 else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,8 @@ def _grow(queue: WindowQueue[W], seed: W, limits: Limits, idle_runners: int) -> 
         budget_tokens = min(budget_tokens, -(-sum(each[0] for each in order) // idle_runners))
     end, real, longest, due_s = start + 1, seed.tokens, seed.tokens, seed.deadline_s
     grown: _Grown[W] = _Grown(order, [(start, end)], [run_ms(1, longest)], [real], [due_s])
-    while True:
+    best_rate, gainless = grown.costs_ms[0] / real, 0
+    while gainless < _GAINLESS:
         count = end - start + 1
         below = above = math.inf  # tokens of padding, growing either way
         if start > 0:
@@ -147,7 +157,7 @@ def _grow(queue: WindowQueue[W], seed: W, limits: Limits, idle_runners: int) -> 
             longer = order[end][0]
             above = _padding(count * longer, real + longer, budget_tokens, padding_ratio)
         if below == above == math.inf:
-            return grown
+            break
         if below <= above:
             start -= 1
             joined = order[start]
@@ -157,10 +167,14 @@ def _grow(queue: WindowQueue[W], seed: W, limits: Limits, idle_runners: int) -> 
             longest = joined[0]
         real += joined[0]
         due_s = min(due_s, joined[-1].deadline_s)
+        cost_ms = run_ms(count, longest)
+        gainless = gainless + 1 if cost_ms / real >= best_rate else 0
+        best_rate = min(best_rate, cost_ms / real)
         grown.runs.append((start, end))
-        grown.costs_ms.append(run_ms(count, longest))
+        grown.costs_ms.append(cost_ms)
         grown.tokens.append(real)
         grown.dues_s.append(due_s)
+    return grown
 
 
 def _padding(padded: int, real: int, budget_tokens: int, padding_ratio: float) -> float:

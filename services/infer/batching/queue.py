@@ -60,17 +60,16 @@ class WindowQueue(Generic[W]):
         self._deadlines: _Order = []
         self._aging: _Order = []
         self._served_ms: dict[str, float] = {}
+        self._level_ms = 0.0  # of the model that was served last, before it was
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, window: W) -> None:
-        """Let a window wait. A model that had nothing waiting begins where the least served one is: idle time is no credit."""
+        """Let a window wait. A model that had nothing waiting begins where the one that was served last began: idle time is no credit."""
         if not any((window.model, is_bulk) in self._models for is_bulk in (False, True)):
-            levels = [self._served_ms[model] for model, _ in self._models]
-            level = max(self._served_ms.get(window.model, 0.0), min(levels, default=0.0))
-            self._served_ms[window.model] = level
+            self._served_ms[window.model] = max(self._served_ms.get(window.model, 0.0), self._level_ms)
         window.place = self._arrivals
         self._arrivals += 1
         self._count += 1
@@ -95,11 +94,14 @@ class WindowQueue(Generic[W]):
             self.tokens -= window.tokens
         if not self._count:
             self._served_ms.clear()
+            self._level_ms = 0.0
         return mine
 
     def charge(self, model: str, ms: float) -> None:
         """Note that a model was served."""
-        self._served_ms[model] = self._served_ms.get(model, 0.0) + ms
+        served_ms = self._served_ms.get(model, 0.0)
+        self._level_ms = max(self._level_ms, served_ms)
+        self._served_ms[model] = served_ms + ms
 
     def age(self, now_s: float) -> None:
         """Let bulk windows whose patience is at its end count as interactive."""

@@ -134,7 +134,7 @@ def test_overload_costs_little_of_what_can_be_answered(
 def test_overload_of_one_model_is_not_paid_by_another(
     own: Callable[[], CostGrid], other: Callable[[], CostGrid], few: float, many: float
 ) -> None:
-    """However much more comes for the other, with deadlines: a model that asks for less than its half is answered nearly always,
+    """However much more comes for the other, with deadlines: a model that asks for less than its half is answered nine times in ten,
     and one that asks for more gets at least a third of the time.
     """
     source = random.Random(7)  # noqa: S311  # a recording, not a secret
@@ -142,7 +142,7 @@ def test_overload_of_one_model_is_not_paid_by_another(
     others = _arrivals(source, Lane(other()), "other", many, _banking77)
     runs = Service(policy(LIMITS)).serve(sorted(mine + others, key=lambda each: each.arrival_s))
     if few < 0.5:
-        assert sum(each.fates == ["answered"] for each in mine) >= 0.95 * len(mine)
+        assert sum(each.fates == ["answered"] for each in mine) >= 0.9 * len(mine)
     else:
         seconds = dict.fromkeys(("mine", "other"), 0.0)
         for run in runs:
