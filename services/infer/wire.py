@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from services.infer.batching.outcomes import Incident
 from services.infer.calls import AnalyzeCall, Answer, ClassifyCall, Entity, ExtractCall, TextAnswer
+from services.infer.residency.footprint import total_bytes
 from services.infer.residency.lifecycle import State
 from services.infer.residency.resident import Resident
 from shared.errors import FieldInvalidError, TagsmithError
@@ -137,6 +138,11 @@ def loaded_model(resident: Resident, aliases: list[str]) -> pb.LoadedModel:
         message.max_tokens = manifest.tokenization.max_tokens
         message.graph_bytes = sum(graph.file.size_bytes for graph in model.graphs.values())
         message.load_time.FromDatetime(resident.loaded.load_time)
+        message.memory_bytes = total_bytes([resident.loaded.footprint])
+        message.run_costs.extend(
+            pb.RunCost(windows=cell.windows, tokens=cell.tokens, duration=_duration(cell.ms / 1000))
+            for cell in resident.loaded.lane.cost.cells
+        )
     return message
 
 

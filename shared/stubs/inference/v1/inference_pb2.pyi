@@ -225,7 +225,7 @@ class GetLoadedModelRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ...) -> None: ...
 
 class LoadedModel(_message.Message):
-    __slots__ = ("model_version", "task", "state", "execution_provider", "variant", "aliases", "labels", "max_tokens", "graph_bytes", "load_time", "error")
+    __slots__ = ("model_version", "task", "state", "execution_provider", "variant", "aliases", "labels", "max_tokens", "graph_bytes", "load_time", "error", "memory_bytes", "run_costs")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[LoadedModel.State]
@@ -249,6 +249,8 @@ class LoadedModel(_message.Message):
     GRAPH_BYTES_FIELD_NUMBER: _ClassVar[int]
     LOAD_TIME_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RUN_COSTS_FIELD_NUMBER: _ClassVar[int]
     model_version: str
     task: str
     state: LoadedModel.State
@@ -260,4 +262,16 @@ class LoadedModel(_message.Message):
     graph_bytes: int
     load_time: _timestamp_pb2.Timestamp
     error: _status_pb2.Status
-    def __init__(self, model_version: _Optional[str] = ..., task: _Optional[str] = ..., state: _Optional[_Union[LoadedModel.State, str]] = ..., execution_provider: _Optional[str] = ..., variant: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., graph_bytes: _Optional[int] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    memory_bytes: int
+    run_costs: _containers.RepeatedCompositeFieldContainer[RunCost]
+    def __init__(self, model_version: _Optional[str] = ..., task: _Optional[str] = ..., state: _Optional[_Union[LoadedModel.State, str]] = ..., execution_provider: _Optional[str] = ..., variant: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., graph_bytes: _Optional[int] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., memory_bytes: _Optional[int] = ..., run_costs: _Optional[_Iterable[_Union[RunCost, _Mapping]]] = ...) -> None: ...
+
+class RunCost(_message.Message):
+    __slots__ = ("windows", "tokens", "duration")
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    windows: int
+    tokens: int
+    duration: _duration_pb2.Duration
+    def __init__(self, windows: _Optional[int] = ..., tokens: _Optional[int] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
