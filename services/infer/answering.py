@@ -7,7 +7,6 @@ for the call has ended.
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -61,29 +60,26 @@ class Answering:
     async def analyze(self, call: AnalyzeCall) -> list[Answer[LabelScore] | Answer[Entity]]:
         """Answer for every model of the call, in their order. As classify and extract; a fault of one model fails the call."""
         call.check(self.limits)
-        with self.gate.entered():
-            async with AsyncExitStack() as pins:
-                versions = [
-                    await pins.enter_async_context(self.residency.serving(each)) for each in call.references
-                ]
-                questions: list[Question[Any]] = [
-                    Question(
-                        loaded,
-                        partial(entities, call)
-                        if loaded.model.manifest.task in _EXTRACT
-                        else partial(best_labels, call),
-                    )
-                    for loaded in versions
-                ]
-                return await self._read(call, questions)
+        with self.gate:
+            versions: list[Loaded] = []
+            try:
+                for reference in call.references:
+                    versions.append(await self.residency.pinned(reference))
+                return await self._read(call, [Question(each, _decode(call, each)) for each in versions])
+            finally:
+                for loaded in versions:
+                    loaded.unpin()
 
     async def _answer_one(self, call: Call, tasks: Sequence[Task], decode: Decode[A]) -> Answer[A]:
         call.check(self.limits)
-        with self.gate.entered():
-            async with self.residency.serving(call.references[0]) as loaded:
+        with self.gate:
+            loaded = await self.residency.pinned(call.references[0])
+            try:
                 _check_task(loaded, tasks)
                 (answer,) = await self._read(call, (Question(loaded, decode),))
                 return answer
+            finally:
+                loaded.unpin()
 
     async def _read(self, call: Call, questions: Sequence[Question[A]]) -> list[Answer[A]]:
         faults = [text_fault(text, place, self.limits) for place, text in enumerate(call.texts)]
@@ -95,6 +91,10 @@ class Answering:
             _answer(question.loaded, faults, of_question, timing)
             for question, of_question in zip(questions, answers, strict=True)
         ]
+
+
+def _decode(call: AnalyzeCall, loaded: Loaded) -> Decode[Any]:
+    return partial(entities if loaded.model.manifest.task in _EXTRACT else best_labels, call)
 
 
 def _answer(
@@ -130,4 +130,4 @@ def _count(model: str, outcomes: Sequence[TextAnswer[A] | TagsmithError | Incide
         for outcome in outcomes
     )
     for kind, count in kinds.items():
-        metrics.TEXTS.labels(model, kind).inc(count)
+        metrics.child(metrics.TEXTS, model, kind).inc(count)

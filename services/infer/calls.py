@@ -96,10 +96,11 @@ def _check_top_k(top_k: int) -> None:
 
 def text_fault(text: str, place: int, limits: TextLimits) -> TagsmithError | None:
     """Return why text `place` of a call has no answer, or None if it can be read."""
-    field = f"texts[{place}]"
     if not text or text.isspace():
+        field = f"texts[{place}]"
         return TextEmptyError(f"{field} is empty or holds only white space.", field=field)
     if len(text) > limits.code_points:
+        field = f"texts[{place}]"
         return TextTooLongError(
             f"{field} has {len(text)} code points, the limit is {limits.code_points}.",
             field=field,

@@ -2,8 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from shared.errors import ServerDrainingError
@@ -15,7 +13,7 @@ LONGEST_WAIT_FOR_QUIET_S: Final = 2.0
 
 
 class Gate:
-    """Open until closed, for good. `closing` is set when nobody is let in any more."""
+    """Open until closed, for good; calls are inside while they are in its `with` block. `closing` is set when nobody is let in any more."""
 
     def __init__(self) -> None:
         """Begin open, with nobody inside."""
@@ -25,20 +23,19 @@ class Gate:
         self._empty.set()
         self._refused_s = -math.inf
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Hold a call inside. Raises ServerDrainingError if the gate is closed."""
         if self.closing.is_set():
             self._refused_s = asyncio.get_running_loop().time()
             raise draining()
         self._inside += 1
         self._empty.clear()
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            if not self._inside:
-                self._empty.set()
+
+    def __exit__(self, *_: object) -> None:
+        """Let it out."""
+        self._inside -= 1
+        if not self._inside:
+            self._empty.set()
 
     async def close(self) -> None:
         """Let nobody in any more; return when the last call has left and callers have gone elsewhere."""

@@ -101,8 +101,8 @@ class _Counted:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         code = "OK" if kind is None else self.code
-        metrics.RPC_CALLS.labels(self.method, code).inc()
-        metrics.RPC_SECONDS.labels(self.method).observe(time.monotonic() - self.started_s)
+        metrics.child(metrics.RPC_CALLS, self.method, code).inc()
+        metrics.child(metrics.RPC_SECONDS, self.method).observe(time.monotonic() - self.started_s)
 
 
 async def _abort(error: Exception, context: _Context, counted: _Counted, method: str) -> NoReturn:

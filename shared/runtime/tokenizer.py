@@ -7,8 +7,7 @@ are at work.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,21 +43,16 @@ class TextTokenizer:
 
     def encode(self, texts: Sequence[str], *, offsets: bool = True) -> list[Tokens]:
         """Tokenize; result i belongs to text i. `offsets=False` is faster, for tasks that need none."""
-        with self._borrowed() as tokenizer:
-            encode_batch = tokenizer.encode_batch if offsets else tokenizer.encode_batch_fast
-            encodings = encode_batch(texts, add_special_tokens=False)
-        return [_tokens(encoding, offsets=offsets) for encoding in encodings]
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[Tokenizer]:
         try:
             tokenizer = self._idle.pop()  # a deque's pop and append are atomic
         except IndexError:
             tokenizer = self._another()
         try:
-            yield tokenizer
+            encode_batch = tokenizer.encode_batch if offsets else tokenizer.encode_batch_fast
+            encodings = encode_batch(texts, add_special_tokens=False)
         finally:
             self._idle.append(tokenizer)
+        return [_tokens(encoding, offsets=offsets) for encoding in encodings]
 
     def _another(self) -> Tokenizer:
         return _without_presets(_parse(self._json))

@@ -3,11 +3,14 @@
 The README lists them; a test keeps the two alike.
 """
 
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from shared.errors import PortTakenError
+
+M = TypeVar("M", Counter, Gauge, Histogram)
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _POWERS: Final = tuple(float(2**power) for power in range(15))
@@ -56,6 +59,12 @@ LOST_LOG_LINES: Final = Counter(
 
 # The training service.
 JOBS: Final = Gauge("tagsmith_jobs", "Jobs by state, final states counted since the start.", ["state"])
+
+
+@lru_cache(maxsize=4096)
+def child(metric: M, *labels: str) -> M:
+    """Return `metric.labels(*labels)`, found at a tenth of the price; not for metrics from which labels are removed."""
+    return metric.labels(*labels)
 
 
 def start_metrics_server(host: str, port: int) -> int:

@@ -11,9 +11,8 @@ becomes of its callers.
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from services.infer.batching.admission import Backlog
@@ -26,6 +25,35 @@ from services.infer.batching.reporting import observe, told
 from shared.errors import DeadlineExpiredError
 from shared.runtime.windows import Window
 from shared.telemetry import metrics
+
+
+@dataclass(slots=True)
+class Admitted:
+    """Counts what a call is expected to bring as waiting, from the `with` block's begin to its end.
+
+    The block is given what changes this count: by more when the call begins further parts, by less just before `run` counts a
+    part's true tokens. Since calls wait in parts of bounded size, what waits is bounded by the limit and the parts of the calls
+    that have entered.
+    """
+
+    backlog: Backlog
+    on_left: Callable[[], None]
+    model: str
+    token_ms: float
+    tokens: int
+
+    def __enter__(self) -> Callable[[int], None]:
+        self.backlog.change(self.model, self.tokens, self.token_ms)
+        return self.expect
+
+    def expect(self, tokens: int) -> None:
+        """Expect more, or fewer if negative."""
+        self.tokens += tokens
+        self.backlog.change(self.model, tokens, self.token_ms)
+
+    def __exit__(self, *_: object) -> None:
+        self.expect(-self.tokens)
+        self.on_left()
 
 
 @dataclass(slots=True)
@@ -54,16 +82,8 @@ class Dispatcher:
         """Whether nothing runs and nothing waits."""
         return self._idle_runners == self.runner_count and not self._queue
 
-    @contextmanager
-    def admitted(
-        self, reader: Reader, estimated_tokens: int, *, deadline_s: float = math.inf
-    ) -> Iterator[Callable[[int], None]]:
-        """Count what a call begins with as waiting, from now on. Raises QueueFullError, DeadlineExpiredError.
-
-        The block is given what changes this count: by more when the call begins further parts, by less just before `run` counts
-        a part's true tokens. What it leaves is taken off at its end. Since calls wait in parts of bounded size, what waits is
-        bounded by the limit and the parts of the calls that have entered.
-        """
+    def admitted(self, reader: Reader, estimated_tokens: int, *, deadline_s: float = math.inf) -> "Admitted":
+        """Let a call wait, which begins with so many tokens. Raises QueueFullError, DeadlineExpiredError."""
         model, token_ms = reader.version.model, reader.lane.cost.token_ms
         self._backlog.check(
             model,
@@ -71,19 +91,7 @@ class Dispatcher:
             now_s=self._loop.time(),
             deadline_s=deadline_s,
         )
-        left_tokens = 0
-
-        def expect(tokens: int) -> None:
-            nonlocal left_tokens
-            left_tokens += tokens
-            self._backlog.change(model, tokens, token_ms)
-
-        expect(estimated_tokens)
-        try:
-            yield expect
-        finally:
-            expect(-left_tokens)
-            self._let_bulk_in()
+        return Admitted(self._backlog, self._let_bulk_in, model, token_ms, estimated_tokens)
 
     async def room_for_bulk(self) -> None:
         """Wait until less than half of what may wait does: bulk leaves room for calls that will not wait."""
@@ -185,7 +193,7 @@ class Dispatcher:
         self._idle_runners += 1
         took_s = self._loop.time() - started_s
         self._backlog.note_run(predicted_ms=predicted_ms, took_ms=1000 * took_s)
-        metrics.RUN_SECONDS.labels(batch[0].model).observe(took_s)
+        metrics.child(metrics.RUN_SECONDS, batch[0].model).observe(took_s)
         failure = ended.exception()  # run_isolated contains every Exception; this is for what is none
         outcomes = [Poisoned(failure)] * len(batch) if failure else ended.result()
         if any(isinstance(outcome, Poisoned) for outcome in outcomes):

@@ -21,8 +21,8 @@ def observe(batch: Sequence[Item], now_s: float) -> None:
         metrics.QUEUE_SECONDS.observe(now_s - item.call.arrived_s)
         tokens.setdefault(item.model, []).append(item.tokens)
     for model, of_model in tokens.items():
-        metrics.BATCH_TOKENS.labels(model).inc(sum(of_model))
-        metrics.PADDED_TOKENS.labels(model).inc(len(of_model) * longest)
+        metrics.child(metrics.BATCH_TOKENS, model).inc(sum(of_model))
+        metrics.child(metrics.PADDED_TOKENS, model).inc(len(of_model) * longest)
 
 
 def told(batch: Sequence[Item], outcomes: Sequence[Computed | Poisoned]) -> Sequence[Computed | Incident]:

@@ -14,9 +14,8 @@ a turn comes, required ones go first, and what nobody wants any more has left.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from services.infer.residency.footprint import Footprint, does_not_fit, total_bytes
@@ -89,9 +88,8 @@ class Residency:
         known = self._aliases.get(version.model, {})
         return sorted(alias for alias, target in known.items() if target == version)
 
-    @asynccontextmanager
-    async def serving(self, reference: ModelReference) -> AsyncIterator[Loaded]:
-        """Pin the version that answers for `reference` while the block runs.
+    async def pinned(self, reference: ModelReference) -> Loaded:
+        """Return the version that answers for `reference`, pinned: whoever asks unpins it.
 
         Raises ModelLoadingError if it is being loaded (from now on, if this is its first call), what its loading raised if it
         cannot be, and what the store says of a reference that it does not have.
@@ -100,8 +98,8 @@ class Residency:
         resident = self._residents[route.serving] if route.serving else None
         if resident is None or resident.loaded is None:
             raise self._why_not(route)
-        with resident.loaded.pinned() as loaded:
-            yield loaded
+        resident.loaded.pin()
+        return resident.loaded
 
     def resident(self, reference: ModelReference) -> Resident:
         """Return what is in memory for `reference`, answering or failed; loads nothing and keeps nothing from being forgotten.

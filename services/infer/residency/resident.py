@@ -6,9 +6,8 @@ meets a run in progress, even one whose caller has left.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
@@ -68,15 +67,6 @@ class Loaded:
             execution_provider=model.execution.provider,
             seconds=round(took_s, 3),
         )
-
-    @contextmanager
-    def pinned(self) -> Iterator["Loaded"]:
-        """Keep it in memory for a while."""
-        self.pin()
-        try:
-            yield self
-        finally:
-            self.unpin()
 
     async def in_thread(
         self, threads: Executor, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs

@@ -16,7 +16,7 @@ async def test_a_closed_gate_lets_nobody_in_and_waits_for_those_inside() -> None
     gate, leave = Gate(), asyncio.Event()
 
     async def call() -> str:
-        with gate.entered():
+        with gate:
             await leave.wait()
             return "answered"
 
@@ -24,7 +24,7 @@ async def test_a_closed_gate_lets_nobody_in_and_waits_for_those_inside() -> None
     await asyncio.sleep(0)
     closing = asyncio.create_task(gate.close())
     await asyncio.sleep(0)
-    with pytest.raises(ServerDrainingError) as caught, gate.entered():
+    with pytest.raises(ServerDrainingError) as caught, gate:
         pass
     assert caught.value.retry_after_ms
     assert not closing.done()
@@ -38,12 +38,12 @@ async def test_closing_waits_for_a_moment_without_callers(looptime: Any) -> None
     done, also after calls that failed.
     """
     gate = Gate()
-    with pytest.raises(ValueError), gate.entered():
+    with pytest.raises(ValueError), gate:
         raise ValueError
     closing = asyncio.create_task(gate.close())
     for _ in range(10):
         await asyncio.sleep(0.05)
-        with pytest.raises(ServerDrainingError), gate.entered():
+        with pytest.raises(ServerDrainingError), gate:
             pass
     await closing
     assert 0.6 <= looptime < 0.8
@@ -55,7 +55,7 @@ async def test_a_caller_that_never_leaves_cannot_keep_the_server(looptime: Any) 
     closing = asyncio.create_task(gate.close())
     await asyncio.sleep(0)
     while not closing.done():
-        with pytest.raises(ServerDrainingError), gate.entered():
+        with pytest.raises(ServerDrainingError), gate:
             await asyncio.sleep(0)
         await asyncio.sleep(0.05)
     assert looptime < 2.2

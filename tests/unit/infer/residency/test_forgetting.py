@@ -50,7 +50,7 @@ async def test_copies_are_tidied_when_nothing_waits_to_be_loaded(tmp_path: Path)
     async with world:
         await asyncio.sleep(LOAD_S * 4)
         assert world.loader.kept == [[first, other]]
-        async with world.residency.serving(first):
+        async with world.held(first):
             second = world.publish(alias="production")
             await asyncio.sleep(LOAD_S * 3)
         assert world.loader.kept[1:] == [[first, second, other]]

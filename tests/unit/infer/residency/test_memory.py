@@ -43,7 +43,7 @@ async def test_what_is_in_use_is_not_evicted(tmp_path: Path) -> None:
         versions = {name: world.publish(name, alias="production") for name in ("a", "b")}
         world.loader.sizes_bytes = dict.fromkeys(versions.values(), 60)
         await world.loaded("a")
-        async with world.residency.serving(versions["a"]):
+        async with world.held(versions["a"]):
             with pytest.raises(ModelNotLoadableError, match="120 bytes, the budget is 100"):
                 await world.loaded("b")
             assert world.states() == {"a@1": "ACTIVE", "b@1": "FAILED"}

@@ -25,7 +25,7 @@ async def test_a_new_version_takes_over_when_it_is_warm(tmp_path: Path) -> None:
         second = world.publish(alias="production")
         await asyncio.sleep(2.1)
         assert world.states() == {"banking@1": "ACTIVE", "banking@2": "LOADING"}
-        async with world.residency.serving(AliasName("banking", "production")) as held:
+        async with world.held(AliasName("banking", "production")) as held:
             assert held.version == first
             await asyncio.sleep(LOAD_S + 0.1)
             assert await world.answering("banking") == second
@@ -98,7 +98,7 @@ async def test_thread_work_keeps_the_version_after_its_caller_has_left(tmp_path:
 
         async def call() -> None:
             reference: ModelReference = AliasName("banking", "production")
-            async with world.residency.serving(reference) as loaded:
+            async with world.held(reference) as loaded:
                 await loaded.in_thread(VirtualThreads(100), lambda: None)
 
         caller = asyncio.create_task(call())

@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import Executor, Future
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,11 +17,12 @@ from services.infer.residency.lanes import Lane
 from services.infer.residency.loading import Ready
 from services.infer.residency.lookups import Lookups
 from services.infer.residency.residency import Residency
+from services.infer.residency.resident import Loaded
 from shared.errors import (
     ModelLoadingError,
     StoreUnavailableError,
 )
-from shared.names import VersionName, parse_reference
+from shared.names import ModelReference, VersionName, parse_reference
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.store.manifest import Manifest
@@ -162,8 +164,16 @@ class World:
         )
 
     async def answering(self, reference: str) -> VersionName:
-        async with self.residency.serving(parse_reference(reference)) as loaded:
+        async with self.held(parse_reference(reference)) as loaded:
             return loaded.version
+
+    @asynccontextmanager
+    async def held(self, reference: ModelReference) -> AsyncIterator[Loaded]:
+        loaded = await self.residency.pinned(reference)
+        try:
+            yield loaded
+        finally:
+            loaded.unpin()
 
     async def loaded(self, reference: str) -> VersionName:
         with pytest.raises(ModelLoadingError):
