@@ -3,8 +3,8 @@
 Blocking; runs in the loading thread, one version at a time, so that loading takes at most one core from answering.
 """
 
-from collections.abc import Collection, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from services.infer.residency.footprint import Footprint, footprint
 from services.infer.residency.lanes import Lane, Lanes
 from services.infer.residency.measuring import Measuring
 from services.infer.residency.proving import prove
-from shared.errors import ModelNotLoadableError, VersionRejectedError
+from shared.errors import ModelNotLoadableError, TagsmithError, VersionRejectedError
 from shared.names import VersionName
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
@@ -66,7 +66,7 @@ class StoreLoader:
     def footprint(self, version: VersionName) -> Footprint:
         """As Loader.footprint; of the ways to run it, the one that takes most."""
         manifest = self.models.manifest(version)
-        footprints = [footprint(manifest, each.variant) for each in self._possible(manifest)]
+        footprints = [footprint(manifest, each) for each in self._possible(manifest)]
         return max(footprints, key=lambda parts: sum(parts.values()))
 
     def load(self, version: VersionName) -> Ready:
@@ -76,11 +76,8 @@ class StoreLoader:
             raise VersionRejectedError(f"{version} was rejected by its gate.", model_version=str(version))
         *others, last = self._candidates(manifest)
         for execution in others:
-            try:
+            with _giving_way(manifest, execution):
                 return self._load(manifest, execution)
-            except ModelNotLoadableError as error:
-                # Such as a golden example that this processor rounds otherwise.
-                _note_not_loadable(manifest, execution, error)
         return self._load(manifest, last)
 
     def _possible(self, manifest: Manifest) -> list[Execution]:
@@ -93,10 +90,8 @@ class StoreLoader:
             return possible
         grids: dict[Execution, CostGrid] = {}
         for execution in possible:
-            try:
+            with _giving_way(manifest, execution):
                 grids[execution] = self._costs(manifest, execution)
-            except ModelNotLoadableError as error:
-                _note_not_loadable(manifest, execution, error)
         last = possible[-1]
         return [*faster(grids, last), last] if last in grids else [last]
 
@@ -138,11 +133,23 @@ class StoreLoader:
                 model.run([window] * count)
 
 
-def _note_not_loadable(manifest: Manifest, execution: Execution, error: ModelNotLoadableError) -> None:
-    _log.warning(
-        "variant_not_loadable",
-        model_version=str(manifest.version),
-        variant=execution.precision,
-        execution_provider=execution.provider,
-        cause=error.message,
-    )
+@contextmanager
+def _giving_way(manifest: Manifest, execution: Execution) -> Iterator[None]:
+    """Tell of an execution that fails here, and go on to the next: the store's own faults apart, which would be the next one's too.
+
+    Such as a golden example that this processor rounds otherwise, or a shape at which a provider breaks.
+    """
+    try:
+        yield
+    except Exception as error:
+        is_unforeseen = not isinstance(error, TagsmithError)
+        if not is_unforeseen and not isinstance(error, ModelNotLoadableError):
+            raise
+        _log.warning(
+            "variant_not_loadable",
+            model_version=str(manifest.version),
+            variant=execution.precision,
+            execution_provider=execution.provider,
+            cause=error.message if isinstance(error, TagsmithError) else type(error).__name__,
+            exc_info=error if is_unforeseen else None,
+        )

@@ -175,6 +175,9 @@ def test_a_version_whose_costs_cannot_be_measured_leaves_nothing_behind(tmp_path
 
 
 @pytest.mark.parametrize(
+    "fault", [ModelNotLoadableError("it answers otherwise"), RuntimeError("a provider broke")], ids=type
+)
+@pytest.mark.parametrize(
     ("ms", "answers_otherwise", "served", "told"),
     [
         ({FP32: 5, INT8: 2, BF16: 3}, None, INT8, []),
@@ -188,10 +191,11 @@ def test_the_fastest_that_answers_right_is_loaded(
     answers_otherwise: Execution | None,
     served: Execution,
     told: list[str],
+    fault: Exception,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the gate has not run is proved first. The provider is pretended: bf16 is run as fp32."""
+    """What the gate has not run is proved first; what fails, or breaks, gives way. The provider is pretended: bf16 is run as fp32."""
     load = Model.load
 
     def pretend(manifest: Manifest, parts: Parts, execution: Execution = FP32) -> Model:
@@ -204,7 +208,7 @@ def test_the_fastest_that_answers_right_is_loaded(
     def prove(model: Model, reference: Model) -> None:
         proved.append((model.execution, reference.execution))
         if model.execution == answers_otherwise:
-            raise ModelNotLoadableError("it answers otherwise")
+            raise fault
 
     monkeypatch.setattr(Model, "load", pretend)
     monkeypatch.setattr(loading, "prove", prove)

@@ -7,6 +7,7 @@ import pytest
 
 from services.infer.residency.footprint import footprint, total_bytes
 from shared.errors import ModelNotLoadableError
+from shared.runtime.execution import OPENVINO, Execution
 from tests.tiny import tiny_manifest
 from tests.unit.infer.residency.world import LOAD_S, World
 
@@ -17,10 +18,11 @@ def test_what_versions_share_counts_once(tmp_path: Path) -> None:
     """Two heads on one encoder take the encoder and the tokenizer once; an estimate is never less than the files."""
     one, files = tiny_manifest(tmp_path / "one", "classification", frozen=True)
     two, _ = tiny_manifest(tmp_path / "two", "classification", ("a", "b"), frozen=True)
-    first, second = footprint(one, "fp32"), footprint(two, "fp32")
+    first, second = footprint(one, Execution()), footprint(two, Execution())
     assert len(first.keys() & second.keys()) == 2
     assert total_bytes([first, second]) < total_bytes([first]) + total_bytes([second])
     assert total_bytes([first]) > sum(path.stat().st_size for path in files.values())
+    assert total_bytes([footprint(one, Execution("bf16", OPENVINO))]) > total_bytes([first])
 
 
 async def test_the_least_recently_called_makes_room(tmp_path: Path) -> None:
