@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from typing import Final
 
 import grpc
+import uvloop
 
 from services.infer.assembly import Assembly, assembled, store_threads
 from services.infer.hardware import probe_hardware
@@ -38,7 +39,8 @@ def main() -> int:
     try:
         settings = read_settings(InferSettings)
         configure_logs("infer", settings.log_level)
-        asyncio.run(_serve_until_told(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve_until_told(settings))
     except (SettingsInvalidError, PortTakenError, FieldInvalidError, StoreUnavailableError) as error:
         print(f"tagsmith inference service: {error}", file=sys.stderr)  # noqa: T201  # for the operator, not the log
         return 2

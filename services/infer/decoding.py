@@ -19,12 +19,19 @@ Computed = Sequence[Logits] | Incident
 
 def by_text(encoded: Iterable[EncodedText], ran: Ran, reader: int) -> list[Computed]:
     """Give each text the logits of its windows for the run's reader of that number, or the incident that cost it one of them."""
-    outcomes = iter(ran.outcomes)
     computed: list[Computed] = []
+    place = 0
     for text in encoded:
-        mine = [next(outcomes) for _ in text.windows]
-        incident = next((outcome for outcome in mine if isinstance(outcome, Incident)), None)
-        computed.append(incident or [each[reader] for each in mine if not isinstance(each, Incident)])
+        mine = ran.outcomes[place : place + len(text.windows)]
+        place += len(text.windows)
+        logits: list[Logits] = []
+        for outcome in mine:
+            if isinstance(outcome, Incident):
+                computed.append(outcome)
+                break
+            logits.append(outcome[reader])
+        else:
+            computed.append(logits)
     return computed
 
 

@@ -19,10 +19,10 @@ class LabelScore(NamedTuple):
     is_given: bool
 
 
-def pool_windows(windows: Sequence[Window], logits: Sequence[Logits]) -> npt.NDArray[np.float64]:
+def pool_windows(windows: Sequence[Window], logits: Sequence[Logits]) -> npt.NDArray[np.floating]:
     """Return the mean of the windows' logits, each (labels,), weighted by their content tokens."""
     if len(logits) == 1:
-        return logits[0].astype(np.float64)
+        return logits[0]
     weights = [window.content_count for window in windows]
     return np.asarray(np.average(np.stack(logits).astype(np.float64), axis=0, weights=weights))
 

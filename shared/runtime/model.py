@@ -85,8 +85,9 @@ class Model:
         decoding, labels = self.manifest.decoding, self.manifest.labels
         if isinstance(decoding, EntitiesDecoding):
             raise self._mismatch("classify")
-        pooled = np.stack(
-            [pool_windows(text.windows, of_text) for text, of_text in zip(texts, logits, strict=True)]
+        pooled = np.array(
+            [pool_windows(text.windows, of_text) for text, of_text in zip(texts, logits, strict=True)],
+            dtype=np.float64,
         )
         if isinstance(decoding, MultiLabelDecoding):
             return rank_label_set(labels, pooled, thresholds=decoding.thresholds, top_k=top_k)

@@ -41,7 +41,7 @@ def test_the_tests_run_with_the_pinned_versions() -> None:
 def test_the_inference_extra_brings_no_torch() -> None:
     """With `infer` and the build of ONNX Runtime there is no torch, transformers or scikit-learn."""
     assert not {"torch", "transformers", "optimum", "scikit-learn", "scipy"} & installed_by(("infer", "cpu"))
-    assert PROJECT["optional-dependencies"]["infer"] == []
+    assert PROJECT["optional-dependencies"]["infer"] == ["uvloop"]
 
 
 def test_an_installation_takes_one_of_three_builds() -> None:

@@ -32,7 +32,7 @@ class Computed:
     logits: tuple[Logits, ...]  # of each window: (labels,), or (its tokens, tags)
 
     @property
-    def pooled(self) -> npt.NDArray[np.float64]:
+    def pooled(self) -> npt.NDArray[np.floating]:
         """The text's logits, (labels,); not for entities."""
         return pool_windows(self.encoded.windows, self.logits)
 
