@@ -1,8 +1,10 @@
-"""How many cores are ours: what both services give to numeric libraries."""
+"""How many cores and how much memory are ours."""
 
+import math
 import os
 from pathlib import Path
 
+_NO_LIMIT_BYTES = 1 << 60  # version 1 writes a number above every machine's memory
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -14,6 +16,15 @@ def usable_cores(cgroup: Path = _CGROUP) -> int:
     quota = _quota_cores(cgroup)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def usable_memory_bytes(cgroup: Path = _CGROUP) -> float:
+    """Return how much memory this process may use: the limit of its cgroup (version 2 or 1), infinity where there is none."""
+    for file in (cgroup / "memory.max", cgroup / "memory" / "memory.limit_in_bytes"):
+        if file.is_file():
+            limit = file.read_text().strip()
+            return math.inf if limit == "max" or int(limit) > _NO_LIMIT_BYTES else int(limit)
+    return math.inf
 
 
 def _quota_cores(cgroup: Path) -> float | None:

@@ -15,7 +15,7 @@ class TagsmithError(Exception):
     """Something that a caller or an operator can understand and act on."""
 
     reason: ClassVar[str]
-    retry_after_ms: ClassVar[int | None] = None
+    retry_after_ms: int | None = None  # how long to wait before trying again; None: that would not help
 
     def __init__(self, message: str, **metadata: str | int) -> None:
         """`message` is for people; every dynamic part of it is in `metadata` too."""

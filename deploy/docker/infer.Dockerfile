@@ -1,5 +1,6 @@
 # The inference service: docker build --file deploy/docker/infer.Dockerfile --build-arg RUNTIME=cpu .
-# RUNTIME is the ONNX Runtime build: cpu, or gpu with its CUDA libraries as wheels. Neither holds torch or training code.
+# RUNTIME is the ONNX Runtime build: cpu, gpu with its CUDA libraries as wheels, or openvino for processors with bf16. None holds
+# torch or training code.
 # A package mirror: add --secret id=pip,src=<your pip.conf>; it leaves no trace in the image.
 
 FROM python:3.11-slim AS build

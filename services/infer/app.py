@@ -1,28 +1,19 @@
-"""The composition root: the only place that makes the parts and joins them, and the order of start and stop.
+"""The order of start and stop, and the exit codes.
 
-Exit codes: 0 stopped on request; 1 a part broke; 2 a setting cannot be used or a port is taken; 3 the required GPU is not there.
+Exit codes: 0 stopped on request; 1 a part broke; 2 a setting cannot be used or a port is taken; 3 the required GPU is not there;
+4 models do not give right answers any more.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from concurrent.futures import Executor
 from typing import Final
 
 import grpc
 
-from services.infer.answering import Answering
-from services.infer.batching.dispatcher import Dispatcher
-from services.infer.batching.policy import Limits
-from services.infer.calls import TextLimits
-from services.infer.gate import Gate
-from services.infer.hardware import Hardware, probe_hardware
-from services.infer.residency.follower import Follower
-from services.infer.residency.loading import StoreLoader
-from services.infer.residency.lookups import Lookups
-from services.infer.residency.residency import Residency
+from services.infer.assembly import Assembly, assembled, store_threads
+from services.infer.hardware import probe_hardware
+from services.infer.probing import AcceleratorBrokenError
 from services.infer.servicer import InferenceServicer
 from services.infer.settings import InferSettings
 from shared.errors import FieldInvalidError, ModelNotLoadableError, PortTakenError, StoreUnavailableError
@@ -30,8 +21,6 @@ from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
 from shared.rpc.server import add_reflection, bind, build_server
 from shared.settings import SettingsInvalidError, read_settings
-from shared.store.cache import FileCache
-from shared.store.models import ModelStore
 from shared.store.opening import open_store
 from shared.store.port import ObjectStore
 from shared.stubs.inference.v1 import inference_pb2
@@ -42,9 +31,6 @@ from shared.telemetry.metrics import start_metrics_server
 _log = get_logger()
 _CONNECTION_AGE_S: Final = 60.0  # clients that balance over replicas meet new ones within this time
 _SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
-_STORE_THREADS: Final = (
-    4  # for calls' questions and for the follower's each; a hanging store takes these and no others
-)
 
 
 def main() -> int:
@@ -59,6 +45,9 @@ def main() -> int:
     except ModelNotLoadableError as error:
         print(f"tagsmith inference service: {error}", file=sys.stderr)  # noqa: T201  # for the operator, not the log
         return 3
+    except AcceleratorBrokenError as error:
+        _log.critical("accelerator_broken", message=str(error))
+        return 4
     except Exception as error:  # noqa: BLE001  # the last word of a broken service is an event, not a bare traceback
         _log.critical("service_broke", exc_info=error)
         return 1
@@ -81,11 +70,12 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
             "metrics_port": start_metrics_server(settings.host, settings.metrics_port),
         }
         await health.start()
-        _log.info("listening", **ports, provider=hardware.provider, runners=hardware.runners)
-        with _store_threads(1, "open store") as opening:
+        executions = [f"{each.precision} on {each.provider}" for each in hardware.executions]
+        _log.info("listening", **ports, executions=executions, runners=hardware.runners)
+        with store_threads(1, "open store") as opening:
             objects = await _open_store(settings, stop, opening)
         if objects is not None:
-            async with _parts(settings, hardware, objects, health, ports) as parts:
+            async with assembled(settings, hardware, objects, health, ports) as parts:
                 await _answer_calls(settings, parts, server, health, stop)
         _log.info("stopped")
     finally:
@@ -94,7 +84,7 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
 
 async def _answer_calls(
     settings: InferSettings,
-    parts: "_Parts",
+    parts: Assembly,
     server: grpc.aio.Server,
     health: HealthServer,
     stop: asyncio.Event,
@@ -139,101 +129,6 @@ async def _keep_opening(settings: InferSettings, thread: Executor) -> ObjectStor
         await asyncio.sleep(settings.poll_interval_ms / 1000)
 
 
-@contextmanager
-def _store_threads(count: int, name: str) -> Iterator[Executor]:
-    """Threads that a hanging store may hold for good: nobody waits for them at the end."""
-    threads = ThreadPoolExecutor(count, name)
-    try:
-        yield threads
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    answering: Answering
-    residency: Residency
-    gate: Gate
-    background: tuple[asyncio.Task[None], ...]
-
-
-@asynccontextmanager
-async def _parts(
-    settings: InferSettings,
-    hardware: Hardware,
-    objects: ObjectStore,
-    health: HealthServer,
-    ports: dict[str, int],
-) -> AsyncIterator[_Parts]:
-    """Make the parts; unmake them in reverse, models last."""
-    async with AsyncExitStack() as stack:
-        runners = stack.enter_context(ThreadPoolExecutor(hardware.runners, "runner"))
-        texts = stack.enter_context(ThreadPoolExecutor(hardware.cores, "texts"))
-        loading = stack.enter_context(_store_threads(1, "loading"))
-        asking = stack.enter_context(_store_threads(_STORE_THREADS, "asking"))
-        following = stack.enter_context(_store_threads(_STORE_THREADS, "following"))
-        models = ModelStore(objects)
-        changed = asyncio.Event()
-        residency = Residency(
-            StoreLoader(
-                models,
-                FileCache(objects, settings.cache_dir),
-                hardware.policy,
-                hardware.variants,
-                hardware.threads_per_run,
-                hardware.cores,
-                hardware.batch_tokens,
-            ),
-            Lookups(models, asking),
-            loading,
-            required=settings.required,
-            idle_unload_s=settings.idle_unload_s,
-            on_demand_limit=settings.on_demand_limit,
-            on_change=changed.set,
-        )
-        stack.push_async_callback(residency.close)
-        dispatcher = Dispatcher(
-            runners,
-            hardware.runners,
-            Limits(hardware.batch_tokens, settings.batch_padding_ratio),
-            settings.queue_limit_tokens,
-        )
-        gate = Gate()
-        limits = TextLimits(settings.texts_limit, settings.code_points_limit)
-        follower = Follower(residency, models, following, interval_s=settings.poll_interval_ms / 1000)
-        background = (
-            asyncio.create_task(follower.run(), name="follow the store"),
-            asyncio.create_task(
-                _report_readiness(settings, residency, changed, health, ports), name="report readiness"
-            ),
-        )
-        stack.push_async_callback(_end, background)
-        yield _Parts(Answering(residency, dispatcher, texts, limits, gate), residency, gate, background)
-
-
-async def _report_readiness(
-    settings: InferSettings,
-    residency: Residency,
-    changed: asyncio.Event,
-    health: HealthServer,
-    ports: dict[str, int],
-) -> None:
-    """Tell the health server whenever what answers changes whether this server is ready."""
-    may_be_ready = bool(settings.required) or settings.allow_empty
-    if not may_be_ready:
-        _log.warning("never_ready", remedy="set TAGSMITH_INFER_REQUIRED_MODELS or TAGSMITH_INFER_ALLOW_EMPTY")
-    was_ready = False
-    changed.set()
-    while True:
-        await changed.wait()
-        changed.clear()
-        ready = may_be_ready and residency.required_answer
-        if ready != was_ready:
-            await health.set_ready(ready=ready)
-            _log.info("ready" if ready else "not_ready", **ports)
-            was_ready = ready
-
-
 async def _until(stop: asyncio.Event, background: tuple[asyncio.Task[None], ...]) -> None:
     """Wait for the signal to stop. A background task that ends before broke: its error ends the service."""
     stopping = asyncio.create_task(stop.wait(), name="wait for a signal")
@@ -242,9 +137,3 @@ async def _until(stop: asyncio.Event, background: tuple[asyncio.Task[None], ...]
         stopping.cancel()
         for task in done:
             task.result()
-
-
-async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,6 +11,7 @@ from services.infer.batching.outcomes import Incident
 from shared.errors import BatchSizeError, FieldInvalidError, TagsmithError, TextEmptyError, TextTooLongError
 from shared.names import ModelReference, VersionName
 from shared.runtime.offsets import OffsetUnit
+from shared.store.manifest import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,18 @@ class TextLimits:
 
     texts: int = 256
     code_points: int = 100_000  # of each text
+    models: int = 16  # that one call asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What every call has. `deadline_s` is on the event loop's clock, infinity for none."""
 
-    reference: ModelReference
+    references: Sequence[ModelReference]  # one or more, to ask about every text
     texts: Sequence[str]
     min_score: float
     deadline_s: float
+    is_bulk: bool = False  # waits behind what is not, and for room instead of being refused
 
     def check(self, limits: TextLimits) -> None:
         """Raise BatchSizeError or FieldInvalidError if the call as a whole cannot be answered."""
@@ -56,8 +59,7 @@ class ClassifyCall(Call):
     def check(self, limits: TextLimits) -> None:
         """As Call.check, and `top_k` too."""
         Call.check(self, limits)  # super() is lost when slots=True makes the class anew
-        if self.top_k < 0:
-            raise FieldInvalidError(f"top_k: {self.top_k} is negative.", field="top_k", value=self.top_k)
+        _check_top_k(self.top_k)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,31 @@ class ExtractCall(Call):
     """Asks for entities, with offsets counted in `unit`."""
 
     unit: OffsetUnit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzeCall(Call):
+    """Asks several models: classifiers as a ClassifyCall does, extractors as an ExtractCall does."""
+
+    top_k: int
+    unit: OffsetUnit
+
+    def check(self, limits: TextLimits) -> None:
+        """As Call.check, `top_k` and the number of models too."""
+        Call.check(self, limits)
+        _check_top_k(self.top_k)
+        if not 1 <= len(self.references) <= limits.models:
+            raise BatchSizeError(
+                f"models: {len(self.references)} models, a call asks 1 to {limits.models}.",
+                field="models",
+                count=len(self.references),
+                limit=limits.models,
+            )
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 0:
+        raise FieldInvalidError(f"top_k: {top_k} is negative.", field="top_k", value=top_k)
 
 
 def text_fault(text: str, place: int, limits: TextLimits) -> TagsmithError | None:
@@ -106,12 +133,14 @@ class TextAnswer(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class CallTiming:
-    """Where the time of a call went; see the proto's Timing."""
+    """How a call was answered; see the proto's Timing."""
 
     tokenize_s: float = 0.0
     queue_s: float = 0.0
     inference_s: float = 0.0
     token_count: int = 0
+    padded_token_count: int = 0
+    largest_batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +148,7 @@ class Answer(Generic[A]):
     """What became of a call; outcome i belongs to text i."""
 
     version: VersionName
+    task: Task
+    variant: str
     outcomes: Sequence[TextAnswer[A] | TagsmithError | Incident]
     timing: CallTiming

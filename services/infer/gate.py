@@ -15,12 +15,12 @@ LONGEST_WAIT_FOR_QUIET_S: Final = 2.0
 
 
 class Gate:
-    """Open until closed, for good."""
+    """Open until closed, for good. `closing` is set when nobody is let in any more."""
 
     def __init__(self) -> None:
         """Begin open, with nobody inside."""
         self._inside = 0
-        self._open = True
+        self.closing = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
         self._refused_s = -math.inf
@@ -28,9 +28,9 @@ class Gate:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Hold a call inside. Raises ServerDrainingError if the gate is closed."""
-        if not self._open:
+        if self.closing.is_set():
             self._refused_s = asyncio.get_running_loop().time()
-            raise ServerDrainingError("this server is stopping: another replica will answer.")
+            raise draining()
         self._inside += 1
         self._empty.clear()
         try:
@@ -42,7 +42,7 @@ class Gate:
 
     async def close(self) -> None:
         """Let nobody in any more; return when the last call has left and callers have gone elsewhere."""
-        self._open = False
+        self.closing.set()
         await self._empty.wait()
         loop = asyncio.get_running_loop()
         now_s = empty_s = loop.time()
@@ -51,3 +51,8 @@ class Gate:
             now_s = loop.time()
             if now_s - self._refused_s >= QUIET_S:
                 return
+
+
+def draining() -> ServerDrainingError:
+    """What callers are told who come too late."""
+    return ServerDrainingError("this server is stopping: another replica will answer.")

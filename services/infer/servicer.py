@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -9,7 +10,9 @@ import grpc
 from services.infer import wire
 from services.infer.answering import Answering
 from services.infer.residency.residency import Residency
+from services.infer.streaming import answer_stream
 from shared.names import parse_reference
+from shared.rpc.interceptors import status_of
 from shared.stubs.inference.v1 import inference_pb2 as pb
 from shared.stubs.inference.v1.inference_pb2_grpc import InferenceServiceServicer
 
@@ -36,6 +39,53 @@ class InferenceServicer(InferenceServiceServicer):
         """Extract entities from texts."""
         call = wire.extract_call(request, deadline_s=_deadline_s(context))
         return wire.extract_response(await self._answering.extract(call), call)
+
+    async def Analyze(self, request: pb.AnalyzeRequest, context: "Context") -> pb.AnalyzeResponse:
+        """Ask several models about texts."""
+        call = wire.analyze_call(request, deadline_s=_deadline_s(context))
+        return wire.analyze_response(await self._answering.analyze(call), call)
+
+    async def StreamClassify(
+        self, messages: AsyncIterator[pb.StreamClassifyRequest], context: "Context"
+    ) -> AsyncIterator[pb.StreamClassifyResponse]:
+        """Classify in bulk."""
+        deadline_s = _deadline_s(context)
+
+        async def answer(request: pb.ClassifyRequest) -> pb.ClassifyResponse:
+            call = wire.classify_call(request, deadline_s=deadline_s, is_bulk=True)
+            return wire.classify_response(await self._answering.classify(call))
+
+        async for response in self._stream(messages, answer, pb.StreamClassifyResponse):
+            yield response
+
+    async def StreamExtractEntities(
+        self, messages: AsyncIterator[pb.StreamExtractEntitiesRequest], context: "Context"
+    ) -> AsyncIterator[pb.StreamExtractEntitiesResponse]:
+        """Extract entities in bulk."""
+        deadline_s = _deadline_s(context)
+
+        async def answer(request: pb.ExtractEntitiesRequest) -> pb.ExtractEntitiesResponse:
+            call = wire.extract_call(request, deadline_s=deadline_s, is_bulk=True)
+            return wire.extract_response(await self._answering.extract(call), call)
+
+        async for response in self._stream(messages, answer, pb.StreamExtractEntitiesResponse):
+            yield response
+
+    def _stream(
+        self, messages: AsyncIterator[Any], answer: Callable[[Any], Awaitable[Any]], response_type: Any
+    ) -> AsyncIterator[Any]:
+        """Answer each message of a stream, or say in its place why not: the stream goes on."""
+
+        async def answer_message(message: Any) -> Any:
+            try:
+                wire.check_id(message.id)
+                return response_type(id=message.id, response=await answer(message.request))
+            except Exception as error:  # noqa: BLE001  # status_of maps or logs every kind
+                status = status_of(error, response_type.DESCRIPTOR.name.removesuffix("Response"))
+                return response_type(id=message.id, error=status)
+
+        stop = self._answering.gate.closing
+        return answer_stream(messages, answer_message, weight=wire.weight, stop=stop)
 
     async def ListLoadedModels(
         self, request: pb.ListLoadedModelsRequest, context: "Context"

@@ -8,11 +8,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import TagsmithError
 from shared.names import ModelReference, parse_reference
-from shared.runtime.providers import ProviderPolicy
 from shared.settings import LogLevel, Port
 from shared.store.opening import StoreUrl
 
-VariantChoice = Literal["auto", "fp32", "int8"]
+ProviderPolicy = Literal["cpu", "prefer-gpu", "require-gpu"]
+VariantChoice = Literal["auto", "fp32", "int8", "bf16"]
 
 
 class InferSettings(BaseSettings):
@@ -36,8 +36,12 @@ class InferSettings(BaseSettings):
     idle_unload_s: Annotated[float, Field(gt=0)] = 900  # without a call, for what was loaded at a first call
     on_demand_limit: Annotated[int, Field(ge=1)] = 8  # references loaded at their first call
 
+    memory_budget_bytes: Annotated[int | None, Field(ge=1)] = (
+        None  # of models, as estimated; None: three quarters of what the container may use
+    )
+
     provider: ProviderPolicy = "prefer-gpu"
-    variant: VariantChoice = "auto"  # auto: int8 where the processor is made for it, else fp32
+    variant: VariantChoice = "auto"  # auto: the fastest that this machine is made for
     threads: Annotated[int | None, Field(ge=1)] = (
         None  # CPU threads of model runs; None: the cores it may use
     )
@@ -51,6 +55,8 @@ class InferSettings(BaseSettings):
 
     texts_limit: Annotated[int, Field(ge=1)] = 256  # of a call
     code_points_limit: Annotated[int, Field(ge=1)] = 100_000  # of a text
+
+    probe_interval_s: Annotated[float, Field(gt=0)] = 60  # of an idle server, between looks at what it knows
 
     drain_delay_s: Annotated[float, Field(ge=0)] = 5  # from not ready to refusing new calls
     drain_grace_s: Annotated[float, Field(ge=0)] = 30  # for calls in flight to end

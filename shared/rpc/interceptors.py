@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
+from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from shared.errors import TagsmithError
@@ -78,6 +79,15 @@ def _streaming(behaviour: Any, method: str) -> Any:
     return call
 
 
+def status_of(error: Exception, method: str) -> status_pb2.Status:
+    """Turn what a method raised into a Status; what is unforeseen is logged, under an id that the Status carries."""
+    if isinstance(error, TagsmithError):
+        return to_status(error)
+    incident = secrets.token_hex(4)
+    _log.error("unforeseen_error", method=method, incident=incident, exc_info=error)
+    return internal_status(incident)
+
+
 class _Counted:
     """Counts a call by its code and times it; a call that ends by cancellation counts as CANCELLED."""
 
@@ -99,13 +109,7 @@ async def _abort(error: Exception, context: _Context, counted: _Counted, method:
     if isinstance(error, grpc.aio.AbortError):  # a handler below has spoken already
         counted.code = context.code().name if context.code() else "UNKNOWN"
         raise error
-    if isinstance(error, TagsmithError):
-        status = to_status(error)
-    else:
-        incident = secrets.token_hex(4)
-        status = internal_status(incident)
-        _log.error("unforeseen_error", method=method, incident=incident, exc_info=error)
-    converted = rpc_status.to_status(status)
+    converted = rpc_status.to_status(status_of(error, method))
     counted.code = converted.code.name
     await context.abort_with_status(converted)
     raise AssertionError("abort_with_status always raises")

@@ -28,22 +28,47 @@ def pool_windows(windows: Sequence[Window], logits: Sequence[Logits]) -> npt.NDA
 
 
 def rank_labels(
-    labels: Sequence[str], logits: npt.NDArray[np.floating], *, temperature: float
-) -> list[LabelScore]:
-    """Return every label by falling softmax score, ties in the order of `labels`; the first is given. `logits` is (labels,)."""
-    exponents = np.exp((logits - logits.max()).astype(np.float64) / temperature)
-    scores: list[float] = (exponents / exponents.sum()).tolist()
-    order = sorted(range(len(labels)), key=scores.__getitem__, reverse=True)
-    return [LabelScore(labels[i], scores[i], rank == 0) for rank, i in enumerate(order)]
+    labels: Sequence[str], logits: npt.NDArray[np.floating], *, temperature: float, top_k: int = 0
+) -> list[list[LabelScore]]:
+    """Return of each text the `top_k` labels (0: all) by falling softmax score, ties in the order of `labels`; the first is given.
+
+    `logits` is (texts, labels).
+    """
+    exponents = logits.astype(np.float64)
+    exponents -= exponents.max(axis=1, keepdims=True)
+    exponents /= temperature
+    np.exp(exponents, out=exponents)
+    exponents /= exponents.sum(axis=1, keepdims=True)
+    return [
+        [LabelScore(labels[i], score, rank == 0) for rank, (i, score) in enumerate(of_text)]
+        for of_text in _ranked(exponents, top_k)
+    ]
 
 
 def rank_label_set(
-    labels: Sequence[str], logits: npt.NDArray[np.floating], *, thresholds: Sequence[float]
-) -> list[LabelScore]:
-    """Return every label by falling sigmoid score, ties in the order of `labels`; those from their threshold on are given."""
-    scores: list[float] = sigmoid(logits).tolist()
-    order = sorted(range(len(labels)), key=scores.__getitem__, reverse=True)
-    return [LabelScore(labels[i], scores[i], scores[i] >= thresholds[i]) for i in order]
+    labels: Sequence[str],
+    logits: npt.NDArray[np.floating],
+    *,
+    thresholds: Sequence[float],
+    top_k: int = 0,
+) -> list[list[LabelScore]]:
+    """Return of each text the `top_k` labels (0: all) by falling sigmoid score, ties in the order of `labels`; those from their
+    threshold on are given. `logits` is (texts, labels).
+    """
+    return [
+        [LabelScore(labels[i], score, score >= thresholds[i]) for i, score in of_text]
+        for of_text in _ranked(sigmoid(logits), top_k)
+    ]
+
+
+def _ranked(scores: npt.NDArray[np.float64], top_k: int) -> list[list[tuple[int, float]]]:
+    """Return of each row the columns with the highest scores, and these, by falling score."""
+    if top_k == 1:
+        best = scores.argmax(axis=1).tolist()
+        return [[(i, scores.item(row, i))] for row, i in enumerate(best)]
+    order = np.argsort(-scores, axis=1, kind="stable")[:, : top_k or None]
+    ranked = np.take_along_axis(scores, order, axis=1)
+    return [list(zip(*of_text, strict=True)) for of_text in zip(order.tolist(), ranked.tolist(), strict=True)]
 
 
 def sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

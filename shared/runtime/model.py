@@ -6,21 +6,25 @@ Concurrency: every method may be called from any threads at once. Calls that run
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from shared.errors import ModelNotLoadableError, TaskMismatchError
 from shared.runtime.batches import batch_by_length, pad
 from shared.runtime.classification import LabelScore, Logits, pool_windows, rank_label_set, rank_labels
 from shared.runtime.entities import EntitySpan, extract_spans
-from shared.runtime.network import Network, OpenFile, load_network
-from shared.runtime.providers import ProviderPolicy
+from shared.runtime.execution import Execution
+from shared.runtime.network import Network, compute_together, load_network
+from shared.runtime.parts import Parts
 from shared.runtime.reader import EncodedText, TextReader
-from shared.runtime.tokenizer import TextTokenizer
+from shared.runtime.session import GraphSession
 from shared.runtime.windows import Window
-from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding, VariantName
+from shared.store.manifest import EntitiesDecoding, GoldenExample, Manifest, MultiLabelDecoding
 
-__all__ = ["EncodedText", "Model"]  # what a Model takes and gives is found beside it
+__all__ = ["Decision", "EncodedText", "Model"]  # what a Model takes and gives is found beside it
 
-_Answer = Sequence[LabelScore] | Sequence[EntitySpan]
+Decision = frozenset[str] | frozenset[tuple[int, int, str]]  # the labels that are given, or the spans
 
+_GOLDEN_BATCH_TOKENS = 512
 _TEXTS_AT_ONCE = 512  # of Model.answer: bounds the logits that wait for their text's other windows
 
 
@@ -28,75 +32,77 @@ class Model:
     """A loaded version. Made by `load`."""
 
     def __init__(
-        self, manifest: Manifest, variant: VariantName, reader: TextReader, network: Network
+        self, manifest: Manifest, execution: Execution, reader: TextReader, network: Network
     ) -> None:
         self.manifest = manifest
-        self.variant = variant
-        self.execution_provider = network.execution_provider
+        self.execution = execution
+        self.graphs = manifest.variants[execution.variant].graphs
         self._reader = reader
         self._network: Network | None = network
 
     @classmethod
-    def load(
-        cls,
-        manifest: Manifest,
-        open_file: OpenFile,
-        *,
-        variant: VariantName = "fp32",
-        policy: ProviderPolicy = "cpu",
-        threads: int = 1,
-        text_threads: int = 1,
-    ) -> "Model":
-        """Load a variant that the manifest has from the local files that `open_file` gives, and run it once.
+    def load(cls, manifest: Manifest, parts: Parts, execution: Execution = Execution()) -> "Model":  # noqa: B008  # frozen
+        """Load the graphs of an execution, which the manifest has, of `parts`, and run them once.
 
-        `threads`: CPU threads of one run. `text_threads`: threads that can encode at once without a first-time cost. Raises ModelNotLoadableError, and what `open_file` raises.
+        Raises ModelNotLoadableError, and what `parts` raises.
         """
         tokenization = manifest.tokenization
-        tokenizer = TextTokenizer(open_file(tokenization.file), ready=text_threads)
+        tokenizer = parts.tokenizer(tokenization.file)
         try:
             reader = TextReader(tokenizer, manifest.task, tokenization.max_tokens, tokenization.stride_tokens)
         except ValueError as error:
             raise _not_loadable(manifest, str(error)) from error
-        network = load_network(manifest.variants[variant], open_file, policy=policy, threads=threads)
-        model = cls(manifest, variant, reader, network)
+        network = load_network(manifest.variants[execution.variant], parts.session, execution)
+        model = cls(manifest, execution, reader, network)
         model._check_that_it_runs()
         return model
+
+    @property
+    def trunk(self) -> GraphSession:
+        """What reads token ids. Models with the identical one can share a pass. Raises RuntimeError if the model is closed."""
+        return self._open_network().trunk
+
+    def reads_like(self, other: "Model") -> bool:
+        """Tell whether both turn every text into the same windows."""
+        return self._reader.reads_like(other._reader)
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Tokenize texts and cut them into windows; result i belongs to text i."""
         return self._reader.encode(texts)
 
     def run(self, windows: Sequence[Window]) -> list[Logits]:
-        """Compute one padded batch; result i belongs to window i.
-
-        Entities: (tokens of the window, tags). Other tasks: (labels,). Results are read-only views of one array.
-        """
-        network = self._network
-        if network is None:
-            raise RuntimeError(f"{self.manifest.version} is closed")
-        if not windows:
-            return []
-        logits = network.logits(pad(windows, self._reader.tokenizer.pad_id))
-        logits.flags.writeable = False
-        if self.manifest.task != "entities":
-            return list(logits)
-        return [rows[: window.token_count] for rows, window in zip(logits, windows, strict=True)]
+        """Compute one padded batch; result i belongs to window i. See run_together."""
+        return [logits for (logits,) in run_together([(window, (self,)) for window in windows])]
 
     def classify(self, encoded: EncodedText, logits: Sequence[Logits]) -> list[LabelScore]:
         """Decode the logits of a text's windows: every label by falling score. Raises TaskMismatchError."""
+        return self.classify_all([encoded], [logits])[0]
+
+    def classify_all(
+        self, texts: Sequence[EncodedText], logits: Sequence[Sequence[Logits]], *, top_k: int = 0
+    ) -> list[list[LabelScore]]:
+        """Decode texts, `logits[i]` of the windows of text i: the `top_k` labels of each (0: all). Raises TaskMismatchError."""
         decoding, labels = self.manifest.decoding, self.manifest.labels
         if isinstance(decoding, EntitiesDecoding):
             raise self._mismatch("classify")
-        pooled = pool_windows(encoded.windows, logits)
+        pooled = np.stack(
+            [pool_windows(text.windows, of_text) for text, of_text in zip(texts, logits, strict=True)]
+        )
         if isinstance(decoding, MultiLabelDecoding):
-            return rank_label_set(labels, pooled, thresholds=decoding.thresholds)
-        return rank_labels(labels, pooled, temperature=decoding.temperature)
+            return rank_label_set(labels, pooled, thresholds=decoding.thresholds, top_k=top_k)
+        return rank_labels(labels, pooled, temperature=decoding.temperature, top_k=top_k)
 
     def extract(self, encoded: EncodedText, logits: Sequence[Logits]) -> list[EntitySpan]:
         """Decode the logits of a text's windows: its entities by rising start. Raises TaskMismatchError."""
         if not isinstance(self.manifest.decoding, EntitiesDecoding) or encoded.units is None:
             raise self._mismatch("extract entities")
         return extract_spans(self.manifest.labels, encoded.units, encoded.windows, logits)
+
+    def decide(self, encoded: EncodedText, logits: Sequence[Logits]) -> Decision:
+        """Decode what must not differ between two runs of a version; scores may, a little."""
+        if self.manifest.task != "entities":
+            return frozenset(each.label for each in self.classify(encoded, logits) if each.is_given)
+        return frozenset((span.start, span.end, span.label) for span in self.extract(encoded, logits))
 
     def answer(
         self, texts: Sequence[str], *, batch_tokens: int = 512
@@ -106,12 +112,17 @@ class Model:
             return [self.classify(*pair) for pair in self._computed(texts, batch_tokens)]
         return [self.extract(*pair) for pair in self._computed(texts, batch_tokens)]
 
+    def probe(self) -> None:
+        """Run and answer what the manifest knows the answer of. Raises ModelNotLoadableError if that cannot be done, or differs."""
+        self._check_that_it_runs()
+        self.check_golden()
+
     def check_golden(self) -> None:
         """Answer the manifest's golden examples. Raises ModelNotLoadableError if a decision differs."""
         examples = self.manifest.golden_examples
-        answers: Sequence[_Answer] = self.answer([example.text for example in examples])
-        for number, (example, answer) in enumerate(zip(examples, answers, strict=True)):
-            if _decision(answer) != _expected(example):
+        computed = self._computed([example.text for example in examples], _GOLDEN_BATCH_TOKENS)
+        for number, (example, (text, logits)) in enumerate(zip(examples, computed, strict=True)):
+            if self.decide(text, logits) != _expected(example):
                 raise _not_loadable(
                     self.manifest, f"it answers golden example {number} otherwise than its manifest says"
                 )
@@ -136,6 +147,11 @@ class Model:
             for text in encoded:
                 yield text, [results[next(numbers)] for _ in text.windows]
 
+    def _open_network(self) -> Network:
+        if self._network is None:
+            raise RuntimeError(f"{self.manifest.version} is closed")
+        return self._network
+
     def _check_that_it_runs(self) -> None:
         """Run one short text, so that a graph that cannot run, or has other labels, is refused before anybody calls it."""
         try:
@@ -154,17 +170,28 @@ class Model:
         )
 
 
-def _decision(answer: _Answer) -> set[object]:
-    """What must not differ between two runs of a version: the labels that are given, or the spans; scores may, a little."""
-    spans = {(span.start, span.end, span.label) for span in answer if isinstance(span, EntitySpan)}
-    given = {score.label for score in answer if isinstance(score, LabelScore) and score.is_given}
-    return {*spans, *given}
+def run_together(works: Sequence[tuple[Window, Sequence[Model]]]) -> list[tuple[Logits, ...]]:
+    """Compute one padded batch of windows for models of one trunk; result i holds the logits of window i for each of its models.
+
+    Entities: (tokens of the window, tags). Other tasks: (labels,). Results are read-only views.
+    """
+    if not works:
+        return []
+    batch = pad([window for window, _ in works], works[0][1][0]._reader.tokenizer.pad_id)
+    computed = compute_together(batch, [[model._open_network() for model in models] for _, models in works])
+    return [
+        tuple(
+            logits[: window.token_count] if model.manifest.task == "entities" else logits
+            for model, logits in zip(models, of_window, strict=True)
+        )
+        for (window, models), of_window in zip(works, computed, strict=True)
+    ]
 
 
-def _expected(example: GoldenExample) -> set[object]:
-    if example.entities is None:
-        return {example.label} if example.labels is None else {*example.labels}
-    return {(span.start, span.end, span.label) for span in example.entities}
+def _expected(example: GoldenExample) -> Decision:
+    if example.entities is not None:
+        return frozenset((span.start, span.end, span.label) for span in example.entities)
+    return frozenset(example.labels if example.labels is not None else (example.label or "",))
 
 
 def _not_loadable(manifest: Manifest, cause: str) -> ModelNotLoadableError:

@@ -1,74 +1,71 @@
-"""The graphs of a variant as one thing that turns a batch into logits.
+"""The graphs of a variant: a trunk that reads token ids, and for a frozen encoder the head that stands on it.
 
-Owns: which graph is fed by which. Concurrency: as GraphSession, any thread at any time.
+Owns: which graph is fed by which, and how several heads share one pass of their trunk. Concurrency: as GraphSession, any thread
+at any time.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from shared.errors import ModelNotLoadableError
 from shared.runtime.batches import INPUTS, Batch
 from shared.runtime.classification import Logits
-from shared.runtime.providers import ProviderPolicy
+from shared.runtime.execution import Execution
 from shared.runtime.session import GraphSession
-from shared.store.manifest import Graph, StoredFile, Variant
+from shared.store.manifest import Graph, Variant
 
-_ENCODER_OUTPUTS = ("pooled", "hidden_states")
+_LOGITS: Final = "logits"
+_ENCODER_OUTPUTS: Final = ("pooled", "hidden_states")
 
-OpenFile = Callable[[StoredFile], Path]
+MakeSession = Callable[[Graph, Execution], GraphSession]
 
 
-class Network(Protocol):
-    """What computes logits."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """What computes logits. Networks with the identical `trunk` can be computed in one pass."""
 
-    @property
-    def execution_provider(self) -> str:
-        """The ONNX Runtime provider that it in truth runs on."""
+    trunk: GraphSession  # token ids to `reads`
+    reads: str  # the trunk's output that is looked at: `logits`, or `pooled` or `hidden_states` for a head
+    head: GraphSession | None  # `reads` to `logits`; None: the trunk gives them itself
 
     def logits(self, batch: Batch) -> Logits:
         """Return (windows, labels), or (windows, tokens, tags)."""
+        (features,) = self.trunk.run(batch.feed(self.trunk.inputs), (self.reads,))
+        return self.finish(features)
+
+    def finish(self, features: Logits) -> Logits:
+        """Return the logits of rows of `reads`."""
+        return features if self.head is None else self.head.run({self.reads: features}, (_LOGITS,))[0]
 
 
-class WholeModel:
-    """One graph from token ids to logits."""
+def compute_together(batch: Batch, wanted: Sequence[Sequence[Network]]) -> list[tuple[Logits, ...]]:
+    """Compute one pass of the trunk that all `wanted` networks stand on; `wanted[i]` are those that read window i.
 
-    def __init__(self, session: GraphSession) -> None:
-        self._session = session
-        self.execution_provider = session.execution_provider
-
-    def logits(self, batch: Batch) -> Logits:
-        """See Network."""
-        return self._session.run(batch.feed(self._session.inputs), "logits")
-
-
-class Encoder:
-    """A frozen encoder; it knows no head, so that several may stand on it."""
-
-    def __init__(self, session: GraphSession) -> None:
-        self._session = session
-        self.execution_provider = session.execution_provider
-
-    def encode(self, batch: Batch, output: str) -> Logits:
-        """Return `pooled`, (windows, width), or `hidden_states`, (windows, tokens, width)."""
-        return self._session.run(batch.feed(self._session.inputs), output)
-
-
-class HeadOnEncoder:
-    """An encoder and the head that was trained on it."""
-
-    def __init__(self, encoder: Encoder, head: GraphSession) -> None:
-        self._encoder, self._head = encoder, head
-        (self._features,) = head.inputs
-        self.execution_provider = encoder.execution_provider
-
-    def logits(self, batch: Batch) -> Logits:
-        """See Network."""
-        return self._head.run({self._features: self._encoder.encode(batch, self._features)}, "logits")
+    Result i holds the logits of window i for each of them, (labels,) or (tokens of the batch, tags).
+    """
+    rows: dict[Network, list[int]] = {}
+    for row, networks in enumerate(wanted):
+        for network in {*networks}:  # one that is asked twice computes once
+            rows.setdefault(network, []).append(row)
+    trunk = next(iter(rows)).trunk
+    outputs = tuple(dict.fromkeys(network.reads for network in rows))
+    features = dict(zip(outputs, trunk.run(batch.feed(trunk.inputs), outputs), strict=True))
+    results: list[dict[Network, Logits]] = [{} for _ in wanted]
+    for network, mine in rows.items():
+        read = features[network.reads]
+        logits = network.finish(read if len(mine) == len(wanted) else read[mine])
+        logits.flags.writeable = False
+        for row, of_row in zip(mine, logits, strict=True):
+            results[row][network] = of_row
+    return [
+        tuple(of_row[network] for network in networks)
+        for of_row, networks in zip(results, wanted, strict=True)
+    ]
 
 
-def load_network(variant: Variant, open_file: OpenFile, *, policy: ProviderPolicy, threads: int) -> Network:
-    """Load the graphs of `variant` from the files that `open_file` gives. Raises ModelNotLoadableError."""
+def load_network(variant: Variant, make_session: MakeSession, execution: Execution) -> Network:
+    """Load the graphs of `variant` to be run so. Raises ModelNotLoadableError, and what `make_session` raises."""
 
     def session(role: str, graph: Graph, known_inputs: tuple[str, ...]) -> GraphSession:
         if unknown := set(graph.inputs) - set(known_inputs):
@@ -76,15 +73,14 @@ def load_network(variant: Variant, open_file: OpenFile, *, policy: ProviderPolic
                 f"the {role} graph asks for {', '.join(sorted(unknown))}, which this server cannot feed",
                 cause="graph inputs",
             )
-        return GraphSession(graph, open_file(graph.file), policy=policy, threads=threads)
+        return make_session(graph, execution.of_head if role == "head" else execution)
 
     match variant.graphs:
         case {"model": model, **others} if not others:
-            return WholeModel(session("model", model, INPUTS))
+            return Network(session("model", model, INPUTS), _LOGITS, None)
         case {"encoder": encoder, "head": head, **others} if not others and len(head.inputs) == 1:
-            return HeadOnEncoder(
-                Encoder(session("encoder", encoder, INPUTS)), session("head", head, _ENCODER_OUTPUTS)
-            )
+            trunk = session("encoder", encoder, INPUTS)
+            return Network(trunk, head.inputs[0], session("head", head, _ENCODER_OUTPUTS))
     raise ModelNotLoadableError(
         f"a variant of {', '.join(sorted(variant.graphs))} is not known", cause="graphs"
     )

@@ -1,47 +1,41 @@
-"""Which hardware a session runs on: asked for by policy, and checked.
+"""What to ask ONNX Runtime for, so that a session runs as its execution says."""
 
-ONNX Runtime runs on the CPU without an error when CUDA's libraries are missing, so what a session got is read from it.
-"""
-
-from typing import Final, Literal
+import json
+from typing import Final
 
 import onnxruntime
-import structlog
 
-from shared.errors import ModelNotLoadableError
+from shared.runtime.execution import CPU, CUDA, OPENVINO, Execution
 
-ProviderPolicy = Literal["cpu", "prefer-gpu", "require-gpu"]
 Providers = list[str | tuple[str, dict[str, str]]]
 
-CPU: Final = "CPUExecutionProvider"
-CUDA: Final = "CUDAExecutionProvider"
-
 # TF32 keeps 10 bits of a float32's fraction; logits then differ from the trained model's by more than the gate allows.
-_CUDA_OPTIONS = {"use_tf32": "0"}
-
-_log = structlog.get_logger(__name__)
+_CUDA_OPTIONS: Final = {"use_tf32": "0"}
 
 
-def select_providers(policy: ProviderPolicy) -> Providers:
-    """Return what to ask ONNX Runtime for. Raises ModelNotLoadableError if `require-gpu` cannot be met by this installation."""
-    if policy == "cpu":
-        return [CPU]
-    if CUDA not in onnxruntime.get_available_providers():
-        check_provider(CPU, policy)
-        return [CPU]
-    # The `gpu` extra brings CUDA and cuDNN as wheels, which the loader does not find by itself.
-    onnxruntime.preload_dlls()
-    return [(CUDA, _CUDA_OPTIONS), CPU]
+def is_installed(provider: str) -> bool:
+    """Tell whether this build of ONNX Runtime has a provider; whether it works here, `shared.runtime.probe` finds out."""
+    return provider in onnxruntime.get_available_providers()
 
 
-def check_provider(actual: str, policy: ProviderPolicy) -> None:
-    """Compare the provider that a session has with the policy: raise under `require-gpu`, warn under `prefer-gpu`."""
-    if policy == "cpu" or actual == CUDA:
-        return
-    if policy == "require-gpu":
-        raise ModelNotLoadableError(
-            "require-gpu: ONNX Runtime has no working CUDA here (install the `gpu` extra, and check the driver)",
-            cause="execution provider",
-            execution_provider=actual,
-        )
-    _log.warning("gpu_not_available", execution_provider=actual)
+def providers(execution: Execution) -> Providers:
+    """Return the providers to make a session with."""
+    if execution.provider == CUDA:
+        # The `gpu` extra brings CUDA and cuDNN as wheels, which the loader does not find by itself.
+        onnxruntime.preload_dlls()
+        return [(CUDA, _CUDA_OPTIONS), CPU]
+    if execution.provider == OPENVINO:
+        return [(OPENVINO, {"device_type": "CPU", "load_config": json.dumps({"CPU": _openvino(execution)})})]
+    return [CPU]
+
+
+def _openvino(execution: Execution) -> dict[str, str]:
+    """OpenVINO's own settings. It is silent about a precision that it does not know, or cannot do."""
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if execution.precision == "bf16" else "f32",
+        # A stream serves one run at a time; a run that finds none idle waits.
+        "NUM_STREAMS": str(execution.runs),
+        "INFERENCE_NUM_THREADS": str(execution.runs * execution.threads),
+        # Pinned threads of several processes would meet on the same cores of a machine.
+        "ENABLE_CPU_PINNING": "NO",
+    }

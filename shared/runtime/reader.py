@@ -42,6 +42,11 @@ class TextReader:
                 f"a stride of {self.stride_tokens} does not fit windows of {self.max_tokens} tokens"
             )
 
+    def reads_like(self, other: "TextReader") -> bool:
+        """Tell whether both give every text the same windows."""
+        mine = self.tokenizer, self.max_tokens, self.stride_tokens
+        return mine == (other.tokenizer, other.max_tokens, other.stride_tokens)
+
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Read texts; result i belongs to text i."""
         needs_units = self.task == "entities"

@@ -1,11 +1,11 @@
 """One ONNX graph, ready to run.
 
-Owns: the only onnxruntime sessions that answer texts. Invariant: the graph has exactly the inputs and outputs that the
-manifest promises. Concurrency: `run` may be called from any threads at once and frees the GIL; loading is from a file path,
-since from bytes it would hold the GIL several times longer.
+Owns: the only onnxruntime sessions that answer texts. Invariants: the graph has exactly the inputs and outputs that the manifest
+promises; it runs on the provider that it was asked for. Concurrency: `run` may be called from any threads at once and frees the
+GIL; loading is from a file path, since from bytes it would hold the GIL several times longer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from shared.errors import ModelNotLoadableError
-from shared.runtime.providers import CPU, ProviderPolicy, check_provider, select_providers
+from shared.runtime.execution import CPU, OPENVINO, Execution
+from shared.runtime.providers import providers
 from shared.store.manifest import Graph
 
 Array = npt.NDArray[np.generic]
@@ -22,21 +23,18 @@ Array = npt.NDArray[np.generic]
 class GraphSession:
     """An ONNX Runtime session over a graph of a manifest."""
 
-    def __init__(self, graph: Graph, path: Path, *, policy: ProviderPolicy, threads: int) -> None:
-        """Load the file at `path`. `threads`: CPU threads of one run. Raises ModelNotLoadableError."""
-        providers = select_providers(policy)
+    def __init__(self, graph: Graph, path: Path, execution: Execution) -> None:
+        """Load the file at `path`. Raises ModelNotLoadableError."""
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), _options(threads, providers == [CPU]), providers
-            )
+            self._session = open_session(str(path), execution)
+        except ModelNotLoadableError:
+            raise
         except Exception as error:  # each ONNX Runtime error class derives from Exception alone
             raise ModelNotLoadableError(
-                "ONNX Runtime cannot load a graph", cause="graph", file=graph.file.digest
+                f"ONNX Runtime cannot load a graph on {execution.provider}",
+                cause="graph",
+                file=graph.file.digest,
             ) from error
-        # Otherwise a failing CUDA call would quietly move the session to the CPU.
-        self._session.disable_fallback()
-        self.execution_provider: str = self._session.get_providers()[0]
-        check_provider(self.execution_provider, policy)
         self.inputs = _same_names(
             "inputs", graph.inputs, [node.name for node in self._session.get_inputs()], graph
         )
@@ -44,23 +42,51 @@ class GraphSession:
             "outputs", graph.outputs, [node.name for node in self._session.get_outputs()], graph
         )
 
-    def run(self, feeds: Mapping[str, Array], output: str) -> npt.NDArray[np.float32]:
-        """Compute one output; only the nodes that it needs are run."""
-        result: npt.NDArray[np.float32] = self._session.run([output], feeds)[0]
-        return result
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        """Compute some outputs, in their order; only the nodes that they need are run."""
+        results: list[npt.NDArray[np.float32]] = self._session.run(outputs, feeds)
+        return results
 
 
-def _options(threads: int, on_cpu: bool) -> onnxruntime.SessionOptions:
+def speed_kind(graph: Graph, execution: Execution) -> str:
+    """Name all that a session's speed depends on but the processor: graphs of one architecture have one size."""
+    size_bytes, runtime = graph.file.size_bytes, onnxruntime.__version__
+    return f"{size_bytes} bytes, {graph.inputs} to {graph.outputs}, {execution}, ONNX Runtime {runtime}"
+
+
+def open_session(graph: str | bytes, execution: Execution) -> onnxruntime.InferenceSession:
+    """Make a session of a file, or of a graph's bytes. Raises ModelNotLoadableError if it got another provider, and ONNX Runtime's errors.
+
+    ONNX Runtime runs on the CPU provider, without an error, when CUDA's libraries are missing or OpenVINO cannot read its settings:
+    what a session got is read from it.
+    """
+    session = onnxruntime.InferenceSession(graph, _options(execution), providers(execution))
+    # Otherwise a failing CUDA call would quietly move the session to the CPU.
+    session.disable_fallback()
+    actual = session.get_providers()[0]
+    if actual != execution.provider:
+        raise ModelNotLoadableError(
+            f"ONNX Runtime gave {actual} for {execution.provider}",
+            cause="execution provider",
+            execution_provider=actual,
+        )
+    return session
+
+
+def _options(execution: Execution) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = execution.threads
     options.inter_op_num_threads = 1
     # Spinning threads would burn the cores of the pod's other sessions between runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # its errors reach us as exceptions, and its lines are no JSON
-    if on_cpu:
+    if execution.provider == CPU:
         # Every batch has another shape: the arena would grow to the worst of them and the patterns never match.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
+    if execution.provider == OPENVINO:
+        # The whole graph or nothing: the session would list OpenVINO even if all its nodes ran elsewhere.
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
 
 

@@ -48,6 +48,11 @@ class Variant(_Record):
 
     graphs: dict[Literal["model", "encoder", "head"], Graph]
 
+    @property
+    def trunk(self) -> Graph:
+        """The graph that reads token ids."""
+        return self.graphs["encoder" if "encoder" in self.graphs else "model"]
+
 
 class Tokenization(_Record):
     """How a text becomes windows of token ids."""

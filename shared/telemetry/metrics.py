@@ -37,6 +37,9 @@ RUN_SECONDS: Final = Histogram("tagsmith_run_seconds", "Time of one model run.",
 DROPPED_WINDOWS: Final = Counter(
     "tagsmith_dropped_windows_total", "Windows dropped before a model run: cancelled or expired.", ["cause"]
 )
+FAILED_PROBES: Final = Counter(
+    "tagsmith_failed_probes_total", "Probes that a version in memory has failed.", ["model"]
+)
 LOADED_MODELS: Final = Gauge(
     "tagsmith_loaded_models", "1 for each version that answers.", ["model", "version", "variant", "provider"]
 )

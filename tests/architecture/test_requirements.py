@@ -2,13 +2,14 @@
 
 from importlib.metadata import version
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.architecture.requirements import PROJECT, installed_by
 from tests.architecture.source_tree import ROOT
 
-# The ONNX Runtime build of GPU machines replaces the one of `cpu`; where it is not installed its needs cannot be told.
-ELSEWHERE = {"gpu"}
+# The ONNX Runtime builds that replace the one of `cpu`; where they are not installed their needs cannot be told.
+ELSEWHERE = {"gpu", "openvino"}
 # Wheels that a CUDA build of torch brings, each pinned by torch itself.
 PINNED_BY_TORCH = ("nvidia-", "cuda-", "triton")
 
@@ -38,6 +39,17 @@ def test_the_tests_run_with_the_pinned_versions() -> None:
 
 
 def test_the_inference_extra_brings_no_torch() -> None:
-    """With `infer` and either build of ONNX Runtime there is no torch, transformers or scikit-learn."""
+    """With `infer` and the build of ONNX Runtime there is no torch, transformers or scikit-learn."""
     assert not {"torch", "transformers", "optimum", "scikit-learn", "scipy"} & installed_by(("infer", "cpu"))
     assert PROJECT["optional-dependencies"]["infer"] == []
+
+
+def test_an_installation_takes_one_of_three_builds() -> None:
+    """Each extra of a build is that build alone, pinned; they would overwrite each other's files."""
+    builds = [
+        Requirement(line).name
+        for extra in ("cpu", *sorted(ELSEWHERE))
+        for line in PROJECT["optional-dependencies"][extra]
+    ]
+    assert builds == ["onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"]
+    assert set(builds) <= set(pins())

@@ -16,7 +16,9 @@ from services.cli.up import running_services
 from services.train.trainer.export import ExportedGraph
 from services.train.trainer.quantising import quantise
 from shared.data.rows import Span
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.scoring import score_classification, score_entities, score_multi_label
 from shared.store.cache import FileCache
 from shared.store.manifest import Manifest, SplitEvaluation, StoredFile, Variant, VariantName
@@ -124,7 +126,8 @@ class Served:
             def open_file(file: StoredFile) -> Path:
                 return paths.get(file.digest) or cache.fetch(file)
 
-            return {name: Model.load(whole, open_file, variant=name, threads=1) for name in variants}
+            parts = Parts(open_file)
+            return {name: Model.load(whole, parts, Execution(name)) for name in variants}
 
     def _call(self, manifest: Manifest, texts: Sequence[str]) -> list[Answer]:
         version = str(manifest.version)

@@ -5,80 +5,27 @@ out of time) takes its waiting windows along and changes nothing for others; at 
 
 Concurrency: everything but the model runs happens on the event loop, without locks or awaits inside. There is no loop of its
 own and no polling: the dispatcher acts when windows arrive and when a runner comes free, so an idle service dispatches at once
-and batches form only from what piles up meanwhile. A batch holds a pin on its lane until its thread has ended, whatever becomes
-of its callers.
+and batches form only from what piles up meanwhile. A batch pins the versions that read it until its thread has ended, whatever
+becomes of its callers.
 """
 
 import asyncio
 import math
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
+from services.infer.batching.admission import Backlog
 from services.infer.batching.isolation import Poisoned, run_isolated
-from services.infer.batching.outcomes import Incident, Ran
+from services.infer.batching.items import Call, Computed, Item, Reader
+from services.infer.batching.outcomes import Ran
 from services.infer.batching.policy import Limits, decide
-from shared.errors import DeadlineExpiredError, QueueFullError
-from shared.names import VersionName
-from shared.runtime.classification import Logits
+from services.infer.batching.queue import WindowQueue
+from services.infer.batching.reporting import observe, told
+from shared.errors import DeadlineExpiredError
+from shared.runtime.windows import Window
 from shared.telemetry import metrics
-from shared.telemetry.logs import get_logger
-
-_log = get_logger()
-
-
-class Window(Protocol):
-    """What a model reads at once."""
-
-    @property
-    def token_count(self) -> int:
-        """Its length, special tokens counted; at least 1."""
-
-
-class Lane(Protocol):
-    """A loaded version. Windows of one lane may share a batch."""
-
-    @property
-    def version(self) -> VersionName:
-        """Its name, for logs and metrics."""
-
-    def run(self, windows: Sequence[Any]) -> Sequence[Logits]:
-        """Compute one batch; called in runner threads, several at once."""
-
-    def pin(self) -> None:
-        """Stay in memory; called on the event loop."""
-
-    def unpin(self) -> None:
-        """Undo one `pin`."""
-
-
-@dataclass(slots=True)
-class _Call:
-    arrived_s: float
-    outcomes: list[Logits | Incident | None]
-    missing: int
-    done: asyncio.Future[None]
-    first_start_s: float = math.inf
-    last_start_s: float = -math.inf
-
-    def settle(self, place: int, outcome: Logits | Incident) -> None:
-        self.outcomes[place] = outcome
-        self.missing -= 1
-        if self.missing == 0 and not self.done.done():
-            self.done.set_result(None)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Item:
-    lane: Lane
-    tokens: int
-    deadline_s: float
-    window: Window
-    call: _Call
-    place: int
 
 
 @dataclass(slots=True)
@@ -89,78 +36,106 @@ class Dispatcher:
     runner_count: int
     limits: Limits
     queue_limit_tokens: int
-    _queue: dict[_Item, None] = field(
-        default_factory=dict
-    )  # an ordered set: arrival order, removal at any place
-    _queued_tokens: int = 0
-    _expected_tokens: int = 0
+    on_fault: Callable[[Reader], None] = lambda _: None  # called for those who read a batch that has failed
+    _queue: WindowQueue[Item] = field(init=False, default_factory=WindowQueue)
+    _backlog: Backlog = field(init=False)
+    _bulk_waits: list[asyncio.Future[None]] = field(init=False, default_factory=list)
     _idle_runners: int = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(init=False, default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
         """All runners begin idle."""
         self._idle_runners = self.runner_count
+        self._backlog = Backlog(limit_tokens=self.queue_limit_tokens, runners=self.runner_count)
+        metrics.QUEUE_TOKENS.set_function(lambda: self._backlog.tokens)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return self._idle_runners == self.runner_count and not self._queue
 
     @contextmanager
-    def admitted(self, estimated_tokens: int) -> Iterator[Callable[[int], None]]:
-        """Count what a call begins with as waiting, from now on. Raises QueueFullError if too much waits already.
+    def admitted(
+        self, reader: Reader, estimated_tokens: int, *, deadline_s: float = math.inf
+    ) -> Iterator[Callable[[int], None]]:
+        """Count what a call begins with as waiting, from now on. Raises QueueFullError, DeadlineExpiredError.
 
         The block is given what changes this count: by more when the call begins further parts, by less just before `run` counts
-        a part's true tokens. What it leaves is taken off at its end. A call of any size enters as long as the limit is not
-        reached, so that every legal call can be answered. Since calls wait in parts of bounded size, what waits is bounded by
-        the limit and the parts of the calls that have entered.
+        a part's true tokens. What it leaves is taken off at its end. Since calls wait in parts of bounded size, what waits is
+        bounded by the limit and the parts of the calls that have entered.
         """
-        self._check_room()
+        model, token_ms = reader.version.model, reader.lane.cost.token_ms
+        self._backlog.check(
+            model,
+            own_ms=estimated_tokens * token_ms,
+            now_s=self._loop.time(),
+            deadline_s=deadline_s,
+        )
         left_tokens = 0
 
         def expect(tokens: int) -> None:
             nonlocal left_tokens
             left_tokens += tokens
-            self._count(expected=tokens)
+            self._backlog.change(model, tokens, token_ms)
 
         expect(estimated_tokens)
         try:
             yield expect
         finally:
             expect(-left_tokens)
+            self._let_bulk_in()
 
-    def _check_room(self) -> None:
-        waiting = self._queued_tokens + self._expected_tokens
-        if waiting >= self.queue_limit_tokens:
-            raise QueueFullError(
-                f"{waiting} tokens wait, the limit is {self.queue_limit_tokens}: try again later or add replicas.",
-                queued_tokens=waiting,
-                limit_tokens=self.queue_limit_tokens,
-            )
+    async def room_for_bulk(self) -> None:
+        """Wait until less than half of what may wait does: bulk leaves room for calls that will not wait."""
+        while 2 * self._backlog.tokens >= self.queue_limit_tokens:
+            room = self._loop.create_future()
+            self._bulk_waits.append(room)
+            await room
 
-    async def run(self, lane: Lane, windows: Sequence[Window], *, deadline_s: float = math.inf) -> Ran:
-        """Run one call's windows (at least one), batched with those of others. `deadline_s` is on the loop's clock.
+    async def run(
+        self,
+        readers: Sequence[Reader],
+        windows: Sequence[Window],
+        *,
+        deadline_s: float = math.inf,
+        is_bulk: bool = False,
+    ) -> Ran:
+        """Run one call's windows (at least one) for `readers`, at least one and all of one lane, batched with those of others.
 
-        Raises DeadlineExpiredError when the deadline passes before the last window is answered.
+        `deadline_s` is on the loop's clock. Raises DeadlineExpiredError when the deadline passes before the last window is
+        answered, or as soon as it cannot be met any more.
         """
-        call = _Call(self._loop.time(), [None] * len(windows), len(windows), self._loop.create_future())
+        now_s = self._loop.time()
+        call = Call(now_s, [None] * len(windows), len(windows), self._loop.create_future())
+        lane, model = readers[0].lane, readers[0].version.model
         items = [
-            _Item(lane, window.token_count, deadline_s, window, call, place)
-            for place, window in enumerate(windows)
+            Item(lane, model, window.token_count, now_s, deadline_s, is_bulk, (window, readers), call, number)
+            for number, window in enumerate(windows)
         ]
-        self._queue.update(dict.fromkeys(items))
-        self._count(queued=sum(item.tokens for item in items))
+        for item in items:
+            self._queue.add(item)
+        self._count(items, 1)
+        timer = None if math.isinf(deadline_s) else self._loop.call_at(deadline_s, call.expire)
         self._pump()
         try:
-            async with asyncio.timeout_at(None if math.isinf(deadline_s) else deadline_s):
-                await call.done
-        except TimeoutError:
+            await call.done
+        except DeadlineExpiredError:
             self._drop(items, "expired")
-            raise DeadlineExpiredError("the deadline passed before the model had answered.") from None
+            raise
         except asyncio.CancelledError:
             self._drop(items, "cancelled")
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
         return Ran(
             tuple(outcome for outcome in call.outcomes if outcome is not None),
             queued_s=call.arrived_s,
             first_start_s=call.first_start_s,
             last_start_s=call.last_start_s,
             end_s=self._loop.time(),
+            largest_batch=call.largest_batch,
+            padded_tokens=call.padded_tokens,
         )
 
     def _pump(self) -> None:
@@ -168,68 +143,76 @@ class Dispatcher:
         while self._idle_runners and self._queue:
             now_s = self._loop.time()
             decision = decide(self._queue, now_s, limits=self.limits, idle_runners=self._idle_runners)
-            self._drop(decision.expired, "expired")  # the timer of their call is due and will tell it
+            self._count(decision.expired, -1)
+            for item in decision.expired:
+                metrics.DROPPED_WINDOWS.labels("expired").inc()
+                item.call.expire()
             if decision.batch:
-                self._start(decision.batch, now_s)
+                self._count(decision.batch, -1)
+                self._start(decision.batch, now_s, decision.predicted_ms)
 
-    def _start(self, batch: Sequence[_Item], now_s: float) -> None:
-        lane = batch[0].lane
-        self._remove(batch)
+    def _start(self, batch: Sequence[Item], now_s: float, predicted_ms: float) -> None:
+        longest = batch[-1].tokens
         for item in batch:
-            item.call.first_start_s = min(item.call.first_start_s, now_s)
-            item.call.last_start_s = now_s
-            metrics.QUEUE_SECONDS.observe(now_s - item.call.arrived_s)
-        metrics.BATCH_WINDOWS.observe(len(batch))
-        metrics.BATCH_TOKENS.labels(lane.version.model).inc(sum(item.tokens for item in batch))
-        metrics.PADDED_TOKENS.labels(lane.version.model).inc(len(batch) * max(item.tokens for item in batch))
-        lane.pin()
+            call = item.call
+            call.first_start_s = min(call.first_start_s, now_s)
+            call.last_start_s = now_s
+            call.largest_batch = max(call.largest_batch, len(batch))
+            call.padded_tokens += longest
+        observe(batch, now_s)
+        readers = {reader: None for item in batch for reader in item.work[1]}
+        for reader in readers:
+            reader.pin()
         self._idle_runners -= 1
-        job = self.runners.submit(run_isolated, lane.run, [item.window for item in batch])
+        lane = batch[0].work[1][0].lane
+        job = self.runners.submit(run_isolated, lane.run, [item.work for item in batch])
         job.add_done_callback(
-            lambda ended: self._loop.call_soon_threadsafe(self._finish, batch, ended, now_s)
+            lambda ended: self._loop.call_soon_threadsafe(
+                self._finish, batch, readers, ended, now_s, predicted_ms
+            )
         )
 
     def _finish(
-        self, batch: Sequence[_Item], ended: Future[list[Logits | Poisoned]], started_s: float
+        self,
+        batch: Sequence[Item],
+        readers: Iterable[Reader],
+        ended: Future[list[Computed | Poisoned]],
+        started_s: float,
+        predicted_ms: float,
     ) -> None:
-        lane = batch[0].lane
-        lane.unpin()
+        for reader in readers:
+            reader.unpin()
         self._idle_runners += 1
-        metrics.RUN_SECONDS.labels(lane.version.model).observe(self._loop.time() - started_s)
+        took_s = self._loop.time() - started_s
+        self._backlog.note_run(predicted_ms=predicted_ms, took_ms=1000 * took_s)
+        metrics.RUN_SECONDS.labels(batch[0].model).observe(took_s)
         failure = ended.exception()  # run_isolated contains every Exception; this is for what is none
         outcomes = [Poisoned(failure)] * len(batch) if failure else ended.result()
-        incident = _report(lane.version, outcomes)
-        for item, outcome in zip(batch, outcomes, strict=True):
-            item.call.settle(item.place, incident if isinstance(outcome, Poisoned) else outcome)
-        self._pump()
+        if any(isinstance(outcome, Poisoned) for outcome in outcomes):
+            for reader in readers:
+                self.on_fault(reader)
+        self._pump()  # the runner's next batch first: answering takes longer
+        self._let_bulk_in()
+        for item, outcome in zip(batch, told(batch, outcomes), strict=True):
+            item.call.settle(item.number, outcome)
 
-    def _drop(self, items: Iterable[_Item], cause: str) -> None:
-        waiting = [item for item in items if item in self._queue]
-        self._remove(waiting)
+    def _let_bulk_in(self) -> None:
+        waits, self._bulk_waits = self._bulk_waits, []
+        for room in waits:
+            if not room.done():
+                room.set_result(None)
+
+    def _drop(self, items: Iterable[Item], cause: str) -> None:
+        waiting = self._queue.remove(items)
+        self._count(waiting, -1)
         metrics.DROPPED_WINDOWS.labels(cause).inc(len(waiting))
 
-    def _remove(self, items: Sequence[_Item]) -> None:
-        for item in items:
-            del self._queue[item]
-        self._count(queued=-sum(item.tokens for item in items))
-
-    def _count(self, *, queued: int = 0, expected: int = 0) -> None:
-        self._queued_tokens += queued
-        self._expected_tokens += expected
-        metrics.QUEUE_TOKENS.set(self._queued_tokens + self._expected_tokens)
-
-
-def _report(version: VersionName, outcomes: Sequence[Logits | Poisoned]) -> Incident:
-    """Log the faults of a batch, if any, as one incident."""
-    incident = Incident(secrets.token_hex(4))
-    faults = [outcome.error for outcome in outcomes if isinstance(outcome, Poisoned)]
-    if faults:
-        _log.error(
-            "model_run_failed",
-            incident=incident.id,
-            model_version=str(version),
-            failed_windows=len(faults),
-            batch_windows=len(outcomes),
-            exc_info=faults[0],
-        )
-    return incident
+    def _count(self, items: Sequence[Item], sign: int) -> None:
+        if items:
+            tokens = sum(item.tokens for item in items)
+            first = items[0]
+            if all(item.model is first.model and item.lane is first.lane for item in items):
+                self._backlog.change(first.model, sign * tokens, first.lane.cost.token_ms)
+                return
+            for item in items:
+                self._backlog.change(item.model, sign * item.tokens, item.lane.cost.token_ms)

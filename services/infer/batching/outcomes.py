@@ -16,8 +16,10 @@ class Incident:
 class Ran:
     """What became of some windows; outcome i belongs to window i. Times are on the loop's clock."""
 
-    outcomes: tuple[Logits | Incident, ...]
+    outcomes: tuple[tuple[Logits, ...] | Incident, ...]  # logits for each reader
     queued_s: float  # when they arrived
     first_start_s: float  # when their first batch began
     last_start_s: float  # when their last batch began
     end_s: float  # when their last batch ended
+    largest_batch: int  # windows of the largest batch with one of them
+    padded_tokens: int  # their own, padding counted

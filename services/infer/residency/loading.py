@@ -1,18 +1,25 @@
-"""Brings a version from the store to readiness: fetched, every digest verified, golden examples answered, warm.
+"""Brings a version from the store to readiness: fetched, every digest verified, golden examples answered, proved, warm.
 
 Blocking; runs in the loading thread, one version at a time, so that loading takes at most one core from answering.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.infer.cost import CostGrid, faster
+from services.infer.residency.footprint import Footprint, footprint
+from services.infer.residency.lanes import Lane, Lanes
+from services.infer.residency.measuring import Measuring
+from services.infer.residency.proving import prove
 from shared.errors import ModelNotLoadableError, VersionRejectedError
 from shared.names import VersionName
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
-from shared.runtime.providers import ProviderPolicy
+from shared.runtime.parts import Parts
 from shared.store.cache import FileCache
-from shared.store.manifest import Manifest, VariantName
+from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
 from shared.telemetry.logs import get_logger
 
@@ -22,10 +29,21 @@ _WARM_TEXT = "warm "
 _WARM_TOKENS = (8, 64, 1_000_000)  # short, usual, as long as the window allows
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A version that can answer, and what its windows run on."""
+
+    model: Model
+    lane: Lane
+
+
 class Loader(Protocol):
     """What residency needs of the one that loads."""
 
-    def load(self, version: VersionName) -> Model:
+    def footprint(self, version: VersionName) -> Footprint:
+        """Estimate the memory of a version. Raises TagsmithError for what an operator can understand."""
+
+    def load(self, version: VersionName) -> Ready:
         """Return a version ready to answer. Raises TagsmithError for what an operator can understand."""
 
     def tidy(self, in_memory: Collection[Manifest]) -> None:
@@ -38,43 +56,71 @@ class StoreLoader:
 
     models: ModelStore
     cache: FileCache
-    policy: ProviderPolicy
-    variants: Sequence[VariantName]  # to try in this order, where a version has them; fp32 comes last
-    threads: int  # CPU threads of one run
-    text_threads: int  # that will encode texts at once
+    parts: Parts
+    lanes: Lanes
+    measuring: Measuring
+    executions: Sequence[Execution]  # where a version has their graphs; the last is the last resort
+    by_speed: bool  # whether to try first what is measured to be fastest, or else in their order
     batch_tokens: int  # the largest batch that will be asked for
 
-    def load(self, version: VersionName) -> Model:
+    def footprint(self, version: VersionName) -> Footprint:
+        """As Loader.footprint; of the ways to run it, the one that takes most."""
+        manifest = self.models.manifest(version)
+        footprints = [footprint(manifest, each.variant) for each in self._possible(manifest)]
+        return max(footprints, key=lambda parts: sum(parts.values()))
+
+    def load(self, version: VersionName) -> Ready:
         """As Loader.load."""
         manifest = self.models.manifest(version)
         if manifest.state == "rejected":
             raise VersionRejectedError(f"{version} was rejected by its gate.", model_version=str(version))
-        for variant in (each for each in self.variants if each in manifest.variants and each != "fp32"):
+        *others, last = self._candidates(manifest)
+        for execution in others:
             try:
-                return self._load_variant(manifest, variant)
+                return self._load(manifest, execution)
             except ModelNotLoadableError as error:
                 # Such as a golden example that this processor rounds otherwise.
-                _log.warning(
-                    "variant_not_loadable", model_version=str(version), variant=variant, cause=error.message
-                )
-        return self._load_variant(manifest, "fp32")
+                _note_not_loadable(manifest, execution, error)
+        return self._load(manifest, last)
 
-    def _load_variant(self, manifest: Manifest, variant: VariantName) -> Model:
-        model = Model.load(
-            manifest,
-            self.cache.fetch,
-            variant=variant,
-            policy=self.policy,
-            threads=self.threads,
-            text_threads=self.text_threads,
-        )
+    def _possible(self, manifest: Manifest) -> list[Execution]:
+        return [each for each in self.executions if each.variant in manifest.variants]
+
+    def _candidates(self, manifest: Manifest) -> list[Execution]:
+        """Return what to try for a version, the best first."""
+        possible = self._possible(manifest)
+        if not self.by_speed or len(possible) == 1:
+            return possible
+        grids: dict[Execution, CostGrid] = {}
+        for execution in possible:
+            try:
+                grids[execution] = self._costs(manifest, execution)
+            except ModelNotLoadableError as error:
+                _note_not_loadable(manifest, execution, error)
+        last = possible[-1]
+        return [*faster(grids, last), last] if last in grids else [last]
+
+    def _costs(self, manifest: Manifest, execution: Execution) -> CostGrid:
+        known = self.measuring.known(manifest, execution)
+        if known is not None:
+            return known
+        with closing(Model.load(manifest, self.parts, execution)) as model:
+            return self.measuring.costs(model)
+
+    def _load(self, manifest: Manifest, execution: Execution) -> Ready:
+        """Load, and let nothing serve that answers otherwise than it should."""
+        model = Model.load(manifest, self.parts, execution)
         try:
             model.check_golden()
+            if not execution.is_gated:
+                gated = Execution(threads=execution.threads, runs=execution.runs)
+                with closing(Model.load(manifest, self.parts, gated)) as reference:
+                    prove(model, reference)
             self._warm(model)
+            return Ready(model, self.lanes.lane(model))
         except BaseException:
             model.close()
             raise
-        return model
 
     def tidy(self, in_memory: Collection[Manifest]) -> None:
         """As Loader.tidy: keep the local copies of these versions' files, for a restart, and no others."""
@@ -90,3 +136,13 @@ class StoreLoader:
             window = encoded.windows[0]
             for count in {1, max(1, self.batch_tokens // window.token_count)}:
                 model.run([window] * count)
+
+
+def _note_not_loadable(manifest: Manifest, execution: Execution, error: ModelNotLoadableError) -> None:
+    _log.warning(
+        "variant_not_loadable",
+        model_version=str(manifest.version),
+        variant=execution.precision,
+        execution_provider=execution.provider,
+        cause=error.message,
+    )

@@ -14,24 +14,27 @@ a turn comes, required ones go first, and what nobody wants any more has left.
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from services.infer.residency.lifecycle import Event, State, may_be_forgotten, retry_delay_s
+from services.infer.residency.footprint import Footprint, does_not_fit, total_bytes
+from services.infer.residency.lifecycle import Event, State, may_be_forgotten
 from services.infer.residency.loading import Loader
 from services.infer.residency.lookups import Lookups
 from services.infer.residency.refusals import loading, not_in_memory
 from services.infer.residency.resident import Loaded, Resident
-from services.infer.residency.routes import Route, dispensable, wanted
-from shared.errors import ModelNotLoadableError, TagsmithError
+from services.infer.residency.routes import Route, dispensable, evictable, wanted
+from shared.errors import TagsmithError
 from shared.names import AliasName, ModelReference, VersionName
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
 _log = get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Residency:
@@ -46,6 +49,7 @@ class Residency:
         required: Sequence[ModelReference],
         idle_unload_s: float,
         on_demand_limit: int,
+        memory_budget_bytes: float,
         on_change: Callable[[], None],
     ) -> None:
         """Follow `required` from now on; `on_change` is called after every change of what answers."""
@@ -54,6 +58,7 @@ class Residency:
         self._loading_thread = loading_thread
         self._idle_unload_s = idle_unload_s
         self._on_demand_limit = on_demand_limit
+        self._memory_budget_bytes = memory_budget_bytes
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._residents: dict[VersionName, Resident] = {}
@@ -219,60 +224,49 @@ class Residency:
         started_s = self._loop.time()
         _log.info("model_loading", model_version=str(version))
         try:
-            model = await asyncio.wrap_future(self._loading_thread.submit(self._loader.load, version))
+            needed = await self._in_loading_thread(self._loader.footprint, version)
+            self._make_room(version, needed)
+            ready = await self._in_loading_thread(self._loader.load, version)
         except Exception as error:  # noqa: BLE001  # a version that cannot be loaded, for whatever reason, harms no other
-            self._note_failure(resident, error)
+            resident.fail(error, self._loop.time())
         else:
-            resident.loaded = Loaded(model, on_unpinned=lambda: self._note_idle(resident))
+            model = ready.model
+            resident.loaded = Loaded(model, ready.lane, needed, on_unpinned=lambda: self._note_idle(resident))
             resident.error, resident.failures = None, 0
             resident.step(Event.LOADED)
-            took_s = self._loop.time() - started_s
-            metrics.LOAD_SECONDS.observe(took_s)
-            metrics.LOADED_MODELS.labels(
-                version.model, version.number, model.variant, model.execution_provider
-            ).set(1)
-            _log.info(
-                "model_active",
-                model_version=str(version),
-                variant=model.variant,
-                execution_provider=model.execution_provider,
-                seconds=round(took_s, 3),
-            )
+            resident.loaded.announce(self._loop.time() - started_s)
         self._is_loading = False
         self._settle()
         if not self._is_loading:  # what waits may need a copy that is there from before a restart
             self._begin(self._tidy())
 
+    def _make_room(self, version: VersionName, needed: Footprint) -> None:
+        """Forget what was called least recently until `needed` fits. Raises ModelNotLoadableError if it would not even so."""
+
+        def would_take_bytes() -> int:
+            return total_bytes([needed, *(each.loaded.footprint for each in self.residents if each.loaded)])
+
+        in_use = {each.version for each in self.residents if each.pins}
+        for route in evictable(self._routes.values(), in_use):
+            if would_take_bytes() <= self._memory_budget_bytes:
+                break
+            if route.target != version:
+                _log.info("reference_evicted", reference=str(route.reference))
+                del self._routes[route.reference]
+                self._settle()
+        if would_take_bytes() > self._memory_budget_bytes:
+            budget_bytes = int(self._memory_budget_bytes)
+            raise does_not_fit(version, needed_bytes=would_take_bytes(), budget_bytes=budget_bytes)
+
+    async def _in_loading_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.wrap_future(self._loading_thread.submit(work, *args, **kwargs))
+
     async def _tidy(self) -> None:
         in_memory = [each.loaded.model.manifest for each in self.residents if each.loaded is not None]
         try:
-            await asyncio.wrap_future(self._loading_thread.submit(self._loader.tidy, in_memory))
+            await self._in_loading_thread(self._loader.tidy, in_memory)
         except Exception as error:  # noqa: BLE001  # copies too many harm no caller; the next load tries again
             _log.warning("cache_not_tidied", exc_info=error)
-
-    def _note_failure(self, resident: Resident, error: Exception) -> None:
-        version = resident.version
-        if not isinstance(error, TagsmithError):
-            incident = secrets.token_hex(4)
-            _log.error("model_load_broke", model_version=str(version), incident=incident, exc_info=error)
-            error = ModelNotLoadableError(
-                f"{version} could not be loaded, incident {incident}.",
-                model_version=str(version),
-                cause=f"incident {incident}",
-            )
-        resident.error = error
-        resident.failures += 1
-        delay_s = retry_delay_s(resident.failures)
-        resident.retry_at_s = self._loop.time() + delay_s
-        resident.step(Event.LOAD_FAILED)
-        metrics.LOAD_FAILURES.labels(version.model, error.reason).inc()
-        _log.error(
-            "model_failed",
-            model_version=str(version),
-            reason=error.reason,
-            message=error.message,
-            retry_in_s=delay_s,
-        )
 
     def _note_idle(self, resident: Resident) -> None:
         if resident.state is State.DRAINING:
@@ -285,7 +279,7 @@ class Residency:
         model = resident.loaded.model
         version = resident.version
         metrics.LOADED_MODELS.remove(
-            version.model, str(version.number), model.variant, model.execution_provider
+            version.model, str(version.number), model.execution.precision, model.execution.provider
         )
         self._loading_thread.submit(model.close)
         _log.info("model_unloaded", model_version=str(version))

@@ -31,6 +31,20 @@ def wanted(routes: Iterable[Route]) -> set[VersionName]:
     return {version for route in routes for version in (route.target, route.serving) if version is not None}
 
 
+def evictable(routes: Iterable[Route], in_use: Container[VersionName]) -> list[Route]:
+    """Return the routes that may go to make room, the least recently called first: not required, with a version that answers,
+    that nobody is using and that no other route leads to.
+    """
+    routes = list(routes)
+    found = [
+        route
+        for route in routes
+        if not route.required and route.serving is not None and route.serving not in in_use
+        if route.serving not in wanted(other for other in routes if other is not route)
+    ]
+    return sorted(found, key=lambda route: route.last_call_s)
+
+
 def dispensable(
     routes: Iterable[Route], now_s: float, *, idle_limit_s: float, most: int
 ) -> list[ModelReference]:

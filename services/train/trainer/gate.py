@@ -15,7 +15,9 @@ from services.train.trainer.reference import Judgement, Reference
 from services.train.trainer.trial import Measure, Trial
 from services.train.trainer.twin import Twin
 from shared.errors import TagsmithError
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.store.manifest import GateCheck, VariantName
 
 MOST_LOGIT_DIFFERENCE: Final = 1e-4
@@ -37,7 +39,7 @@ def gate(
 ) -> tuple[GateCheck, ...]:
     """Check `candidate`. `judgements` are the reference's, of all validation texts; `threads` run each graph."""
     try:
-        model = Model.load(candidate.manifest, candidate.open_file, threads=threads)
+        model = Model.load(candidate.manifest, Parts(candidate.open_file), Execution(threads=threads))
     except TagsmithError as error:
         return (_not_loaded("fp32", error),)
     trial = Trial(reference, judgements, candidate, model)
@@ -67,10 +69,11 @@ def gate_variants(
     threads: int = 1,
 ) -> Iterator[GateCheck]:
     """Check the variants of a candidate whose fp32 one the gate has passed."""
-    fp32 = Model.load(candidate.manifest, candidate.open_file, threads=threads)
+    parts = Parts(candidate.open_file)
+    fp32 = Model.load(candidate.manifest, parts, Execution(threads=threads))
     for variant in candidate.manifest.variants.keys() - {"fp32"}:
         try:
-            model = Model.load(candidate.manifest, candidate.open_file, variant=variant, threads=threads)
+            model = Model.load(candidate.manifest, parts, Execution(variant, threads=threads))
         except TagsmithError as error:
             yield _not_loaded(variant, error)
             continue

@@ -30,7 +30,7 @@ from shared.store.manifest import (
 from shared.store.models import ModelStore
 
 _PACKAGES = (
-    "tagsmith", "torch", "transformers", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers", "numpy",
+    "tagsmith", "torch", "transformers", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "tokenizers", "numpy",
 )  # fmt: skip
 
 

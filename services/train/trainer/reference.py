@@ -15,12 +15,12 @@ from services.train.trainer.network import Network
 from shared.runtime.batches import batch_by_length, pad
 from shared.runtime.classification import pool_windows
 from shared.runtime.entities import extract_spans, unit_logits
+from shared.runtime.model import Decision
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.windows import Window
 from shared.store.manifest import ClassificationDecoding, EntitiesDecoding, MultiLabelDecoding
 
 Logits = npt.NDArray[np.float32]
-Decision = frozenset[str] | frozenset[tuple[int, int, str]]  # the labels that are given, or the spans
 Decoding = ClassificationDecoding | MultiLabelDecoding | EntitiesDecoding
 
 

@@ -8,7 +8,9 @@ from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.scoring import score_classification, score_entities, score_multi_label, surfaces
 from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, SplitEvaluation, Task
 
@@ -24,8 +26,9 @@ def add_answers(
     manifest: Manifest, candidate: Candidate, corpus: Corpus, judgements: Sequence[Judgement], *, threads: int
 ) -> Manifest:
     """Add each variant's scores of validation and test, and the golden examples, to the manifest of a version that the gate passed."""
+    parts = Parts(candidate.open_file)
     models = {
-        variant: Model.load(manifest, candidate.open_file, variant=variant, threads=threads)
+        variant: Model.load(manifest, parts, Execution(variant, threads=threads))
         for variant in manifest.variants
     }
     splits: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from services.train.trainer.probes import ODD_TEXTS, Probes
 from services.train.trainer.publishing import Candidate
-from services.train.trainer.reference import Decision, Judgement, Logits, Reference
+from services.train.trainer.reference import Judgement, Logits, Reference
 from shared.runtime.batches import batch_by_length
 from shared.runtime.classification import sigmoid
 from shared.runtime.model import EncodedText, Model
@@ -77,7 +77,7 @@ class Trial:
         differing = ties = 0
         for each in self._judgements:
             if (
-                decide(self._model, each.encoded, [next(computed) for _ in each.encoded.windows])
+                self._model.decide(each.encoded, [next(computed) for _ in each.encoded.windows])
                 == each.decision
             ):
                 continue
@@ -195,13 +195,6 @@ class Trial:
         for weight in onnx.load(self._candidate.open_file(graph.file)).graph.initializer:
             if tuple(weight.dims) == shape:
                 yield numpy_helper.to_array(weight)
-
-
-def decide(model: Model, text: EncodedText, logits: Sequence[Logits]) -> Decision:
-    """What a version decides on the logits of a text's windows."""
-    if model.manifest.task != "entities":
-        return frozenset(each.label for each in model.classify(text, logits) if each.is_given)
-    return frozenset((span.start, span.end, span.label) for span in model.extract(text, logits))
 
 
 def _same_encoding(one: EncodedText, other: EncodedText) -> bool:

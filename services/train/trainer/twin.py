@@ -11,11 +11,11 @@ import numpy as np
 
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.probes import Probes
-from services.train.trainer.reference import Decision, Judgement, Logits
+from services.train.trainer.reference import Judgement, Logits
 from services.train.trainer.serving import evaluate_split
-from services.train.trainer.trial import Measure, decide, largest_difference
+from services.train.trainer.trial import Measure, largest_difference
 from services.train.trainer.validation import METRICS
-from shared.runtime.model import Model
+from shared.runtime.model import Decision, Model
 from shared.runtime.reader import TextReader
 
 _MOST_WINDOWS: Final = 32  # of a drawn batch
@@ -87,6 +87,6 @@ class Twin:
     def _decide(self, logits: Sequence[Logits]) -> list[Decision]:
         of_windows = iter(logits)
         return [
-            decide(self._variant, each.encoded, [next(of_windows) for _ in each.encoded.windows])
+            self._variant.decide(each.encoded, [next(of_windows) for _ in each.encoded.windows])
             for each in self._judgements
         ]

@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from shared.names import VersionName
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.store.manifest import Manifest, Task
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
@@ -124,7 +125,7 @@ class Shelf:
 
     def model(self, version: VersionName) -> Model:
         """The version, loaded here: the unbatched truth."""
-        return Model.load(self.models.manifest(version), lambda file: self._blob_path(file.digest))
+        return Model.load(self.models.manifest(version), Parts(lambda file: self._blob_path(file.digest)))
 
     def _altered(
         self,

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
+from services.infer.residency.lanes import Lane
 from shared.rpc.status import explain, read_status
 from shared.runtime.classification import Logits
 from shared.runtime.model import Model
@@ -29,14 +31,14 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     """Makes every run take RUN_S longer, from now on."""
-    runs, run = Runs(), Model.run
+    runs, run = Runs(), Lane.run
 
-    def slow_run(model: Model, windows: Sequence[Window]) -> list[Logits]:
-        runs.batches.append(len(windows))
+    def slow_run(lane: Lane, works: Sequence[tuple[Window, Any]]) -> Sequence[tuple[Logits, ...]]:
+        runs.batches.append(len(works))
         time.sleep(RUN_S)
-        return run(model, windows)
+        return run(lane, works)
 
-    monkeypatch.setattr(Model, "run", slow_run)
+    monkeypatch.setattr(Lane, "run", slow_run)
     return runs
 
 

@@ -225,7 +225,7 @@ def test_the_true_int8_passes_and_is_served(trained: Trained, workplace: Workpla
     }
     model = workplace.load(manifest, "int8")
     model.check_golden()
-    assert model.variant == "int8"
+    assert model.execution.variant == "int8"
     assert len(manifest.golden_examples) > 10
     sizes = {name: variant.graphs["model"].file.size_bytes for name, variant in manifest.variants.items()}
     assert sizes["int8"] < 0.7 * sizes["fp32"]  # of a tiny network the graph itself is a good part

@@ -24,7 +24,9 @@ from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement, Reference
 from shared.data.rows import Row, Span, SplitName
 from shared.names import VersionName
+from shared.runtime.execution import Execution
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.store.cache import FileCache
 from shared.store.datasets import DatasetStore
 from shared.store.manifest import GateCheck, Manifest, Task, VariantName
@@ -156,7 +158,7 @@ class Workplace:
     def load(self, manifest: Manifest, variant: VariantName = "fp32") -> Model:
         """Load a published version as a server would."""
         cache = FileCache(open_store(str(self.root / "store")), self.root / "cache")
-        return Model.load(manifest, cache.fetch, variant=variant)
+        return Model.load(manifest, Parts(cache.fetch), Execution(variant))
 
     def corpus(self, manifest: Manifest) -> Corpus:
         """The rows that a version learnt from."""

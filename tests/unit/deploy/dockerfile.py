@@ -19,6 +19,7 @@ class Dockerfile:
     """The stages of a build; the last one is the image."""
 
     stages: tuple[tuple[Instruction, ...], ...]
+    comment: str  # all lines of it
 
     @classmethod
     def read(cls, service: str) -> "Dockerfile":
@@ -34,7 +35,8 @@ class Dockerfile:
             if word == "FROM":
                 stages.append([])
             stages[-1].append(Instruction(word, " ".join(rest.split())))
-        return cls(tuple(map(tuple, stages)))
+        comment = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+        return cls(tuple(map(tuple, stages)), comment)
 
     def all(self, word: str, stage: int) -> list[str]:
         """Return what follows each `word` of a stage."""

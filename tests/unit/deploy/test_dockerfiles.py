@@ -9,6 +9,7 @@ from tests.unit.deploy.manifests import WORKLOADS, Workload
 
 each_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.service)
 EXTRAS = {"infer": "infer", "train": "train,demo"}
+RUNTIMES = ("cpu", "gpu", "openvino")
 TORCH = {"torch", "transformers", "train", "optimum-onnx"}
 
 
@@ -24,6 +25,8 @@ def test_the_extras_are_those_of_the_service(workload: Workload) -> None:
     assert "--no-deps" in code
     assert "ARG" in [each.word for each in file.stages[0]]
     assert file.all("ARG", 0) == ["RUNTIME=cpu"]
+    for runtime in RUNTIMES:
+        assert re.search(rf"^# RUNTIME is .*\b{runtime}\b", file.comment, re.MULTILINE)
     if workload.service == "infer":
         assert not TORCH & set(re.findall(r"[\w-]+", dependencies.partition("pip install")[2]))
 

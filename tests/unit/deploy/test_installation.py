@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ABSENT = ("torch", "transformers", "optimum", "sklearn", "onnx", "services.train", "services.cli", "tests")
 
 
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+@pytest.fixture(scope="module", params=["cpu", "openvino"])
+def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The interpreter of an environment made as the inference image is: its files, its extras, its constraints, one wheel."""
     folder = tmp_path_factory.mktemp("installation")
     context = folder / "build"
@@ -34,13 +34,13 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     made = str(folder / "venv/bin/python")
     pip = [made, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt"]
-    subprocess.run([*pip, ".[infer,cpu]"], cwd=context, check=True)
+    subprocess.run([*pip, f".[infer,{request.param}]"], cwd=context, check=True)
     shutil.rmtree(context)
     return made
 
 
 def test_the_environment_holds_only_inference(python: str) -> None:
-    """With its own extra and the CPU runtime, the environment can import neither torch nor training code."""
+    """With its own extra and a runtime, the environment can import neither torch nor training code."""
     code = f"from importlib.util import find_spec; print([name for name in {ABSENT} if find_spec(name)])"
     result = subprocess.run([python, "-c", code], cwd="/", capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

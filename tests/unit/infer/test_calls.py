@@ -4,17 +4,28 @@ import math
 
 import pytest
 
-from services.infer.calls import ClassifyCall, ExtractCall, TextLimits, text_fault
+from services.infer.calls import AnalyzeCall, ClassifyCall, ExtractCall, TextLimits, text_fault
 from shared.errors import BatchSizeError, FieldInvalidError, TextEmptyError, TextTooLongError
 from shared.names import AliasName
 
-LIMITS = TextLimits(texts=3, code_points=10)
+LIMITS = TextLimits(texts=3, code_points=10, models=2)
 BANKING = AliasName("banking", "production")
 
 
 def _call(texts: int = 1, min_score: float = 0.0, top_k: int = 0) -> ClassifyCall:
     return ClassifyCall(
-        reference=BANKING, texts=["x"] * texts, min_score=min_score, top_k=top_k, deadline_s=math.inf
+        references=(BANKING,), texts=["x"] * texts, min_score=min_score, top_k=top_k, deadline_s=math.inf
+    )
+
+
+def _analyze(models: int = 1, min_score: float = 0.0, top_k: int = 0) -> AnalyzeCall:
+    return AnalyzeCall(
+        references=[BANKING] * models,
+        texts=["x"],
+        min_score=min_score,
+        top_k=top_k,
+        unit="UTF8_BYTES",
+        deadline_s=math.inf,
     )
 
 
@@ -36,11 +47,11 @@ def test_no_text_and_too_many_are_refused(texts: int) -> None:
 
 @pytest.mark.parametrize("min_score", [-0.001, 1.001, math.nan, math.inf, -math.inf])
 def test_a_score_out_of_range_is_refused(min_score: float) -> None:
-    """In both kinds of calls; NaN is out of every range."""
+    """In all kinds of calls; NaN is out of every range."""
     extract = ExtractCall(
-        reference=BANKING, texts=["x"], min_score=min_score, unit="UTF8_BYTES", deadline_s=math.inf
+        references=(BANKING,), texts=["x"], min_score=min_score, unit="UTF8_BYTES", deadline_s=math.inf
     )
-    for call in (_call(min_score=min_score), extract):
+    for call in (_call(min_score=min_score), extract, _analyze(min_score=min_score)):
         with pytest.raises(FieldInvalidError) as caught:
             call.check(LIMITS)
         assert caught.value.metadata["field"] == "min_score"
@@ -48,9 +59,19 @@ def test_a_score_out_of_range_is_refused(min_score: float) -> None:
 
 def test_a_negative_top_k_is_refused() -> None:
     """And named."""
-    with pytest.raises(FieldInvalidError) as caught:
-        _call(top_k=-1).check(LIMITS)
-    assert caught.value.metadata == {"field": "top_k", "value": "-1"}
+    for call in (_call(top_k=-1), _analyze(top_k=-1)):
+        with pytest.raises(FieldInvalidError) as caught:
+            call.check(LIMITS)
+        assert caught.value.metadata == {"field": "top_k", "value": "-1"}
+
+
+@pytest.mark.parametrize("models", [0, 3, 17])
+def test_no_model_and_too_many_are_refused(models: int) -> None:
+    """With the count and the limit; as many as the limit may be asked."""
+    with pytest.raises(BatchSizeError) as caught:
+        _analyze(models=models).check(LIMITS)
+    assert caught.value.metadata == {"field": "models", "count": str(models), "limit": "2"}
+    _analyze(models=2).check(LIMITS)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\r\n\u00a0\u3000"])

@@ -91,7 +91,7 @@ def test_labels_are_given_from_their_thresholds_on(values, threshold):
     """Each label is for itself: given if, and only if, its own sigmoid reaches its own threshold; scores fall."""
     logits = np.array(values, np.float32)
     labels = [f"l{i}" for i in range(len(values))]
-    ranked = rank_label_set(labels, logits, thresholds=[threshold] * len(values))
+    (ranked,) = rank_label_set(labels, logits[None], thresholds=[threshold] * len(values))
     assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
     expected = {
         label: 1 / (1 + np.exp(-np.float64(logit))) for label, logit in zip(labels, logits, strict=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.processor import multiplies_bytes
+from shared.processor import multiplies_bfloat16, multiplies_bytes
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,20 @@ def test_the_processors_own_word_is_read(cpuinfo: str, able: bool, tmp_path: Pat
     assert not multiplies_bytes(file)
     file.write_text(cpuinfo)
     assert multiplies_bytes(file) == able
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "able"),
+    [
+        ("processor : 0\nflags : fpu avx512f avx512_vnni avx512_bf16\n", True),
+        ("processor : 0\nflags : fpu avx512f amx_tile amx_bf16\n", True),
+        ("processor : 0\nflags : fpu avx512f avx512_vnni\n", False),
+        ("processor : 0\nFeatures : fp asimd bf16\n", False),
+    ],
+)
+def test_floats_of_16_bits_are_those_of_x86(cpuinfo: str, able: bool, tmp_path: Path) -> None:
+    """What would run them here does not do so on ARM."""
+    file = tmp_path / "cpuinfo"
+    assert not multiplies_bfloat16(file)
+    file.write_text(cpuinfo)
+    assert multiplies_bfloat16(file) == able

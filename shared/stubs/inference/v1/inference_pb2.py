@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)shared/stubs/inference/v1/inference.proto\x12\x15tagsmith.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"i\n\x0f\x43lassifyRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x17\n\tmin_score\x18\x04 \x01(\x02\x42\x04\xe2\x41\x01\x01\"\x90\x01\n\x10\x43lassifyResponse\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x36\n\x07results\x18\x02 \x03(\x0b\x32%.tagsmith.inference.v1.ClassifyResult\x12-\n\x06timing\x18\x03 \x01(\x0b\x32\x1d.tagsmith.inference.v1.Timing\"\x81\x01\n\x0e\x43lassifyResult\x12?\n\x0e\x63lassification\x18\x01 \x01(\x0b\x32%.tagsmith.inference.v1.ClassificationH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"Y\n\x0e\x43lassification\x12\x31\n\x06labels\x18\x01 \x03(\x0b\x32!.tagsmith.inference.v1.LabelScore\x12\x14\n\x0cwindow_count\x18\x02 \x01(\x05\"<\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x10\n\x08is_given\x18\x03 \x01(\x08\"\x99\x01\n\x16\x45xtractEntitiesRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12<\n\x0boffset_unit\x18\x03 \x01(\x0e\x32!.tagsmith.inference.v1.OffsetUnitB\x04\xe2\x41\x01\x01\x12\x17\n\tmin_score\x18\x04 \x01(\x02\x42\x04\xe2\x41\x01\x01\"\xd6\x01\n\x17\x45xtractEntitiesResponse\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12=\n\x07results\x18\x02 \x03(\x0b\x32,.tagsmith.inference.v1.ExtractEntitiesResult\x12\x36\n\x0boffset_unit\x18\x03 \x01(\x0e\x32!.tagsmith.inference.v1.OffsetUnit\x12-\n\x06timing\x18\x04 \x01(\x0b\x32\x1d.tagsmith.inference.v1.Timing\"|\n\x15\x45xtractEntitiesResult\x12\x33\n\x08\x65ntities\x18\x01 \x01(\x0b\x32\x1f.tagsmith.inference.v1.EntitiesH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"Q\n\x08\x45ntities\x12/\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x1d.tagsmith.inference.v1.Entity\x12\x14\n\x0cwindow_count\x18\x02 \x01(\x05\"S\n\x06\x45ntity\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\x12\x0f\n\x07surface\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x02\"\xbd\x01\n\x06Timing\x12\x34\n\x11tokenize_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0equeue_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12inference_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0btoken_count\x18\x04 \x01(\x05\"\x19\n\x17ListLoadedModelsRequest\"U\n\x18ListLoadedModelsResponse\x12\x39\n\rloaded_models\x18\x01 \x03(\x0b\x32\".tagsmith.inference.v1.LoadedModel\",\n\x15GetLoadedModelRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x87\x03\n\x0bLoadedModel\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.tagsmith.inference.v1.LoadedModel.State\x12\x1a\n\x12\x65xecution_provider\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x12\n\nmax_tokens\x18\x08 \x01(\x05\x12\x13\n\x0bgraph_bytes\x18\t \x01(\x03\x12-\n\tload_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x12.google.rpc.Status\"Q\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0c\n\x08\x44RAINING\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04*h\n\nOffsetUnit\x12\x1b\n\x17OFFSET_UNIT_UNSPECIFIED\x10\x00\x12\x17\n\x13UNICODE_CODE_POINTS\x10\x01\x12\x0e\n\nUTF8_BYTES\x10\x02\x12\x14\n\x10UTF16_CODE_UNITS\x10\x03\x32\xba\x03\n\x10InferenceService\x12[\n\x08\x43lassify\x12&.tagsmith.inference.v1.ClassifyRequest\x1a\'.tagsmith.inference.v1.ClassifyResponse\x12p\n\x0f\x45xtractEntities\x12-.tagsmith.inference.v1.ExtractEntitiesRequest\x1a..tagsmith.inference.v1.ExtractEntitiesResponse\x12s\n\x10ListLoadedModels\x12..tagsmith.inference.v1.ListLoadedModelsRequest\x1a/.tagsmith.inference.v1.ListLoadedModelsResponse\x12\x62\n\x0eGetLoadedModel\x12,.tagsmith.inference.v1.GetLoadedModelRequest\x1a\".tagsmith.inference.v1.LoadedModelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)shared/stubs/inference/v1/inference.proto\x12\x15tagsmith.inference.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"i\n\x0f\x43lassifyRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x17\n\tmin_score\x18\x04 \x01(\x02\x42\x04\xe2\x41\x01\x01\"\x90\x01\n\x10\x43lassifyResponse\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x36\n\x07results\x18\x02 \x03(\x0b\x32%.tagsmith.inference.v1.ClassifyResult\x12-\n\x06timing\x18\x03 \x01(\x0b\x32\x1d.tagsmith.inference.v1.Timing\"\x81\x01\n\x0e\x43lassifyResult\x12?\n\x0e\x63lassification\x18\x01 \x01(\x0b\x32%.tagsmith.inference.v1.ClassificationH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"Y\n\x0e\x43lassification\x12\x31\n\x06labels\x18\x01 \x03(\x0b\x32!.tagsmith.inference.v1.LabelScore\x12\x14\n\x0cwindow_count\x18\x02 \x01(\x05\"<\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x10\n\x08is_given\x18\x03 \x01(\x08\"\x99\x01\n\x16\x45xtractEntitiesRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12<\n\x0boffset_unit\x18\x03 \x01(\x0e\x32!.tagsmith.inference.v1.OffsetUnitB\x04\xe2\x41\x01\x01\x12\x17\n\tmin_score\x18\x04 \x01(\x02\x42\x04\xe2\x41\x01\x01\"\xd6\x01\n\x17\x45xtractEntitiesResponse\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12=\n\x07results\x18\x02 \x03(\x0b\x32,.tagsmith.inference.v1.ExtractEntitiesResult\x12\x36\n\x0boffset_unit\x18\x03 \x01(\x0e\x32!.tagsmith.inference.v1.OffsetUnit\x12-\n\x06timing\x18\x04 \x01(\x0b\x32\x1d.tagsmith.inference.v1.Timing\"|\n\x15\x45xtractEntitiesResult\x12\x33\n\x08\x65ntities\x18\x01 \x01(\x0b\x32\x1f.tagsmith.inference.v1.EntitiesH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"Q\n\x08\x45ntities\x12/\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x1d.tagsmith.inference.v1.Entity\x12\x14\n\x0cwindow_count\x18\x02 \x01(\x05\"S\n\x06\x45ntity\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\x12\x0f\n\x07surface\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x02\"\xa7\x01\n\x0e\x41nalyzeRequest\x12\x14\n\x06models\x18\x01 \x03(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x17\n\tmin_score\x18\x04 \x01(\x02\x42\x04\xe2\x41\x01\x01\x12<\n\x0boffset_unit\x18\x05 \x01(\x0e\x32!.tagsmith.inference.v1.OffsetUnitB\x04\xe2\x41\x01\x01\"D\n\x0f\x41nalyzeResponse\x12\x31\n\x08\x61nalyses\x18\x01 \x03(\x0b\x32\x1f.tagsmith.inference.v1.Analysis\"\x9d\x01\n\x08\x41nalysis\x12;\n\x08\x63lassify\x18\x01 \x01(\x0b\x32\'.tagsmith.inference.v1.ClassifyResponseH\x00\x12J\n\x10\x65xtract_entities\x18\x02 \x01(\x0b\x32..tagsmith.inference.v1.ExtractEntitiesResponseH\x00\x42\x08\n\x06\x61nswer\"h\n\x15StreamClassifyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12=\n\x07request\x18\x02 \x01(\x0b\x32&.tagsmith.inference.v1.ClassifyRequestB\x04\xe2\x41\x01\x02\"\x91\x01\n\x16StreamClassifyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12;\n\x08response\x18\x02 \x01(\x0b\x32\'.tagsmith.inference.v1.ClassifyResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"v\n\x1cStreamExtractEntitiesRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x44\n\x07request\x18\x02 \x01(\x0b\x32-.tagsmith.inference.v1.ExtractEntitiesRequestB\x04\xe2\x41\x01\x02\"\x9f\x01\n\x1dStreamExtractEntitiesResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x42\n\x08response\x18\x02 \x01(\x0b\x32..tagsmith.inference.v1.ExtractEntitiesResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x81\x02\n\x06Timing\x12\x34\n\x11tokenize_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0equeue_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12inference_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0btoken_count\x18\x04 \x01(\x05\x12\x1a\n\x12padded_token_count\x18\x05 \x01(\x05\x12\x15\n\rlargest_batch\x18\x06 \x01(\x05\x12\x0f\n\x07variant\x18\x07 \x01(\t\"\x19\n\x17ListLoadedModelsRequest\"U\n\x18ListLoadedModelsResponse\x12\x39\n\rloaded_models\x18\x01 \x03(\x0b\x32\".tagsmith.inference.v1.LoadedModel\",\n\x15GetLoadedModelRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x87\x03\n\x0bLoadedModel\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.tagsmith.inference.v1.LoadedModel.State\x12\x1a\n\x12\x65xecution_provider\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x12\n\nmax_tokens\x18\x08 \x01(\x05\x12\x13\n\x0bgraph_bytes\x18\t \x01(\x03\x12-\n\tload_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x12.google.rpc.Status\"Q\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0c\n\x08\x44RAINING\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04*h\n\nOffsetUnit\x12\x1b\n\x17OFFSET_UNIT_UNSPECIFIED\x10\x00\x12\x17\n\x13UNICODE_CODE_POINTS\x10\x01\x12\x0e\n\nUTF8_BYTES\x10\x02\x12\x14\n\x10UTF16_CODE_UNITS\x10\x03\x32\x90\x06\n\x10InferenceService\x12[\n\x08\x43lassify\x12&.tagsmith.inference.v1.ClassifyRequest\x1a\'.tagsmith.inference.v1.ClassifyResponse\x12p\n\x0f\x45xtractEntities\x12-.tagsmith.inference.v1.ExtractEntitiesRequest\x1a..tagsmith.inference.v1.ExtractEntitiesResponse\x12X\n\x07\x41nalyze\x12%.tagsmith.inference.v1.AnalyzeRequest\x1a&.tagsmith.inference.v1.AnalyzeResponse\x12q\n\x0eStreamClassify\x12,.tagsmith.inference.v1.StreamClassifyRequest\x1a-.tagsmith.inference.v1.StreamClassifyResponse(\x01\x30\x01\x12\x86\x01\n\x15StreamExtractEntities\x12\x33.tagsmith.inference.v1.StreamExtractEntitiesRequest\x1a\x34.tagsmith.inference.v1.StreamExtractEntitiesResponse(\x01\x30\x01\x12s\n\x10ListLoadedModels\x12..tagsmith.inference.v1.ListLoadedModelsRequest\x1a/.tagsmith.inference.v1.ListLoadedModelsResponse\x12\x62\n\x0eGetLoadedModel\x12,.tagsmith.inference.v1.GetLoadedModelRequest\x1a\".tagsmith.inference.v1.LoadedModelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,10 +51,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXTRACTENTITIESREQUEST'].fields_by_name['offset_unit']._serialized_options = b'\342A\001\001'
   _globals['_EXTRACTENTITIESREQUEST'].fields_by_name['min_score']._loaded_options = None
   _globals['_EXTRACTENTITIESREQUEST'].fields_by_name['min_score']._serialized_options = b'\342A\001\001'
+  _globals['_ANALYZEREQUEST'].fields_by_name['models']._loaded_options = None
+  _globals['_ANALYZEREQUEST'].fields_by_name['models']._serialized_options = b'\342A\001\002'
+  _globals['_ANALYZEREQUEST'].fields_by_name['texts']._loaded_options = None
+  _globals['_ANALYZEREQUEST'].fields_by_name['texts']._serialized_options = b'\342A\001\002'
+  _globals['_ANALYZEREQUEST'].fields_by_name['top_k']._loaded_options = None
+  _globals['_ANALYZEREQUEST'].fields_by_name['top_k']._serialized_options = b'\342A\001\001'
+  _globals['_ANALYZEREQUEST'].fields_by_name['min_score']._loaded_options = None
+  _globals['_ANALYZEREQUEST'].fields_by_name['min_score']._serialized_options = b'\342A\001\001'
+  _globals['_ANALYZEREQUEST'].fields_by_name['offset_unit']._loaded_options = None
+  _globals['_ANALYZEREQUEST'].fields_by_name['offset_unit']._serialized_options = b'\342A\001\001'
+  _globals['_STREAMCLASSIFYREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_STREAMCLASSIFYREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\001'
+  _globals['_STREAMCLASSIFYREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_STREAMCLASSIFYREQUEST'].fields_by_name['request']._serialized_options = b'\342A\001\002'
+  _globals['_STREAMEXTRACTENTITIESREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_STREAMEXTRACTENTITIESREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\001'
+  _globals['_STREAMEXTRACTENTITIESREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_STREAMEXTRACTENTITIESREQUEST'].fields_by_name['request']._serialized_options = b'\342A\001\002'
   _globals['_GETLOADEDMODELREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_GETLOADEDMODELREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002'
-  _globals['_OFFSETUNIT']._serialized_start=2143
-  _globals['_OFFSETUNIT']._serialized_end=2247
+  _globals['_OFFSETUNIT']._serialized_start=3147
+  _globals['_OFFSETUNIT']._serialized_end=3251
   _globals['_CLASSIFYREQUEST']._serialized_start=191
   _globals['_CLASSIFYREQUEST']._serialized_end=296
   _globals['_CLASSIFYRESPONSE']._serialized_start=299
@@ -75,18 +93,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENTITIES']._serialized_end=1310
   _globals['_ENTITY']._serialized_start=1312
   _globals['_ENTITY']._serialized_end=1395
-  _globals['_TIMING']._serialized_start=1398
-  _globals['_TIMING']._serialized_end=1587
-  _globals['_LISTLOADEDMODELSREQUEST']._serialized_start=1589
-  _globals['_LISTLOADEDMODELSREQUEST']._serialized_end=1614
-  _globals['_LISTLOADEDMODELSRESPONSE']._serialized_start=1616
-  _globals['_LISTLOADEDMODELSRESPONSE']._serialized_end=1701
-  _globals['_GETLOADEDMODELREQUEST']._serialized_start=1703
-  _globals['_GETLOADEDMODELREQUEST']._serialized_end=1747
-  _globals['_LOADEDMODEL']._serialized_start=1750
-  _globals['_LOADEDMODEL']._serialized_end=2141
-  _globals['_LOADEDMODEL_STATE']._serialized_start=2060
-  _globals['_LOADEDMODEL_STATE']._serialized_end=2141
-  _globals['_INFERENCESERVICE']._serialized_start=2250
-  _globals['_INFERENCESERVICE']._serialized_end=2692
+  _globals['_ANALYZEREQUEST']._serialized_start=1398
+  _globals['_ANALYZEREQUEST']._serialized_end=1565
+  _globals['_ANALYZERESPONSE']._serialized_start=1567
+  _globals['_ANALYZERESPONSE']._serialized_end=1635
+  _globals['_ANALYSIS']._serialized_start=1638
+  _globals['_ANALYSIS']._serialized_end=1795
+  _globals['_STREAMCLASSIFYREQUEST']._serialized_start=1797
+  _globals['_STREAMCLASSIFYREQUEST']._serialized_end=1901
+  _globals['_STREAMCLASSIFYRESPONSE']._serialized_start=1904
+  _globals['_STREAMCLASSIFYRESPONSE']._serialized_end=2049
+  _globals['_STREAMEXTRACTENTITIESREQUEST']._serialized_start=2051
+  _globals['_STREAMEXTRACTENTITIESREQUEST']._serialized_end=2169
+  _globals['_STREAMEXTRACTENTITIESRESPONSE']._serialized_start=2172
+  _globals['_STREAMEXTRACTENTITIESRESPONSE']._serialized_end=2331
+  _globals['_TIMING']._serialized_start=2334
+  _globals['_TIMING']._serialized_end=2591
+  _globals['_LISTLOADEDMODELSREQUEST']._serialized_start=2593
+  _globals['_LISTLOADEDMODELSREQUEST']._serialized_end=2618
+  _globals['_LISTLOADEDMODELSRESPONSE']._serialized_start=2620
+  _globals['_LISTLOADEDMODELSRESPONSE']._serialized_end=2705
+  _globals['_GETLOADEDMODELREQUEST']._serialized_start=2707
+  _globals['_GETLOADEDMODELREQUEST']._serialized_end=2751
+  _globals['_LOADEDMODEL']._serialized_start=2754
+  _globals['_LOADEDMODEL']._serialized_end=3145
+  _globals['_LOADEDMODEL_STATE']._serialized_start=3064
+  _globals['_LOADEDMODEL_STATE']._serialized_end=3145
+  _globals['_INFERENCESERVICE']._serialized_start=3254
+  _globals['_INFERENCESERVICE']._serialized_end=4038
 # @@protoc_insertion_point(module_scope)

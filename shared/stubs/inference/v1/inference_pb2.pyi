@@ -126,17 +126,87 @@ class Entity(_message.Message):
     score: float
     def __init__(self, label: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., surface: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
 
+class AnalyzeRequest(_message.Message):
+    __slots__ = ("models", "texts", "top_k", "min_score", "offset_unit")
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_UNIT_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    top_k: int
+    min_score: float
+    offset_unit: OffsetUnit
+    def __init__(self, models: _Optional[_Iterable[str]] = ..., texts: _Optional[_Iterable[str]] = ..., top_k: _Optional[int] = ..., min_score: _Optional[float] = ..., offset_unit: _Optional[_Union[OffsetUnit, str]] = ...) -> None: ...
+
+class AnalyzeResponse(_message.Message):
+    __slots__ = ("analyses",)
+    ANALYSES_FIELD_NUMBER: _ClassVar[int]
+    analyses: _containers.RepeatedCompositeFieldContainer[Analysis]
+    def __init__(self, analyses: _Optional[_Iterable[_Union[Analysis, _Mapping]]] = ...) -> None: ...
+
+class Analysis(_message.Message):
+    __slots__ = ("classify", "extract_entities")
+    CLASSIFY_FIELD_NUMBER: _ClassVar[int]
+    EXTRACT_ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    classify: ClassifyResponse
+    extract_entities: ExtractEntitiesResponse
+    def __init__(self, classify: _Optional[_Union[ClassifyResponse, _Mapping]] = ..., extract_entities: _Optional[_Union[ExtractEntitiesResponse, _Mapping]] = ...) -> None: ...
+
+class StreamClassifyRequest(_message.Message):
+    __slots__ = ("id", "request")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request: ClassifyRequest
+    def __init__(self, id: _Optional[str] = ..., request: _Optional[_Union[ClassifyRequest, _Mapping]] = ...) -> None: ...
+
+class StreamClassifyResponse(_message.Message):
+    __slots__ = ("id", "response", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    response: ClassifyResponse
+    error: _status_pb2.Status
+    def __init__(self, id: _Optional[str] = ..., response: _Optional[_Union[ClassifyResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class StreamExtractEntitiesRequest(_message.Message):
+    __slots__ = ("id", "request")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request: ExtractEntitiesRequest
+    def __init__(self, id: _Optional[str] = ..., request: _Optional[_Union[ExtractEntitiesRequest, _Mapping]] = ...) -> None: ...
+
+class StreamExtractEntitiesResponse(_message.Message):
+    __slots__ = ("id", "response", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    response: ExtractEntitiesResponse
+    error: _status_pb2.Status
+    def __init__(self, id: _Optional[str] = ..., response: _Optional[_Union[ExtractEntitiesResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
 class Timing(_message.Message):
-    __slots__ = ("tokenize_duration", "queue_duration", "inference_duration", "token_count")
+    __slots__ = ("tokenize_duration", "queue_duration", "inference_duration", "token_count", "padded_token_count", "largest_batch", "variant")
     TOKENIZE_DURATION_FIELD_NUMBER: _ClassVar[int]
     QUEUE_DURATION_FIELD_NUMBER: _ClassVar[int]
     INFERENCE_DURATION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PADDED_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LARGEST_BATCH_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
     tokenize_duration: _duration_pb2.Duration
     queue_duration: _duration_pb2.Duration
     inference_duration: _duration_pb2.Duration
     token_count: int
-    def __init__(self, tokenize_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., inference_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token_count: _Optional[int] = ...) -> None: ...
+    padded_token_count: int
+    largest_batch: int
+    variant: str
+    def __init__(self, tokenize_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., inference_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., token_count: _Optional[int] = ..., padded_token_count: _Optional[int] = ..., largest_batch: _Optional[int] = ..., variant: _Optional[str] = ...) -> None: ...
 
 class ListLoadedModelsRequest(_message.Message):
     __slots__ = ()

@@ -50,6 +50,21 @@ class InferenceServiceStub:
                 request_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.ExtractEntitiesRequest.SerializeToString,
                 response_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.ExtractEntitiesResponse.FromString,
                 _registered_method=True)
+        self.Analyze = channel.unary_unary(
+                '/tagsmith.inference.v1.InferenceService/Analyze',
+                request_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.AnalyzeRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.AnalyzeResponse.FromString,
+                _registered_method=True)
+        self.StreamClassify = channel.stream_stream(
+                '/tagsmith.inference.v1.InferenceService/StreamClassify',
+                request_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamClassifyRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamClassifyResponse.FromString,
+                _registered_method=True)
+        self.StreamExtractEntities = channel.stream_stream(
+                '/tagsmith.inference.v1.InferenceService/StreamExtractEntities',
+                request_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamExtractEntitiesRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamExtractEntitiesResponse.FromString,
+                _registered_method=True)
         self.ListLoadedModels = channel.unary_unary(
                 '/tagsmith.inference.v1.InferenceService/ListLoadedModels',
                 request_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.ListLoadedModelsRequest.SerializeToString,
@@ -94,6 +109,37 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Analyze(self, request, context):
+        """Asks several models about the same 1 to 256 texts.
+
+        Versions with a frozen encoder of one base read the texts together, in one pass, so that one more head costs next to nothing.
+
+        Errors: as Classify, for any of the models.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamClassify(self, request_iterator, context):
+        """Classifies in bulk: each message is a Classify call, and is answered by a message with its id.
+
+        Answers come as they are ready, in any order. What is sent waits behind calls of the other methods, and for room instead of
+        being refused: the server reads no more of the stream than it can work on, so that a sender is held back by HTTP/2's flow
+        control. The call's deadline is that of every message.
+
+        Errors: those of a message are in its answer and the stream goes on; UNAVAILABLE with RetryInfo when the server stops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamExtractEntities(self, request_iterator, context):
+        """Extracts entities in bulk: see StreamClassify.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLoadedModels(self, request, context):
         """Lists the versions in this server's memory, by model name and version.
         """
@@ -122,6 +168,21 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.ExtractEntities,
                     request_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.ExtractEntitiesRequest.FromString,
                     response_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.ExtractEntitiesResponse.SerializeToString,
+            ),
+            'Analyze': grpc.unary_unary_rpc_method_handler(
+                    servicer.Analyze,
+                    request_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.AnalyzeRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.AnalyzeResponse.SerializeToString,
+            ),
+            'StreamClassify': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamClassify,
+                    request_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamClassifyRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamClassifyResponse.SerializeToString,
+            ),
+            'StreamExtractEntities': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamExtractEntities,
+                    request_deserializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamExtractEntitiesRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamExtractEntitiesResponse.SerializeToString,
             ),
             'ListLoadedModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLoadedModels,
@@ -194,6 +255,87 @@ class InferenceService:
             '/tagsmith.inference.v1.InferenceService/ExtractEntities',
             shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.ExtractEntitiesRequest.SerializeToString,
             shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.ExtractEntitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Analyze(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tagsmith.inference.v1.InferenceService/Analyze',
+            shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.AnalyzeRequest.SerializeToString,
+            shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.AnalyzeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamClassify(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tagsmith.inference.v1.InferenceService/StreamClassify',
+            shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamClassifyRequest.SerializeToString,
+            shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamClassifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamExtractEntities(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tagsmith.inference.v1.InferenceService/StreamExtractEntities',
+            shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamExtractEntitiesRequest.SerializeToString,
+            shared_dot_stubs_dot_inference_dot_v1_dot_inference__pb2.StreamExtractEntitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

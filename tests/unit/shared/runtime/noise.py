@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from shared.store.manifest import Graph
 from tests.tiny import stored_file, tiny_manifest
 
@@ -38,7 +39,7 @@ def noisy_extractor(
     tokenization = manifest.tokenization.model_copy(update={"file": stored_file(tokenizer)})
     variant = manifest.variants["fp32"].model_copy(update={"graphs": {"model": graph}})
     manifest = manifest.model_copy(update={"tokenization": tokenization, "variants": {"fp32": variant}})
-    return Model.load(manifest, lambda file: paths[file.digest])
+    return Model.load(manifest, Parts(lambda file: paths[file.digest]))
 
 
 def _save(path: Path, tags: int) -> Graph:

@@ -15,7 +15,7 @@ logits_lists = st.lists(st.floats(-80, 80, width=32), min_size=1, max_size=30)
 def test_scores_are_probabilities_by_falling_score(values: list[float], temperature: float) -> None:
     """All labels come back once, scores fall and sum to 1, and follow the logits."""
     labels = [f"l{i}" for i in range(len(values))]
-    ranked = rank_labels(labels, np.array(values, np.float32), temperature=temperature)
+    (ranked,) = rank_labels(labels, np.array([values], np.float32), temperature=temperature)
     scores = [score.score for score in ranked]
     assert sorted(score.label for score in ranked) == sorted(labels)
     assert scores == sorted(scores, reverse=True)
@@ -25,13 +25,13 @@ def test_scores_are_probabilities_by_falling_score(values: list[float], temperat
 
 def test_ties_keep_the_order_of_the_labels() -> None:
     """Equal scores come in the order of the logits, so that answers never depend on sorting."""
-    ranked = rank_labels(["z", "a", "m", "b"], np.array([1, 2, 1, 2], np.float32), temperature=1)
+    (ranked,) = rank_labels(["z", "a", "m", "b"], np.array([[1, 2, 1, 2]], np.float32), temperature=1)
     assert [score.label for score in ranked] == ["a", "b", "z", "m"]
 
 
 def test_temperature_divides_the_logits() -> None:
     """At temperature 2, logits 2 and 0 score as 1 and 0 do at 1."""
-    (first, _) = rank_labels(["a", "b"], np.array([2, 0], np.float32), temperature=2)
+    ((first, _),) = rank_labels(["a", "b"], np.array([[2, 0]], np.float32), temperature=2)
     assert first.score == pytest.approx(1 / (1 + np.exp(-1)))
 
 

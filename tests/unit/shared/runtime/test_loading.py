@@ -7,11 +7,13 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import pytest
+from structlog.testing import capture_logs
 
 from shared.errors import ModelNotLoadableError
+from shared.runtime.execution import CPU, CUDA, Execution
 from shared.runtime.model import Model
-from shared.runtime.probe import probe_provider
-from shared.runtime.providers import CPU, CUDA, ProviderPolicy
+from shared.runtime.parts import Parts
+from shared.runtime.probe import works
 from shared.store.manifest import GoldenExample, Graph, Manifest, Variant
 from tests.tiny import stored_file, tiny_encoder, tiny_head, tiny_manifest, tiny_model
 
@@ -24,8 +26,8 @@ def version(tmp_path: Path) -> tuple[Manifest, Files]:
     return tiny_manifest(tmp_path, "classification")
 
 
-def load(manifest: Manifest, files: Files, *, policy: ProviderPolicy = "cpu") -> Model:
-    return Model.load(manifest, lambda file: files[file.digest], policy=policy)
+def load(manifest: Manifest, files: Files, execution: Execution = Execution()) -> Model:  # noqa: B008  # frozen
+    return Model.load(manifest, Parts(lambda file: files[file.digest]), execution)
 
 
 def with_graphs(
@@ -135,33 +137,29 @@ def test_a_golden_example_answered_otherwise_is_refused(
     assert "Lovelace" not in str(caught.value)
 
 
-def test_require_gpu_on_a_machine_without_one_says_so(version: tuple[Manifest, Files]) -> None:
-    """No answer at all rather than one from the CPU; the word names the policy and the remedy."""
-    with pytest.raises(ModelNotLoadableError, match="require-gpu: ONNX Runtime has no working CUDA"):
-        load(*version, policy="require-gpu")
-    with pytest.raises(ModelNotLoadableError, match="require-gpu"):
-        probe_provider("require-gpu")
-
-
-def test_prefer_gpu_falls_back_and_tells_the_truth(version: tuple[Manifest, Files]) -> None:
-    """Without a GPU the model runs on the CPU and does not claim otherwise."""
-    assert load(*version, policy="prefer-gpu").execution_provider == CPU
-    assert probe_provider("prefer-gpu") == CPU
-
-
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
 def test_a_silent_fallback_of_the_library_is_caught(
     version: tuple[Manifest, Files], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the library says it has CUDA but its session runs on the CPU, as with missing libraries, require-gpu refuses."""
+    """Where the library says it has CUDA but its session runs on the CPU, as with missing libraries, there is no session."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
-    with (
-        pytest.warns(UserWarning, match="CUDAExecutionProvider"),
-        pytest.raises(ModelNotLoadableError, match="require-gpu"),
-    ):
-        load(*version, policy="require-gpu")
-    with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
-        assert load(*version, policy="prefer-gpu").execution_provider == CPU
+    with pytest.raises(ModelNotLoadableError, match=f"gave {CPU} for {CUDA}"):
+        load(*version, Execution(provider=CUDA))
+    assert not works(Execution(provider=CUDA))
+
+
+def test_what_is_not_installed_does_not_work() -> None:
+    """It is not even tried."""
+    assert works(Execution())
+    assert not works(Execution(provider="NobodysExecutionProvider"))
+
+
+def test_a_precision_that_is_not_the_one_asked_for_is_caught() -> None:
+    """The CPU provider rounds nothing to bf16, whatever it is called."""
+    with capture_logs() as logs:
+        assert not works(Execution("bf16", CPU))
+    assert [each["event"] for each in logs] == ["execution_imprecise"]
 
 
 def test_the_runtime_needs_no_training_library() -> None:
@@ -180,11 +178,12 @@ def test_memory_is_flat_over_twenty_models(tmp_path: Path) -> None:
 import sys, psutil
 from pathlib import Path
 from shared.runtime.model import Model
+from shared.runtime.parts import Parts
 from tests.tiny import tiny_manifest
 manifest, files = tiny_manifest(Path(sys.argv[1]), "entities", frozen=True)
 sizes = []
 for _ in range(20):
-    model = Model.load(manifest, lambda file: files[file.digest])
+    model = Model.load(manifest, Parts(lambda file: files[file.digest]))
     model.answer(["we met ada lovelace in paris " * 40] * 20)
     model.close()
     sizes.append(psutil.Process().memory_info().rss)

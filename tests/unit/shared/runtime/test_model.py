@@ -15,6 +15,7 @@ from shared.errors import TaskMismatchError
 from shared.runtime.entities import EntitySpan
 from shared.runtime.model import Model
 from shared.runtime.offsets import convert
+from shared.runtime.parts import Parts
 from shared.runtime.words import words
 from shared.store.manifest import Task
 from tests.tiny import CLASSIFICATION_LABELS, TOPICS, name_label, tiny_manifest, topic_label
@@ -31,7 +32,7 @@ def load(
     manifest, paths = tiny_manifest(
         folder, task, frozen=frozen, max_tokens=max_tokens, stride_tokens=stride_tokens
     )
-    return Model.load(manifest, lambda file: paths[file.digest])
+    return Model.load(manifest, Parts(lambda file: paths[file.digest]))
 
 
 @pytest.fixture(scope="module", params=["tiny", "minilm"])

@@ -1,0 +1,158 @@
+"""Makes the parts of the service and joins them; unmakes them in reverse, models last."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from services.infer.answering import Answering
+from services.infer.batching.dispatcher import Dispatcher
+from services.infer.batching.policy import Limits
+from services.infer.calls import TextLimits
+from services.infer.gate import Gate
+from services.infer.hardware import Hardware
+from services.infer.probing import Prober
+from services.infer.reading import Reading
+from services.infer.residency.follower import Follower
+from services.infer.residency.lanes import Lanes
+from services.infer.residency.loading import StoreLoader
+from services.infer.residency.lookups import Lookups
+from services.infer.residency.measuring import Measuring
+from services.infer.residency.residency import Residency
+from services.infer.settings import InferSettings
+from shared.cores import usable_memory_bytes
+from shared.rpc.health import HealthServer
+from shared.runtime.parts import Parts
+from shared.store.cache import FileCache
+from shared.store.models import ModelStore
+from shared.store.port import ObjectStore
+from shared.telemetry.logs import get_logger
+
+_log = get_logger()
+_STORE_THREADS: Final = (
+    4  # for calls' questions and for the follower's each; a hanging store takes these and no others
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts that the service is run by."""
+
+    answering: Answering
+    residency: Residency
+    gate: Gate
+    background: tuple[asyncio.Task[None], ...]
+
+
+@asynccontextmanager
+async def assembled(
+    settings: InferSettings,
+    hardware: Hardware,
+    objects: ObjectStore,
+    health: HealthServer,
+    ports: dict[str, int],
+) -> AsyncIterator[Assembly]:
+    """Make the parts; unmake them in reverse, models last."""
+    async with AsyncExitStack() as stack:
+        runners = stack.enter_context(ThreadPoolExecutor(hardware.runners, "runner"))
+        texts = stack.enter_context(ThreadPoolExecutor(hardware.cores, "texts"))
+        loading = stack.enter_context(store_threads(1, "loading"))
+        probing = stack.enter_context(ThreadPoolExecutor(1, "probing"))
+        asking = stack.enter_context(store_threads(_STORE_THREADS, "asking"))
+        following = stack.enter_context(store_threads(_STORE_THREADS, "following"))
+        models = ModelStore(objects)
+        cache = FileCache(objects, settings.cache_dir)
+        parts = Parts(cache.fetch, text_threads=hardware.cores)
+        measuring = Measuring(settings.cache_dir / "costs", hardware.runners, hardware.batch_tokens)
+        changed = asyncio.Event()
+        residency = Residency(
+            StoreLoader(
+                models,
+                cache,
+                parts,
+                Lanes(measuring.costs),
+                measuring,
+                hardware.executions,
+                hardware.by_speed,
+                hardware.batch_tokens,
+            ),
+            Lookups(models, asking),
+            loading,
+            required=settings.required,
+            idle_unload_s=settings.idle_unload_s,
+            on_demand_limit=settings.on_demand_limit,
+            memory_budget_bytes=settings.memory_budget_bytes or 0.75 * usable_memory_bytes(),
+            on_change=changed.set,
+        )
+        stack.push_async_callback(residency.close)
+        dispatcher = Dispatcher(
+            runners,
+            hardware.runners,
+            Limits(hardware.batch_tokens, settings.batch_padding_ratio),
+            settings.queue_limit_tokens,
+        )
+        gate = Gate()
+        limits = TextLimits(settings.texts_limit, settings.code_points_limit)
+        prober = Prober(
+            residency,
+            dispatcher,
+            probing,
+            idle_interval_s=settings.probe_interval_s,
+            on_change=changed.set,
+        )
+        dispatcher.on_fault = lambda reader: prober.suspect(reader.version)
+        follower = Follower(residency, models, following, interval_s=settings.poll_interval_ms / 1000)
+        background = (
+            asyncio.create_task(follower.run(), name="follow the store"),
+            asyncio.create_task(prober.run(), name="probe"),
+            asyncio.create_task(
+                _report_readiness(settings, residency, prober, changed, health, ports),
+                name="report readiness",
+            ),
+        )
+        stack.push_async_callback(_end, background)
+        yield Assembly(
+            Answering(residency, Reading(dispatcher, texts), limits, gate), residency, gate, background
+        )
+
+
+@contextmanager
+def store_threads(count: int, name: str) -> Iterator[Executor]:
+    """Threads that a hanging store may hold for good: nobody waits for them at the end."""
+    threads = ThreadPoolExecutor(count, name)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _report_readiness(
+    settings: InferSettings,
+    residency: Residency,
+    prober: Prober,
+    changed: asyncio.Event,
+    health: HealthServer,
+    ports: dict[str, int],
+) -> None:
+    """Tell the health server whenever what answers changes whether this server is ready."""
+    may_be_ready = bool(settings.required) or settings.allow_empty
+    if not may_be_ready:
+        _log.warning("never_ready", remedy="set TAGSMITH_INFER_REQUIRED_MODELS or TAGSMITH_INFER_ALLOW_EMPTY")
+    was_ready = False
+    changed.set()
+    while True:
+        await changed.wait()
+        changed.clear()
+        ready = may_be_ready and residency.required_answer and prober.healthy
+        if ready != was_ready:
+            await health.set_ready(ready=ready)
+            _log.info("ready" if ready else "not_ready", **ports)
+            was_ready = ready
+
+
+async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

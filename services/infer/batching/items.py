@@ -1,0 +1,82 @@
+"""What the dispatcher works with: windows of calls, the versions that read them, and the lanes on which they run."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.infer.batching import queue
+from services.infer.batching.outcomes import Incident
+from shared.errors import DeadlineExpiredError
+from shared.names import VersionName
+from shared.runtime.classification import Logits
+from shared.runtime.windows import Window
+
+
+class Reader(Protocol):
+    """A loaded version that makes something of what its lane computes."""
+
+    @property
+    def version(self) -> VersionName:
+        """Its name, for logs and metrics."""
+
+    @property
+    def lane(self) -> "Lane":
+        """What its windows run on; versions on one frozen encoder have one lane."""
+
+    def pin(self) -> None:
+        """Stay in memory; called on the event loop."""
+
+    def unpin(self) -> None:
+        """Undo one `pin`."""
+
+
+Work = tuple[Window, Sequence[Reader]]  # a window, and whose logits are wanted of it
+Computed = tuple[Logits, ...]  # of a window, for each of its readers
+
+
+class Lane(queue.Lane, Protocol):
+    """Runs batches."""
+
+    def run(self, works: Sequence[Any]) -> Sequence[Computed]:
+        """Compute one batch of Works of its own readers; called in runner threads, several at once."""
+
+
+@dataclass(slots=True)
+class Call:
+    """What becomes of the windows of one `run`. Event loop only."""
+
+    arrived_s: float
+    outcomes: list[Computed | Incident | None]
+    missing: int
+    done: asyncio.Future[None]
+    first_start_s: float = math.inf
+    last_start_s: float = -math.inf
+    largest_batch: int = 0
+    padded_tokens: int = 0
+
+    def settle(self, place: int, outcome: Computed | Incident) -> None:
+        """Note the outcome of window `place`; the last one ends the call."""
+        self.outcomes[place] = outcome
+        self.missing -= 1
+        if self.missing == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def expire(self) -> None:
+        """End the call: its deadline has passed, or cannot be met."""
+        if not self.done.done():
+            self.done.set_exception(
+                DeadlineExpiredError(
+                    "the deadline passed, or could not be met any more, before the model had answered."
+                )
+            )
+
+
+@dataclass(slots=True, eq=False)
+class Item(queue.Waiting):
+    """A window of a call, in the queue or running."""
+
+    work: Work
+    call: Call
+    number: int  # of the window in its call

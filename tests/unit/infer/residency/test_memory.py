@@ -1,0 +1,63 @@
+"""Versions under a budget of memory."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from services.infer.residency.footprint import footprint, total_bytes
+from shared.errors import ModelNotLoadableError
+from tests.tiny import tiny_manifest
+from tests.unit.infer.residency.world import LOAD_S, World
+
+pytestmark = pytest.mark.looptime
+
+
+def test_what_versions_share_counts_once(tmp_path: Path) -> None:
+    """Two heads on one encoder take the encoder and the tokenizer once; an estimate is never less than the files."""
+    one, files = tiny_manifest(tmp_path / "one", "classification", frozen=True)
+    two, _ = tiny_manifest(tmp_path / "two", "classification", ("a", "b"), frozen=True)
+    first, second = footprint(one, "fp32"), footprint(two, "fp32")
+    assert len(first.keys() & second.keys()) == 2
+    assert total_bytes([first, second]) < total_bytes([first]) + total_bytes([second])
+    assert total_bytes([first]) > sum(path.stat().st_size for path in files.values())
+
+
+async def test_the_least_recently_called_makes_room(tmp_path: Path) -> None:
+    """A third version of 40 bytes under a budget of 100 costs the one that was not called for longest its place."""
+    async with World(tmp_path, memory_budget_bytes=100) as world:
+        versions = {name: world.publish(name, alias="production") for name in ("a", "b", "c")}
+        world.loader.sizes_bytes = dict.fromkeys(versions.values(), 40)
+        await world.loaded("a")
+        await world.loaded("b")
+        await asyncio.sleep(1)
+        await world.answering("a")
+        await world.loaded("c")
+        assert world.states() == {"a@1": "ACTIVE", "c@1": "ACTIVE"}
+        assert world.loader.closed == [versions["b"]]
+
+
+async def test_what_is_in_use_is_not_evicted(tmp_path: Path) -> None:
+    """A version with a call in flight stays, and the one that does not fit beside it says why."""
+    async with World(tmp_path, memory_budget_bytes=100) as world:
+        versions = {name: world.publish(name, alias="production") for name in ("a", "b")}
+        world.loader.sizes_bytes = dict.fromkeys(versions.values(), 60)
+        await world.loaded("a")
+        async with world.residency.serving(versions["a"]):
+            with pytest.raises(ModelNotLoadableError, match="120 bytes, the budget is 100"):
+                await world.loaded("b")
+            assert world.states() == {"a@1": "ACTIVE", "b@1": "FAILED"}
+        assert world.loader.loads == [versions["a"]]
+
+
+async def test_a_new_version_that_does_not_fit_leaves_the_old_one_serving(tmp_path: Path) -> None:
+    """A required alias moves to a version too large: the version before answers on."""
+    async with World(tmp_path, "banking", memory_budget_bytes=100) as world:
+        first = world.publish(alias="production")
+        second = world.publish()
+        world.loader.sizes_bytes = {first: 60, second: 60}
+        await asyncio.sleep(LOAD_S + 3)
+        world.point(second)
+        await asyncio.sleep(LOAD_S + 3)
+        assert await world.answering("banking") == first
+        assert world.loader.loads == [first]
