@@ -23,6 +23,7 @@ from tests.bench.serving.results import RESULT, keep
 from tests.bench.serving.stand import Stand, standing
 from tests.bench.serving.tables import aims_table, speed_table
 from tests.bench.serving.throughput import throughput
+from tests.bench.serving.workers import end_in_order
 
 SCENARIOS: Final[dict[str, Callable[[Stand], Figures]]] = {
     "throughput": throughput,
@@ -50,6 +51,7 @@ def main() -> int:
         "--tries", type=int, default=TRIES, help="of a measurement that others disturbed; 1: at once"
     )
     chosen = parser.parse_args()
+    end_in_order()
     if unknown := set(chosen.scenarios) - set(SCENARIOS):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     here = arms(chosen.openvino_python)

@@ -19,6 +19,11 @@ class Aim:
     best: float | None  # the bar for the machine's best variant
     show: Callable[[float], str]
 
+    @property
+    def scenario(self) -> str:
+        """What measures the figure."""
+        return self.figure.partition(".")[0]
+
     def bar(self, arm: str) -> float | None:
         """The bar of an arm; None where it has none."""
         return self.plain if arm == PLAIN else self.best
@@ -79,6 +84,10 @@ AIMS: Final[Sequence[Aim]] = (
     _both("Promotion under load: p99 in the swap to the one before", "promotion.ratios.swap_p99_to_before", "at most", 2.0, _times),
     _both("Promotion under load: calls that failed", "promotion.ratios.failed_calls", "at most", 0, _count),
     _both("20 promotions: memory grows by", "promotion.ratios.rss_growth", "at most", 0.02, _share),
+    _both("Soak: memory grows in an hour by", "soak.growth_share_per_hour", "at most", 0.02, _share),
+    _both("Soak: calls that did not end", "soak.unended", "at most", 0, _count),
+    _both("Soak: ends that a call may not have", "soak.unexpected", "at most", 0, _count),
+    _both("Soak: wrong answers among those checked", "soak.wrong", "at most", 0, _count),
 )  # fmt: skip
 
 
@@ -92,6 +101,7 @@ def claims(arms: Arms) -> list[dict[str, Any]]:
                 claim = {
                     "name": aim.name,
                     "arm": arm,
+                    "scenario": aim.scenario,
                     "measured": measured,
                     "aim": f"{aim.kind} {aim.show(bar)}",
                 }

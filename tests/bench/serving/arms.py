@@ -27,6 +27,6 @@ def arms(openvino_python: str | None = None) -> dict[str, Arm]:
     """Return the arms of this machine by name; bf16 where there is an interpreter with ONNX Runtime's OpenVINO provider."""
     found = [FP32, INT8]
     if openvino_python:
-        settings = {"provider": "openvino", "variant": "auto"}
+        settings = {"provider": "cpu", "variant": "bf16"}
         found.append(Arm("bf16", "fp32", "openvino-bf16", settings, openvino_python))
     return {arm.name: arm for arm in found}

@@ -16,8 +16,8 @@ from tests.bench.serving.texts import BANKING
 
 ALIAS: Final = "production"
 PROMOTIONS: Final = 20
-_EVERY_S: Final = 4.0
-_BEFORE_S: Final = 1.5  # whose latencies a swap's are held to
+_EVERY_S: Final = 3.5
+_BEFORE_S: Final = 1.0  # whose latencies a swap's are held to
 _AFTER_S: Final = 0.5  # after the new version's first answer, while the old one is let go
 _POLL_INTERVAL_MS: Final = 250
 _SHARE_OF_CAPACITY: Final = 0.5

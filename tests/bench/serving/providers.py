@@ -15,6 +15,7 @@ def _openvino_bf16(streams: int, threads: int) -> Any:
         "INFERENCE_PRECISION_HINT": "bf16",
         "NUM_STREAMS": str(streams),
         "INFERENCE_NUM_THREADS": str(streams * threads),
+        "ENABLE_CPU_PINNING": "NO",  # others run on the same cores
     }
     return "OpenVINOExecutionProvider", {"device_type": "CPU", "load_config": json.dumps({"CPU": config})}
 

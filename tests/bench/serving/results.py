@@ -12,7 +12,6 @@ from tests.bench.serving.aims import claims
 from tests.bench.serving.quiet import Figures
 
 RESULT: Final = RESULTS / "serving" / "cpu.json"
-SOAK_RESULT: Final = RESULTS / "serving" / "soak.json"
 _PACKAGES: Final = ("onnxruntime", "grpcio", "numpy", "tokenizers", "protobuf")
 
 
@@ -22,8 +21,8 @@ def surroundings() -> dict[str, Any]:
     return {"hardware": hardware(), "versions": versions}
 
 
-def keep(path: Path, arm: str, scenario: str, figures: Figures) -> None:
-    """Put a scenario's figures into the file; figures of another machine or of other versions go out of it."""
+def keep(path: Path, arm: str, scenario: str, figures: Figures) -> list[dict[str, Any]]:
+    """Put a scenario's figures into the file and return its claims; figures of another machine or of other versions go out of it."""
     known = json.loads(path.read_text()) if path.exists() else {}
     here = surroundings()
     if {name: known.get(name) for name in here} != here:
@@ -32,6 +31,7 @@ def keep(path: Path, arm: str, scenario: str, figures: Figures) -> None:
     known["claims"] = claims(known["arms"])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(_rounded(known), indent=1) + "\n")
+    return [claim for claim in known["claims"] if (claim["arm"], claim["scenario"]) == (arm, scenario)]
 
 
 def _rounded(value: Any) -> Any:

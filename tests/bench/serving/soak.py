@@ -5,14 +5,13 @@ deadlines and bad input; a bare grpc.aio echo server gets the same calls. Exits 
 """
 
 import argparse
-import json
 import random
 import sys
 import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -22,19 +21,20 @@ from tests.bench.serving.preparing import FOLDER, Prepared, prepare
 from tests.bench.serving.processes import rss_bytes
 from tests.bench.serving.promotion import ALIAS, move
 from tests.bench.serving.publishing import adaptable_versions, heads
-from tests.bench.serving.quiet import Patience
-from tests.bench.serving.results import SOAK_RESULT, surroundings
+from tests.bench.serving.quiet import Figures, Patience
+from tests.bench.serving.results import RESULT, keep
 from tests.bench.serving.servers import ECHO, TAGSMITH, Server, echo_server, tagsmith_server
 from tests.bench.serving.stand import standing
 from tests.bench.serving.texts import BANKING
-from tests.bench.serving.workers import Worker
+from tests.bench.serving.workers import Worker, end_in_order
 
-MOST_GROWTH_SHARE: Final = 0.02  # of its memory, in an hour
+SCENARIO: Final = "soak"
 _POOL_TEXTS: Final = 1_500
 _PHASE_S: Final = (5.0, 20.0)
 _LOAD_SHARES: Final = (0.1, 0.3, 0.5, 0.8, 1.5)  # of the capacity
 _PROMOTION_EVERY_S: Final = (15.0, 45.0)
 _LOOK_EVERY_S: Final = 5.0
+_KEPT_EVERY: Final = 12  # looks
 _SETTLING_SHARE: Final = 0.25  # of the time; what came before is left out of the fit
 _ON_DEMAND: Final = 3
 _MEAN_TEXTS: Final = 6.0  # of a call, about
@@ -67,7 +67,7 @@ class Watch(threading.Thread):
                 promote_s = now_s + dice.uniform(*_PROMOTION_EVERY_S)
 
 
-def soak(arm: str, prepared: Prepared, minutes: float) -> dict[str, Any]:
+def soak(arm: str, prepared: Prepared, minutes: float) -> Figures:
     """Run it."""
     versions = adaptable_versions(prepared)
     model, on_demand = versions[0].model, [str(each) for each in heads(prepared)[:_ON_DEMAND]]
@@ -88,7 +88,7 @@ def soak(arm: str, prepared: Prepared, minutes: float) -> dict[str, Any]:
         counts = _phases(load, tagsmith, echo, reference, on_demand, capacity, minutes)
         watch.over.set()
         watch.join()
-    return _figures(arm, minutes, counts, watch)
+    return _figures(minutes, counts, watch)
 
 
 def _phases(
@@ -121,31 +121,23 @@ def _phases(
     return counts
 
 
-def _figures(arm: str, minutes: float, counts: dict[str, Counter[str]], watch: Watch) -> dict[str, Any]:
+def _figures(minutes: float, counts: dict[str, Counter[str]], watch: Watch) -> Figures:
     growth = {
         TAGSMITH: growth_bytes_per_hour([(at, ours) for at, ours, _ in watch.looks]),
         ECHO: growth_bytes_per_hour([(at, bare) for at, _, bare in watch.looks]),
     }
     ours = counts[TAGSMITH]
-    growth_share = growth[TAGSMITH] / watch.looks[-1][1]
-    held = {
-        "memory grows in an hour by": (growth_share, MOST_GROWTH_SHARE),
-        "calls without an end": (ours["calls"] - ours["ended"] - ours["cancelled"], 0),
-        "ends that a call may not have": (ours["unexpected"], 0),
-        "wrong answers": (ours["wrong"], 0),
-    }
     return {
-        **surroundings(),
-        "arm": arm,
         "minutes": minutes,
         "promotions": watch.promotions,
         "calls": {name: dict(each) for name, each in counts.items()},
+        "unended": ours["calls"] - ours["ended"] - ours["cancelled"],
+        "unexpected": ours["unexpected"],
+        "checked": ours["checked"],
+        "wrong": ours["wrong"],
         "growth_bytes_per_hour": growth,
-        "rss_bytes": [(round(at, 1), *sizes) for at, *sizes in watch.looks],
-        "claims": [
-            {"name": name, "measured": measured, "aim": f"at most {bar}", "met": measured <= bar}
-            for name, (measured, bar) in held.items()
-        ],
+        "growth_share_per_hour": growth[TAGSMITH] / watch.looks[-1][1],
+        "rss_bytes": [[round(at), ours, bare] for at, ours, bare in watch.looks[::_KEPT_EVERY]],
     }
 
 
@@ -162,18 +154,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--arm", choices=arms(), default="fp32")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="what is trained once")
-    parser.add_argument("--results", type=Path, default=SOAK_RESULT, help="the result file")
+    parser.add_argument("--results", type=Path, default=RESULT, help="the result file")
     chosen = parser.parse_args()
+    end_in_order()
     figures = soak(chosen.arm, prepare(chosen.folder), chosen.minutes)
-    chosen.results.parent.mkdir(parents=True, exist_ok=True)
-    chosen.results.write_text(json.dumps(figures) + "\n")
-    for claim in figures["claims"]:
-        print(
-            f"{'met   ' if claim['met'] else 'MISSED'} {claim['name']}: {claim['measured']}, {claim['aim']}"
-        )
+    held = keep(chosen.results, chosen.arm, SCENARIO, figures)
+    for claim in held:
+        word = "met   " if claim["met"] else "MISSED"
+        print(f"{word} {claim['name']}: {claim['measured']:g}, {claim['aim']}")
     for name, growth in figures["growth_bytes_per_hour"].items():
         print(f"{name}: {growth / 1e6:+.2f} MB an hour")
-    return int(not all(claim["met"] for claim in figures["claims"]))
+    return int(not all(claim["met"] for claim in held))
 
 
 if __name__ == "__main__":
