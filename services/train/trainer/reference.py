@@ -32,9 +32,9 @@ class Computed:
     logits: tuple[Logits, ...]  # of each window: (labels,), or (its tokens, tags)
 
     @property
-    def pooled(self) -> npt.NDArray[np.floating]:
+    def pooled(self) -> npt.NDArray[np.float64]:
         """The text's logits, (labels,); not for entities."""
-        return pool_windows(self.encoded.windows, self.logits)
+        return pool_windows(self.encoded.windows, self.logits).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

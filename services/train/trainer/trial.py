@@ -174,7 +174,7 @@ class Trial:
             logits[:, 2 * i + 1] = 10
             yield self._model.extract(text, [logits])[0].label
 
-    def _probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
+    def _probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return sigmoid(logits) if self._reference.reader.task == "multi-label" else _softmax(logits)
 
     def _measured(self) -> list[Logits]:
