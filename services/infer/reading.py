@@ -181,15 +181,24 @@ async def _all_or_none(reads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def _timing(parts: Sequence[_Part[A]]) -> CallTiming:
-    first_start_s = min(part.ran.first_start_s for part in parts)
-    return CallTiming(
-        tokenize_s=sum(part.tokenize_s for part in parts),
-        queue_s=max(part.ran.last_start_s for part in parts) - min(part.ran.queued_s for part in parts),
-        inference_s=max(part.ran.end_s for part in parts) - first_start_s,
-        token_count=sum(part.token_count for part in parts),
-        padded_token_count=sum(part.ran.padded_tokens for part in parts),
-        largest_batch=max(part.ran.largest_batch for part in parts),
+    first = parts[0].ran
+    queued_s, first_start_s, last_start_s, end_s = (
+        first.queued_s,
+        first.first_start_s,
+        first.last_start_s,
+        first.end_s,
     )
+    tokenize_s, tokens, padded, largest = 0.0, 0, 0, 0
+    for part in parts:
+        ran = part.ran
+        queued_s, first_start_s = min(queued_s, ran.queued_s), min(first_start_s, ran.first_start_s)
+        last_start_s, end_s = max(last_start_s, ran.last_start_s), max(end_s, ran.end_s)
+        tokenize_s += part.tokenize_s
+        tokens += part.token_count
+        padded += ran.padded_tokens
+        largest = max(largest, ran.largest_batch)
+    queue_s, inference_s = last_start_s - queued_s, end_s - first_start_s
+    return CallTiming(tokenize_s, queue_s, inference_s, tokens, padded, largest)
 
 
 def _parts(texts: Sequence[str]) -> Iterator[list[str]]:

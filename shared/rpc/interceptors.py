@@ -101,8 +101,7 @@ class _Counted:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         code = "OK" if kind is None else self.code
-        metrics.child(metrics.RPC_CALLS, self.method, code).inc()
-        metrics.child(metrics.RPC_SECONDS, self.method).observe(time.monotonic() - self.started_s)
+        metrics.child(metrics.RPC_SECONDS, self.method, code).observe(time.monotonic() - self.started_s)
 
 
 async def _abort(error: Exception, context: _Context, counted: _Counted, method: str) -> NoReturn:

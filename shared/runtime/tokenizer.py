@@ -43,16 +43,19 @@ class TextTokenizer:
 
     def encode(self, texts: Sequence[str], *, offsets: bool = True) -> list[Tokens]:
         """Tokenize; result i belongs to text i. `offsets=False` is faster, for tasks that need none."""
-        try:
-            tokenizer = self._idle.pop()  # a deque's pop and append are atomic
-        except IndexError:
-            tokenizer = self._another()
+        tokenizer = self._take()
         try:
             encode_batch = tokenizer.encode_batch if offsets else tokenizer.encode_batch_fast
             encodings = encode_batch(texts, add_special_tokens=False)
         finally:
             self._idle.append(tokenizer)
         return [_tokens(encoding, offsets=offsets) for encoding in encodings]
+
+    def _take(self) -> Tokenizer:
+        try:
+            return self._idle.pop()  # a deque's pop and append are atomic
+        except IndexError:
+            return self._another()
 
     def _another(self) -> Tokenizer:
         return _without_presets(_parse(self._json))

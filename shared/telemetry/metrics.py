@@ -16,9 +16,8 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _POWERS: Final = tuple(float(2**power) for power in range(15))
 
 # Both services.
-RPC_CALLS: Final = Counter("tagsmith_rpc_calls_total", "Finished calls.", ["method", "code"])
 RPC_SECONDS: Final = Histogram(
-    "tagsmith_rpc_seconds", "Time of a call on the server.", ["method"], buckets=_SECONDS
+    "tagsmith_rpc_seconds", "Time of a call on the server.", ["method", "code"], buckets=_SECONDS
 )
 
 # The inference service.
@@ -27,7 +26,9 @@ TEXTS: Final = Counter(
 )
 QUEUE_TOKENS: Final = Gauge("tagsmith_queue_tokens", "Tokens waiting for a model run.")
 QUEUE_SECONDS: Final = Histogram(
-    "tagsmith_queue_seconds", "Time a window of a text waited for its model run.", buckets=_SECONDS
+    "tagsmith_queue_seconds",
+    "Time that the window of a model run which waited longest has waited.",
+    buckets=_SECONDS,
 )
 BATCH_WINDOWS: Final = Histogram("tagsmith_batch_windows", "Windows in one model run.", buckets=_POWERS)
 BATCH_TOKENS: Final = Counter(

@@ -15,10 +15,10 @@ _log = get_logger()
 def observe(batch: Sequence[Item], now_s: float) -> None:
     """Count a batch that starts."""
     metrics.BATCH_WINDOWS.observe(len(batch))
+    metrics.QUEUE_SECONDS.observe(now_s - min(item.arrival_s for item in batch))
     longest = batch[-1].tokens
     tokens: dict[str, list[int]] = {}
     for item in batch:
-        metrics.QUEUE_SECONDS.observe(now_s - item.call.arrived_s)
         tokens.setdefault(item.model, []).append(item.tokens)
     for model, of_model in tokens.items():
         metrics.child(metrics.BATCH_TOKENS, model).inc(sum(of_model))

@@ -37,11 +37,10 @@ class Loaded:
     on_unpinned: Callable[[], None]
     pins: int = 0
     load_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    version: VersionName = field(init=False)
 
-    @property
-    def version(self) -> VersionName:
-        """Its name."""
-        return self.model.manifest.version
+    def __post_init__(self) -> None:
+        self.version = self.model.manifest.version
 
     def pin(self) -> None:
         """Keep it in memory."""

@@ -1,7 +1,6 @@
 """The tokenizer: the file's ids, and none of its presets."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -103,9 +102,9 @@ def test_threads_find_tokenizers_ready(tmp_path: Path, monkeypatch: pytest.Monke
     tokenizer = TextTokenizer(tiny_tokenizer(tmp_path), ready=4)
     assert len(parsed) == 4
     for at_once, expected in ((4, 4), (5, 5), (5, 5)):
-        with ExitStack() as stack:
-            borrowed = [stack.enter_context(tokenizer._borrowed()) for _ in range(at_once)]
-            assert len({id(each) for each in borrowed}) == at_once
+        taken = [tokenizer._take() for _ in range(at_once)]
+        assert len({id(each) for each in taken}) == at_once
+        tokenizer._idle.extend(taken)
         assert len(parsed) == expected
 
 
