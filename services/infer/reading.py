@@ -90,7 +90,9 @@ class Reading:
         if is_bulk:
             await self.dispatcher.room_for_bulk()
         estimated_tokens = sum(map(_estimated_tokens, first))
-        with self.dispatcher.admitted(loaded, estimated_tokens, deadline_s=deadline_s) as expect:
+        with self.dispatcher.admitted(
+            loaded, estimated_tokens, deadline_s=deadline_s, is_bulk=is_bulk
+        ) as expect:
             read = partial(self._read_part, questions, deadline_s, is_bulk, expect)
             if len(parts) == 1:
                 return [await read(parts[0])]

@@ -2,7 +2,9 @@
 
 What is told of the wait is a prediction: work that waits, in milliseconds by the lanes' cost grids, times `slowdown`, how much
 longer runs have lately taken than the grids say (other processes, other threads). A model is made to wait behind the others'
-work no longer than a fair share asks for: with k models waiting, each runs at 1/k of the speed.
+work no longer than a fair share asks for: with k models waiting, each runs at 1/k of the speed. Bulk is not counted in this: it
+runs behind all others, so it is no reason to refuse them. What waits of it is kept short, so that it waits at the sender instead,
+and so that little of it comes all at once when its patience in the queue ends.
 """
 
 import math
@@ -10,6 +12,7 @@ from typing import Final
 
 from shared.errors import DeadlineExpiredError, QueueFullError
 
+BULK_AHEAD_MS: Final = 500  # work of bulk that waits at the runners: enough to form batches from
 _SHORTEST_RETRY_MS: Final = 10
 _LONGEST_RETRY_MS: Final = 60_000
 _NEWEST: Final = 0.1  # weight of the newest run in `slowdown`
@@ -26,10 +29,22 @@ class Backlog:
         self._runners = runners
         self._tokens_of: dict[str, int] = {}
         self._work_ms: dict[str, float] = {}
+        self._bulk_tokens = 0
+        self._bulk_ms = 0.0
 
-    def change(self, model: str, tokens: int, token_ms: float) -> None:
+    @property
+    def has_room_for_bulk(self) -> bool:
+        """Whether bulk may join what waits: never beyond half of the limit, which leaves room for calls that will not wait."""
+        bulk_ms = self._bulk_ms / self._runners * self.slowdown
+        return 2 * self.tokens < self._limit_tokens and bulk_ms < BULK_AHEAD_MS
+
+    def change(self, model: str, tokens: int, token_ms: float, *, is_bulk: bool = False) -> None:
         """Count `tokens` more, or fewer if negative, that cost `token_ms` each."""
         self.tokens += tokens
+        if is_bulk:
+            self._bulk_tokens += tokens
+            self._bulk_ms = self._bulk_ms + tokens * token_ms if self._bulk_tokens else 0.0
+            return
         left = self._tokens_of.get(model, 0) + tokens
         if left > 0:
             self._tokens_of[model] = left
@@ -44,30 +59,36 @@ class Backlog:
         ratio = min(max(took_ms / predicted_ms, low), high)
         self.slowdown += _NEWEST * (ratio - self.slowdown)
 
-    def wait_ms(self, model: str) -> float:
+    def wait_ms(self, model: str, *, is_bulk: bool = False) -> float:
         """Predict how long a call of `model` that comes now waits for its first run."""
+        total_ms = sum(self._work_ms.values())
+        if is_bulk:
+            return (total_ms + self._bulk_ms) / self._runners * self.slowdown
         mine_ms = self._work_ms.get(model, 0.0)
         waiting = len(self._work_ms) + (model not in self._work_ms)
-        total_ms = sum(self._work_ms.values())
         return min(total_ms, waiting * mine_ms) / self._runners * self.slowdown
 
-    def check(self, model: str, *, own_ms: float, now_s: float, deadline_s: float) -> None:
+    def check(
+        self, model: str, *, own_ms: float, now_s: float, deadline_s: float, is_bulk: bool = False
+    ) -> None:
         """Raise QueueFullError, with the time after which there should be room, or DeadlineExpiredError.
 
         `own_ms`: work of the call itself. A call of any size enters as long as the limit is not reached, so that every legal
-        call can be answered; a model that has less than its share of the limit waiting enters even then.
+        call can be answered; a model that has less than its share of the limit waiting enters even then. Bulk, which has waited
+        for room, is refused for its deadline alone.
         """
         remaining_ms = 1000 * (deadline_s - now_s)
         if remaining_ms <= 0:
             raise DeadlineExpiredError("the deadline had passed when the call arrived.")
         mine = self._tokens_of.get(model, 0)
         share_tokens = self._limit_tokens / (len(self._tokens_of) + (model not in self._tokens_of))
-        if self.tokens >= self._limit_tokens and mine >= share_tokens:
+        is_full = self.tokens - self._bulk_tokens >= self._limit_tokens
+        if is_full and mine >= share_tokens and not is_bulk:
             raise self._refusal(
                 f"{self.tokens} tokens wait, the limit is {self._limit_tokens}: try again later or add replicas.",
                 sum(self._work_ms.values()) / self._runners * self.slowdown / 2,
             )
-        wait_ms = self.wait_ms(model)
+        wait_ms = self.wait_ms(model, is_bulk=is_bulk)
         answered_ms = wait_ms + own_ms / self._runners * self.slowdown
         if wait_ms > 0 and answered_ms > remaining_ms:
             raise self._refusal(

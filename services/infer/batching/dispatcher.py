@@ -41,15 +41,16 @@ class Admitted:
     model: str
     token_ms: float
     tokens: int
+    is_bulk: bool
 
     def __enter__(self) -> Callable[[int], None]:
-        self.backlog.change(self.model, self.tokens, self.token_ms)
+        self.backlog.change(self.model, self.tokens, self.token_ms, is_bulk=self.is_bulk)
         return self.expect
 
     def expect(self, tokens: int) -> None:
         """Expect more, or fewer if negative."""
         self.tokens += tokens
-        self.backlog.change(self.model, tokens, self.token_ms)
+        self.backlog.change(self.model, tokens, self.token_ms, is_bulk=self.is_bulk)
 
     def __exit__(self, *_: object) -> None:
         self.expect(-self.tokens)
@@ -82,7 +83,14 @@ class Dispatcher:
         """Whether nothing runs and nothing waits."""
         return self._idle_runners == self.runner_count and not self._queue
 
-    def admitted(self, reader: Reader, estimated_tokens: int, *, deadline_s: float = math.inf) -> "Admitted":
+    def admitted(
+        self,
+        reader: Reader,
+        estimated_tokens: int,
+        *,
+        deadline_s: float = math.inf,
+        is_bulk: bool = False,
+    ) -> "Admitted":
         """Let a call wait, which begins with so many tokens. Raises QueueFullError, DeadlineExpiredError."""
         model, token_ms = reader.version.model, reader.lane.cost.token_ms
         self._backlog.check(
@@ -90,12 +98,13 @@ class Dispatcher:
             own_ms=estimated_tokens * token_ms,
             now_s=self._loop.time(),
             deadline_s=deadline_s,
+            is_bulk=is_bulk,
         )
-        return Admitted(self._backlog, self._let_bulk_in, model, token_ms, estimated_tokens)
+        return Admitted(self._backlog, self._let_bulk_in, model, token_ms, estimated_tokens, is_bulk)
 
     async def room_for_bulk(self) -> None:
-        """Wait until less than half of what may wait does: bulk leaves room for calls that will not wait."""
-        while 2 * self._backlog.tokens >= self.queue_limit_tokens:
+        """Wait until bulk may join what waits."""
+        while not self._backlog.has_room_for_bulk:
             room = self._loop.create_future()
             self._bulk_waits.append(room)
             await room
@@ -114,7 +123,7 @@ class Dispatcher:
         answered, or as soon as it cannot be met any more.
         """
         now_s = self._loop.time()
-        call = Call(now_s, [None] * len(windows), len(windows), self._loop.create_future())
+        call = Call(now_s, [None] * len(windows), len(windows), self._loop.create_future(), is_bulk)
         lane, model = readers[0].lane, readers[0].version.model
         items = [
             Item(lane, model, window.token_count, now_s, deadline_s, is_bulk, (window, readers), call, number)
@@ -219,8 +228,12 @@ class Dispatcher:
         if items:
             tokens = sum(item.tokens for item in items)
             first = items[0]
-            if all(item.model is first.model and item.lane is first.lane for item in items):
-                self._backlog.change(first.model, sign * tokens, first.lane.cost.token_ms)
+            model, lane, is_bulk = first.model, first.lane, first.call.is_bulk
+            if all(
+                item.model is model and item.lane is lane and item.call.is_bulk is is_bulk for item in items
+            ):
+                self._backlog.change(model, sign * tokens, lane.cost.token_ms, is_bulk=is_bulk)
                 return
             for item in items:
-                self._backlog.change(item.model, sign * item.tokens, item.lane.cost.token_ms)
+                token_ms = item.lane.cost.token_ms
+                self._backlog.change(item.model, sign * item.tokens, token_ms, is_bulk=item.call.is_bulk)

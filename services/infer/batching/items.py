@@ -51,6 +51,7 @@ class Call:
     outcomes: list[Computed | Incident | None]
     missing: int
     done: asyncio.Future[None]
+    is_bulk: bool  # for good; that of a window ends with its patience
     first_start_s: float = math.inf
     last_start_s: float = -math.inf
     largest_batch: int = 0
