@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,13 @@ from tokenizers import AddedToken, Tokenizer
 from shared.names import VersionName
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
-from shared.store.manifest import Manifest, Task
+from shared.store.manifest import Manifest, Task, Variant
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
 from shared.store.records import seal, unseal
-from tests.tiny import publish_tiny, stored_file, tiny_manifest
+from tests.tiny import publish_tiny, stored_file, tiny_encoder, tiny_manifest
 
+_JOB = "job-0000000000000000"
 POISON = "kaboom"  # a word whose token the graph of a `poisoned` version cannot look up
 
 
@@ -30,11 +31,37 @@ class Shelf:
         self.models = ModelStore(open_store(str(self.folder)))
         self._scratch = (folder / f"scratch-{number}" for number in itertools.count())
 
-    def good(self, model: str, task: Task, *, seed: int = 0, alias: str | None = "production") -> VersionName:
+    def good(
+        self,
+        model: str,
+        task: Task,
+        *,
+        labels: Sequence[str] = (),
+        seed: int = 0,
+        alias: str | None = "production",
+    ) -> VersionName:
         """A tiny version; the seed shifts its answers."""
-        version = publish_tiny(self.models, model, task, seed=seed, scratch=next(self._scratch))
+        version = publish_tiny(self.models, model, task, labels, seed=seed, scratch=next(self._scratch))
         if alias:
             self.point(version, alias)
+        return version
+
+    def frozen(self, model: str, task: Task, labels: Sequence[str]) -> VersionName:
+        """A head on the one encoder that all versions made so share, of whatever task: one that knows names and surnames."""
+        version, folder = self.models.reserve(model, _JOB), next(self._scratch)
+        manifest, paths = tiny_manifest(
+            folder, task, labels, model=model, number=version.number, job_id=_JOB, frozen=True
+        )
+        encoder = tiny_encoder(folder / "names_encoder.onnx", "entities")
+        variant = Variant(graphs={**manifest.variants["fp32"].graphs, "encoder": encoder})
+        for path in (*paths.values(), folder / "names_encoder.onnx"):
+            self.models.put_file(path)
+        # Golden examples of classifiers ask about topics, which this encoder does not know.
+        golden = manifest.golden_examples if task == "entities" else ()
+        self.models.publish(
+            manifest.model_copy(update={"variants": {"fp32": variant}, "golden_examples": golden})
+        )
+        self.point(version)
         return version
 
     def rejected(self, model: str, task: Task) -> VersionName:
@@ -136,12 +163,9 @@ class Shelf:
         *,
         seed: int = 0,
     ) -> VersionName:
-        job_id = "job-0000000000000000"
-        version = self.models.reserve(model, job_id)
+        version = self.models.reserve(model, _JOB)
         folder = next(self._scratch)
-        manifest, _ = tiny_manifest(
-            folder, task, model=model, number=version.number, job_id=job_id, seed=seed
-        )
+        manifest, _ = tiny_manifest(folder, task, model=model, number=version.number, job_id=_JOB, seed=seed)
         paths = {"model": folder / "model.onnx", "tokenizer": folder / "tokenizer.json"}
         change_files(paths)
         for path in paths.values():
