@@ -84,12 +84,12 @@ class Answering:
     async def _read(self, call: Call, questions: Sequence[Question[A]]) -> list[Answer[A]]:
         faults = [text_fault(text, place, self.limits) for place, text in enumerate(call.texts)]
         readable = [text for text, fault in zip(call.texts, faults, strict=True) if fault is None]
-        answers, timing = await self.reading.read(
+        answers, timings = await self.reading.read(
             questions, readable, deadline_s=call.deadline_s, is_bulk=call.is_bulk
         )
         return [
             _answer(question.loaded, faults, of_question, timing)
-            for question, of_question in zip(questions, answers, strict=True)
+            for question, of_question, timing in zip(questions, answers, timings, strict=True)
         ]
 
 

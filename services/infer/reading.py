@@ -59,12 +59,13 @@ class Reading:
         *,
         deadline_s: float,
         is_bulk: bool,
-    ) -> tuple[Answers[A], CallTiming]:
-        """Answer every question for every text, each of which can be read. Bulk waits for room; what is not bulk is refused
-        where there is none: raises QueueFullError, DeadlineExpiredError.
+    ) -> tuple[Answers[A], list[CallTiming]]:
+        """Answer every question for every text, each of which can be read; tell of each where the time of its pass went. Bulk waits
+        for room; what is not bulk is refused where there is none: raises QueueFullError, DeadlineExpiredError.
         """
+        timings = [CallTiming()] * len(questions)
         if not texts:
-            return [[] for _ in questions], CallTiming()
+            return [[] for _ in questions], timings
         groups = _that_read_alike(questions)
         if len(groups) == 1:
             done = [await self._read_group(questions, texts, deadline_s, is_bulk)]
@@ -76,10 +77,13 @@ class Reading:
             done = await _all_or_none(reads)
         answers: Answers[A] = [[] for _ in questions]
         for group, parts in zip(groups, done, strict=True):
+            timing = _timing(parts)
+            for place in group:
+                timings[place] = timing
             for part in parts:
                 for place, of_question in zip(group, part.answers, strict=True):
                     answers[place] += of_question
-        return answers, _timing([part for parts in done for part in parts])
+        return answers, timings
 
     async def _read_group(
         self, questions: Sequence[Question[A]], texts: Sequence[str], deadline_s: float, is_bulk: bool
