@@ -1,6 +1,7 @@
 """Makes the parts of the service and joins them; unmakes them in reverse, models last."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -92,6 +93,8 @@ async def assembled(
             hardware.runners,
             Limits(hardware.batch_tokens, settings.batch_padding_ratio),
             settings.queue_limit_tokens,
+            hardware.batches_ahead,
+            clock=time.monotonic,  # uvloop's own counts whole milliseconds
         )
         gate = Gate()
         limits = TextLimits(settings.texts_limit, settings.code_points_limit)

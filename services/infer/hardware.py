@@ -28,6 +28,9 @@ class Hardware:
     runners: int  # batches at once: one for each core, or one for a GPU, where more gain nothing
     batch_tokens: int
     cores: int
+    # A GPU that waits for the event loop is lost; the core of a runner that waits goes to the loop, and a batch that is begun
+    # later has had time to grow.
+    batches_ahead: int = 0
 
 
 def probe_hardware(settings: InferSettings) -> Hardware:
@@ -37,7 +40,9 @@ def probe_hardware(settings: InferSettings) -> Hardware:
         gpu = Execution(provider=CUDA)
         last_resort = () if settings.provider == "require-gpu" else (Execution(),)
         if works(gpu):
-            return Hardware((gpu, *last_resort), False, 1, settings.batch_tokens or GPU_BATCH_TOKENS, cores)
+            return Hardware(
+                (gpu, *last_resort), False, 1, settings.batch_tokens or GPU_BATCH_TOKENS, cores, 1
+            )
         if settings.provider == "require-gpu":
             raise ModelNotLoadableError(
                 "require-gpu: ONNX Runtime has no working CUDA here (install the `gpu` extra, and check the driver)",

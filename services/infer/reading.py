@@ -110,17 +110,16 @@ class Reading:
         expect: Callable[[int], None],
         texts: Sequence[str],
     ) -> "_Part[A]":
-        loop = asyncio.get_running_loop()
         readers = [question.loaded for question in questions]
         # Of models that read alike the one for entities finds the words too, which the others pass over.
         reader = next((each for each in readers if each.model.manifest.task == "entities"), readers[0])
         is_short = sum(map(len, texts)) <= AT_ONCE_CODE_POINTS
-        started_s = loop.time()
+        started_s = self.dispatcher.clock()
         if is_short:
             encoded = reader.model.encode(texts)
         else:
             encoded = await reader.in_thread(self.text_threads, reader.model.encode, texts)
-        tokenize_s = loop.time() - started_s
+        tokenize_s = self.dispatcher.clock() - started_s
         windows = [window for text in encoded for window in text.windows]
         expect(-_estimated_tokens(texts))
         ran = await self.dispatcher.run(readers, windows, deadline_s=deadline_s, is_bulk=is_bulk)

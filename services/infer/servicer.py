@@ -1,7 +1,7 @@
 """The RPCs: decode, call, encode. Errors are mapped by the interceptor."""
 
-import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,6 @@ class InferenceServicer(InferenceServiceServicer):
 
 
 def _deadline_s(context: "Context") -> float:
-    """When the caller stops waiting, on the event loop's clock."""
+    """When the caller stops waiting, on the monotonic clock, which is the event loop's too."""
     remaining_s = context.time_remaining()
-    return math.inf if remaining_s is None else asyncio.get_running_loop().time() + remaining_s
+    return math.inf if remaining_s is None else time.monotonic() + remaining_s

@@ -1,7 +1,7 @@
 """Owns the one queue of windows and the runners: the asyncio shell around `policy`.
 
 Invariants: every window that `run` takes gets exactly one outcome, or its caller has left; a caller that leaves (cancelled or
-out of time) takes its waiting windows along and changes nothing for others; at most `runner_count` batches run at once.
+out of time) takes its waiting windows along and changes nothing for others; at most `runner_count` batches run at once, and `most_ahead` more are handed over.
 
 Concurrency: everything but the model runs happens on the event loop, without locks or awaits inside. There is no loop of its
 own and no polling: the dispatcher acts when windows arrive and when a runner comes free, so an idle service dispatches at once
@@ -11,17 +11,18 @@ becomes of its callers.
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from services.infer.batching.admission import Backlog
 from services.infer.batching.isolation import Poisoned, run_isolated
-from services.infer.batching.items import Call, Computed, Item, Reader
+from services.infer.batching.items import Batch, Call, Computed, Item, Reader
 from services.infer.batching.outcomes import Ran
 from services.infer.batching.policy import Limits, decide
 from services.infer.batching.queue import WindowQueue
-from services.infer.batching.reporting import observe, told
+from services.infer.batching.reporting import told
 from shared.errors import DeadlineExpiredError
 from shared.runtime.windows import Window
 from shared.telemetry import metrics
@@ -65,23 +66,28 @@ class Dispatcher:
     runner_count: int
     limits: Limits
     queue_limit_tokens: int
+    most_ahead: int = 0  # batches that are handed over while all runners are busy
+    clock: Callable[[], float] = field(
+        default_factory=lambda: asyncio.get_running_loop().time
+    )  # the loop's, or as fine a one
     on_fault: Callable[[Reader], None] = lambda _: None  # called for those who read a batch that has failed
     _queue: WindowQueue[Item] = field(init=False, default_factory=WindowQueue)
     _backlog: Backlog = field(init=False)
     _bulk_waits: list[asyncio.Future[None]] = field(init=False, default_factory=list)
-    _idle_runners: int = field(init=False)
+    _free_runners: int = field(init=False)
+    _ahead: deque[Batch] = field(init=False, default_factory=deque)  # handed over, and not begun
     _loop: asyncio.AbstractEventLoop = field(init=False, default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
-        """All runners begin idle."""
-        self._idle_runners = self.runner_count
+        """All runners begin free."""
+        self._free_runners = self.runner_count
         self._backlog = Backlog(limit_tokens=self.queue_limit_tokens, runners=self.runner_count)
         metrics.QUEUE_TOKENS.set_function(lambda: self._backlog.tokens)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return self._idle_runners == self.runner_count and not self._queue
+        return self._free_runners == self.runner_count and not self._queue
 
     def admitted(
         self,
@@ -96,7 +102,7 @@ class Dispatcher:
         self._backlog.check(
             model,
             own_ms=estimated_tokens * token_ms,
-            now_s=self._loop.time(),
+            now_s=self.clock(),
             deadline_s=deadline_s,
             is_bulk=is_bulk,
         )
@@ -122,7 +128,7 @@ class Dispatcher:
         `deadline_s` is on the loop's clock. Raises DeadlineExpiredError when the deadline passes before the last window is
         answered, or as soon as it cannot be met any more.
         """
-        now_s = self._loop.time()
+        now_s = self.clock()
         call = Call(now_s, [None] * len(windows), len(windows), self._loop.create_future(), is_bulk)
         lane, model = readers[0].lane, readers[0].version.model
         items = [
@@ -150,67 +156,62 @@ class Dispatcher:
             queued_s=call.arrived_s,
             first_start_s=call.first_start_s,
             last_start_s=call.last_start_s,
-            end_s=self._loop.time(),
+            end_s=self.clock(),
             largest_batch=call.largest_batch,
             padded_tokens=call.padded_tokens,
         )
 
     def _pump(self) -> None:
-        """Feed idle runners until there is nothing to run or nobody to run it."""
-        while self._idle_runners and self._queue:
-            now_s = self._loop.time()
-            decision = decide(self._queue, now_s, limits=self.limits, idle_runners=self._idle_runners)
+        """Feed runners until there is nothing to run or nobody to run it.
+
+        While all are busy `most_ahead` batches are handed over ahead, if what waits fills a batch anyway: then no runner waits for
+        the event loop, and no batch is smaller for it.
+        """
+        while self._queue and (
+            self._free_runners > 0
+            or (len(self._ahead) < self.most_ahead and self._queue.tokens >= self.limits.batch_tokens)
+        ):
+            now_s = self.clock()
+            decision = decide(self._queue, now_s, limits=self.limits, idle_runners=max(1, self._free_runners))
             self._count(decision.expired, -1)
             for item in decision.expired:
                 metrics.DROPPED_WINDOWS.labels("expired").inc()
                 item.call.expire()
             if decision.batch:
                 self._count(decision.batch, -1)
-                self._start(decision.batch, now_s, decision.predicted_ms)
+                self._hand_over(Batch(decision.batch, decision.predicted_ms), now_s)
 
-    def _start(self, batch: Sequence[Item], now_s: float, predicted_ms: float) -> None:
-        longest = batch[-1].tokens
-        for item in batch:
-            call = item.call
-            call.first_start_s = min(call.first_start_s, now_s)
-            call.last_start_s = now_s
-            call.largest_batch = max(call.largest_batch, len(batch))
-            call.padded_tokens += longest
-        observe(batch, now_s)
-        readers = {reader: None for item in batch for reader in item.work[1]}
-        for reader in readers:
+    def _hand_over(self, batch: Batch, now_s: float) -> None:
+        for reader in batch.readers:
             reader.pin()
-        self._idle_runners -= 1
-        lane = batch[0].work[1][0].lane
-        job = self.runners.submit(run_isolated, lane.run, [item.work for item in batch])
-        job.add_done_callback(
-            lambda ended: self._loop.call_soon_threadsafe(
-                self._finish, batch, readers, ended, now_s, predicted_ms
-            )
-        )
+        if self._free_runners:
+            self._free_runners -= 1
+            batch.start(now_s)
+        else:
+            self._ahead.append(batch)
+        lane = batch.items[0].work[1][0].lane
+        job = self.runners.submit(run_isolated, lane.run, [item.work for item in batch.items])
+        job.add_done_callback(lambda ended: self._loop.call_soon_threadsafe(self._finish, batch, ended))
 
-    def _finish(
-        self,
-        batch: Sequence[Item],
-        readers: Iterable[Reader],
-        ended: Future[list[Computed | Poisoned]],
-        started_s: float,
-        predicted_ms: float,
-    ) -> None:
-        for reader in readers:
+    def _finish(self, batch: Batch, ended: Future[list[Computed | Poisoned]]) -> None:
+        for reader in batch.readers:
             reader.unpin()
-        self._idle_runners += 1
-        took_s = self._loop.time() - started_s
-        self._backlog.note_run(predicted_ms=predicted_ms, took_ms=1000 * took_s)
-        metrics.child(metrics.RUN_SECONDS, batch[0].model).observe(took_s)
+        now_s = self.clock()
+        if self._ahead:
+            self._ahead.popleft().start(now_s)
+        else:
+            self._free_runners += 1
+        took_ms = 1000 * (now_s - batch.started_s)
+        self._backlog.note_run(predicted_ms=batch.predicted_ms, took_ms=took_ms)
+        metrics.child(metrics.RUN_SECONDS, batch.items[0].model).observe(took_ms / 1000)
         failure = ended.exception()  # run_isolated contains every Exception; this is for what is none
-        outcomes = [Poisoned(failure)] * len(batch) if failure else ended.result()
+        outcomes = [Poisoned(failure)] * len(batch.items) if failure else ended.result()
         if any(isinstance(outcome, Poisoned) for outcome in outcomes):
-            for reader in readers:
+            for reader in batch.readers:
                 self.on_fault(reader)
         self._pump()  # the runner's next batch first: answering takes longer
         self._let_bulk_in()
-        for item, outcome in zip(batch, told(batch, outcomes), strict=True):
+        for item, outcome in zip(batch.items, told(batch.items, outcomes), strict=True):
             item.call.settle(item.number, outcome)
 
     def _let_bulk_in(self) -> None:

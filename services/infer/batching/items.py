@@ -12,6 +12,7 @@ from shared.errors import DeadlineExpiredError
 from shared.names import VersionName
 from shared.runtime.classification import Logits
 from shared.runtime.windows import Window
+from shared.telemetry import metrics
 
 
 class Reader(Protocol):
@@ -81,3 +82,38 @@ class Item(queue.Waiting):
     work: Work
     call: Call
     number: int  # of the window in its call
+
+
+class Batch:
+    """Windows that run together, by rising length."""
+
+    def __init__(self, items: Sequence[Item], predicted_ms: float) -> None:
+        self.items = items
+        self.predicted_ms = predicted_ms
+        self.started_s = math.inf
+        self.readers = {reader: None for item in items for reader in item.work[1]}
+
+    def start(self, now_s: float) -> None:
+        """Note that a runner has begun with it."""
+        self.started_s = now_s
+        longest = self.items[-1].tokens
+        for item in self.items:
+            call = item.call
+            call.first_start_s = min(call.first_start_s, now_s)
+            call.last_start_s = now_s
+            call.largest_batch = max(call.largest_batch, len(self.items))
+            call.padded_tokens += longest
+        _observe(self.items, now_s)
+
+
+def _observe(batch: Sequence[Item], now_s: float) -> None:
+    """Count a batch that starts."""
+    metrics.BATCH_WINDOWS.observe(len(batch))
+    metrics.QUEUE_SECONDS.observe(now_s - min(item.arrival_s for item in batch))
+    longest = batch[-1].tokens
+    tokens: dict[str, list[int]] = {}
+    for item in batch:
+        tokens.setdefault(item.model, []).append(item.tokens)
+    for model, of_model in tokens.items():
+        metrics.child(metrics.BATCH_TOKENS, model).inc(sum(of_model))
+        metrics.child(metrics.PADDED_TOKENS, model).inc(len(of_model) * longest)

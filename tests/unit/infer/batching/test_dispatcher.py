@@ -178,3 +178,22 @@ async def test_batches_are_as_large_as_the_lanes_costs_ask_for(cost: CostGrid, s
     ran = await dispatcher().run((version,), windows(*range(40)))
     assert values(ran) == list(range(40))
     assert [len(batch) for batch in version.lane.batches] == sizes
+
+
+async def test_a_full_batch_is_handed_over_ahead() -> None:
+    """Where one may wait behind the runner, it begins with it the moment it is free, and is told of its true start; what does not
+    fill a batch goes on waiting, and goes on growing.
+    """
+    engine, version = dispatcher(most_ahead=1), reader()
+    first = asyncio.create_task(engine.run([version], windows(0)))
+    await asyncio.sleep(0.1)
+    full = asyncio.create_task(engine.run([version], windows(*range(1, 33))))
+    await asyncio.sleep(0.1)
+    later = [asyncio.create_task(engine.run([version], windows(value))) for value in (33, 34)]
+    ran = await full
+    assert (ran.first_start_s, ran.end_s) == pytest.approx((1.0, 2.0))
+    assert values(await first) == [0]
+    assert [values(await each) for each in later] == [[33], [34]]
+    assert [len(batch) for batch in version.lane.batches] == [1, 32, 2]
+    assert version.pins == 0
+    assert engine.is_idle

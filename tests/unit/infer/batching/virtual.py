@@ -1,6 +1,7 @@
 """Versions, lanes and runners for the dispatcher on a virtual clock: a run takes a told time and answers what can be told apart."""
 
 import asyncio
+import heapq
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -64,14 +65,18 @@ class Lane:
 
 
 class VirtualRunners(Executor):
-    """Threads without threads: a submitted job ends `run_s` later on the loop's clock."""
+    """Threads without threads: a submitted job takes `run_s` of the loop's clock, when the thread that is free first begins it."""
 
-    def __init__(self, run_s: float = RUN_S) -> None:
+    def __init__(self, run_s: float = RUN_S, *, threads: int = 1) -> None:
         self.run_s = run_s
+        self.free_s = [0.0] * threads
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         job: Future[Any] = Future()
-        asyncio.get_running_loop().call_later(self.run_s, lambda: job.set_result(fn(*args, **kwargs)))
+        loop = asyncio.get_running_loop()
+        ends_s = max(loop.time(), heapq.heappop(self.free_s)) + self.run_s
+        heapq.heappush(self.free_s, ends_s)
+        loop.call_at(ends_s, lambda: job.set_result(fn(*args, **kwargs)))
         return job
 
 
@@ -85,10 +90,12 @@ def dispatcher(
     runners: Executor | None = None,
     runner_count: int = 1,
     queue_limit_tokens: int = 10_000,
+    most_ahead: int = 0,
 ) -> Dispatcher:
     """Batches of at most 32 of the windows here."""
     limits = Limits(batch_tokens=256, padding_ratio=1.25)
-    return Dispatcher(runners or VirtualRunners(), runner_count, limits, queue_limit_tokens)
+    threads = runners or VirtualRunners(threads=runner_count)
+    return Dispatcher(threads, runner_count, limits, queue_limit_tokens, most_ahead)
 
 
 def windows(*values: int) -> list[Window]:
