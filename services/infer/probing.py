@@ -62,7 +62,11 @@ class Prober:
         while True:
             loaded = await self._next()
             if loaded is not None:
-                await self._probe(loaded)
+                loaded.pin()  # to the end of its probes: one that was unloaded between them would seem broken
+                try:
+                    await self._probe(loaded)
+                finally:
+                    loaded.unpin()
                 await asyncio.sleep(_BETWEEN_PROBES_S)
 
     async def _next(self) -> Loaded | None:
