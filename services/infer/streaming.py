@@ -23,29 +23,38 @@ async def answer_stream(
     stop: asyncio.Event,
 ) -> AsyncIterator[P]:
     """Yield the answers of `messages` as they are ready. `weight`: a message's part of what may be worked on at once, of 1."""
+    ended: asyncio.Queue[asyncio.Task[Any]] = (
+        asyncio.Queue()
+    )  # told one by one: to wait for all at once costs by their number
+
+    def begin(work: Awaitable[Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(_awaited(work))
+        task.add_done_callback(ended.put_nowait)
+        return task
+
     working: dict[asyncio.Task[P], float] = {}
-    stopping: asyncio.Task[Any] = asyncio.ensure_future(stop.wait())
-    reading: asyncio.Task[Any] | None = None
+    taken = 0.0
+    stopping = begin(stop.wait())
+    reading: asyncio.Task[R | None] | None = None
     more, stopped = True, False
     try:
         while more or working:
-            if more and reading is None and sum(working.values()) < 1:
-                reading = asyncio.ensure_future(anext(messages, None))
-            waits: set[asyncio.Task[Any]] = {*working}
-            if more:
-                waits |= {stopping} if reading is None else {stopping, reading}
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if reading is not None and reading in done:
-                message = reading.result()
+            if more and reading is None and taken < 1:
+                reading = begin(anext(messages, None))
+            task = await ended.get()
+            if task is reading:
                 reading = None
+                message = task.result()
                 if message is None:
                     more = False
                 else:
-                    working[asyncio.ensure_future(_awaited(answer(message)))] = weight(message)
-            if stopping in done and more:
-                more, stopped = False, True
-            for task in done & working.keys():
-                del working[task]
+                    part = weight(message)
+                    working[begin(answer(message))] = part
+                    taken += part
+            elif task is stopping:
+                more, stopped = False, more
+            else:
+                taken -= working.pop(task)
                 yield task.result()
         if stopped:
             raise draining()
