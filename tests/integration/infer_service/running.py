@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from services.infer.app import serve
@@ -77,6 +78,14 @@ class Client:
                 await asyncio.sleep(0.02)
 
 
+async def is_ready(health_port: int) -> bool:
+    """What a readiness probe hears."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{health_port}") as channel:
+        request = health_pb2.HealthCheckRequest(service="readiness")
+        status = (await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)).status
+    return bool(status == health_pb2.HealthCheckResponse.SERVING)
+
+
 async def refusal(call: Any) -> Explained:
     """Await a call that must fail, and read why."""
     try:
@@ -97,10 +106,13 @@ async def connected(port: int) -> AsyncIterator[Client]:
 class Service:
     """A running service's ports and what it has logged."""
 
-    def __init__(self, ports: dict[str, int], logs: list[Any]) -> None:
+    def __init__(
+        self, ports: dict[str, int], logs: list[Any], running: "asyncio.Task[None] | None" = None
+    ) -> None:
         self.port, self.health_port = ports["port"], ports["health_port"]
         self.metrics_port = ports["metrics_port"]
         self.logs = logs
+        self.running = running  # ends when the service does; None of a process
 
     def metrics(self) -> str:
         """What Prometheus would see."""
@@ -127,7 +139,8 @@ async def in_process(shelf: Shelf, cache: Path, *required: str, **settings: Any)
                     await asyncio.sleep(0.01)
                     if running.done():
                         running.result()
-            yield Service(_ports(next(each for each in logs if each["event"] == "listening")), logs)
+            ports = _ports(next(each for each in logs if each["event"] == "listening"))
+            yield Service(ports, logs, running)
         finally:
             stop.set()
             await running
