@@ -1,11 +1,12 @@
-"""How many cores are ours."""
+"""How many cores and how much memory are ours."""
 
+import math
 import os
 from pathlib import Path
 
 import pytest
 
-from shared.cores import usable_cores
+from shared.cores import usable_cores, usable_memory_bytes
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,30 @@ def test_the_quota_and_the_affinity_bound_the_cores(
 def test_this_machine_has_cores() -> None:
     """Whatever the machine that runs the tests offers, it can be read."""
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, math.inf),
+        ({"memory.max": "max\n"}, math.inf),
+        ({"memory.max": "2147483648\n"}, 2**31),
+        ({"memory/memory.limit_in_bytes": "536870912\n"}, 2**29),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, math.inf),
+        ({"memory.max": "1024\n", "memory/memory.limit_in_bytes": "2048\n"}, 1024),
+    ],
+)
+def test_the_limit_of_the_cgroup_bounds_the_memory(
+    tmp_path: Path, files: dict[str, str], expected: float
+) -> None:
+    """In both versions of cgroups; without one there is none."""
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert usable_memory_bytes(tmp_path) == expected
+
+
+def test_this_machine_has_memory() -> None:
+    """Whatever bounds it, it can be read."""
+    assert usable_memory_bytes() > 2**20

@@ -1,10 +1,11 @@
 """What the processor says of itself."""
 
+import platform
 from pathlib import Path
 
 import pytest
 
-from shared.processor import multiplies_bfloat16, multiplies_bytes
+from shared.processor import multiplies_bfloat16, multiplies_bytes, processor_name
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,22 @@ def test_floats_of_16_bits_are_those_of_x86(cpuinfo: str, able: bool, tmp_path: 
     assert not multiplies_bfloat16(file)
     file.write_text(cpuinfo)
     assert multiplies_bfloat16(file) == able
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [
+        (
+            "processor\t: 0\nmodel\t\t: 17\nmodel name\t: AMD EPYC 9B14: 96 cores\n\nprocessor\t: 1\nmodel name\t: other\n",
+            "AMD EPYC 9B14: 96 cores",
+        ),
+        ("processor\t: 0\nFeatures\t: fp asimd\nCPU part\t: 0xd40\n", platform.machine()),
+    ],
+)
+def test_the_processor_has_a_name(cpuinfo: str, name: str, tmp_path: Path) -> None:
+    """As Linux writes it; where that has none, as on ARM, or says nothing, by its architecture: never nothing."""
+    file = tmp_path / "cpuinfo"
+    assert processor_name(file) == platform.machine() != ""
+    file.write_text(cpuinfo)
+    assert processor_name(file) == name
+    assert processor_name()
