@@ -198,6 +198,24 @@ async def test_a_stream_that_is_cancelled_leaves_nothing_behind(
     assert [each for each in runs.readers[begun:] if "topics@1" in each] == []
 
 
+async def test_a_stream_outlives_the_age_at_which_connections_are_closed(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server closes them so that clients find new replicas; what is under way on them ends as it would have."""
+    monkeypatch.setattr("services.infer.app._CONNECTION_AGE_S", 0.2)
+    async with (
+        in_process(shelf, tmp_path / "cache", "topics") as service,
+        connected(service.port) as client,
+    ):
+        call = client.stub.StreamClassify(timeout=20)
+        for number in range(10):
+            await call.write(_message(number, "card"))
+            assert (await call.read()).id == str(number)
+            await asyncio.sleep(0.1)
+        await call.done_writing()
+        assert await call.read() is grpc.aio.EOF
+
+
 async def test_a_server_that_stops_answers_what_it_has_read(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
