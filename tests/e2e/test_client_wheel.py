@@ -41,26 +41,37 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_the_readmes_example_runs(up: Up, installed: Path, tmp_path: Path) -> None:
-    """The one example of README.md imports, retrains, promotes, watches and classifies, word for word."""
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+def test_the_readmes_examples_run(up: Up, installed: Path, tmp_path: Path) -> None:
+    """The first example of README.md imports, retrains, promotes, watches and classifies, the second asks in bulk and several
+    versions: word for word.
+    """
+    first, second = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     shutil.copy(SAMPLE, tmp_path)
-    guard = "\nimport sys\nassert not {'shared', 'services'} & sys.modules.keys()\n"
 
+    said = _run(first, up, installed, tmp_path)
+    assert said.startswith("imported support@sha256:")
+    assert "SUCCEEDED" in said
+    assert re.search(r"^support@1: \w+ \(\d\.\d\d\)$", said, re.MULTILINE)
+
+    said = _run(second, up, installed, tmp_path)
+    assert sorted(line[:5] for line in said.splitlines()) == ["row 1", "row 2", "row 3", "suppo", "suppo"]
+    assert re.search(r"^row 1 (\w+)\n(?s:.*)^support@1 \1\nsupport@1 \1$", said, re.MULTILINE)
+    assert "row 3 texts[0] is empty" in said
+
+
+def _run(example: str, up: Up, installed: Path, folder: Path) -> str:
+    guard = "\nimport sys\nassert not {'shared', 'services'} & sys.modules.keys()\n"
     run = subprocess.run(
         [sys.executable, "-c", example + guard],
-        cwd=tmp_path,
+        cwd=folder,
         env={**up.environment, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
         timeout=110,
         check=False,
     )
-
     assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("imported support@sha256:")
-    assert "SUCCEEDED" in run.stdout
-    assert re.search(r"^support@1: \w+ \(\d\.\d\d\)$", run.stdout, re.MULTILINE)
+    return run.stdout
 
 
 def test_the_wheel_has_types_and_every_api(installed: Path) -> None:
