@@ -29,7 +29,7 @@ from services.infer.gate import Gate
 from services.infer.reading import Question, Reading
 from services.infer.residency.residency import Residency
 from services.infer.residency.resident import Loaded
-from shared.errors import TagsmithError, TaskMismatchError
+from shared.errors import ModelLoadingError, TagsmithError, TaskMismatchError
 from shared.runtime.classification import LabelScore
 from shared.store.manifest import Task
 from shared.telemetry import metrics
@@ -63,8 +63,14 @@ class Answering:
         with self.gate:
             versions: list[Loaded] = []
             try:
+                loading: ModelLoadingError | None = None
                 for reference in call.references:
-                    versions.append(await self.residency.pinned(reference))
+                    try:
+                        versions.append(await self.residency.pinned(reference))
+                    except ModelLoadingError as error:  # told when all have begun to be loaded
+                        loading = loading or error
+                if loading is not None:
+                    raise loading
                 return await self._read(call, [Question(each, _decode(call, each)) for each in versions])
             finally:
                 for loaded in versions:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,3 +203,17 @@ async def test_timing_tells_of_batches_and_padding(client: Client, monkeypatch: 
     lengths = [[window.token_count for window, _ in batch] for batch in runs.batches]
     assert timing.largest_batch == max(runs.sizes) > 1
     assert timing.padded_token_count == sum(max(batch) * len(batch) for batch in lengths)
+
+
+async def test_a_first_call_begins_to_load_all_its_models(tmp_path: Path) -> None:
+    """It is told MODEL_LOADING once for all of them."""
+    shelf = Shelf(tmp_path)
+    for model in WHOLE:
+        shelf.good(model, "classification")
+    async with in_process(shelf, tmp_path / "cache") as service, connected(service.port) as client:
+        request = pb.AnalyzeRequest(models=WHOLE, texts=["card"])
+        explained = await refusal(client.stub.Analyze(request, timeout=5))
+        assert explained.reason == "MODEL_LOADING"
+        for model in WHOLE:
+            await client.until(f"{model}@1", "ACTIVE")
+        assert len(await _analyze(client, WHOLE, ["card"])) == 2
