@@ -70,7 +70,9 @@ class Dispatcher:
     clock: Callable[[], float] = field(
         default_factory=lambda: asyncio.get_running_loop().time
     )  # the loop's, or as fine a one
-    on_fault: Callable[[Reader], None] = lambda _: None  # called for those who read a batch that has failed
+    on_fault: Callable[[Reader], None] = lambda _: (
+        None
+    )  # called for those who read a window that failed even alone
     _queue: WindowQueue[Item] = field(init=False, default_factory=WindowQueue)
     _backlog: Backlog = field(init=False)
     _bulk_waits: list[asyncio.Future[None]] = field(init=False, default_factory=list)
@@ -206,9 +208,9 @@ class Dispatcher:
         metrics.child(metrics.RUN_SECONDS, batch.items[0].model).observe(took_ms / 1000)
         failure = ended.exception()  # run_isolated contains every Exception; this is for what is none
         outcomes = [Poisoned(failure)] * len(batch.items) if failure else ended.result()
-        if any(isinstance(outcome, Poisoned) for outcome in outcomes):
-            for reader in batch.readers:
-                self.on_fault(reader)
+        failed = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Poisoned)]
+        for reader in {reader: None for number in failed for reader in batch.items[number].work[1]}:
+            self.on_fault(reader)
         self._pump()  # the runner's next batch first: answering takes longer
         self._let_bulk_in()
         for item, outcome in zip(batch.items, told(batch.items, outcomes), strict=True):

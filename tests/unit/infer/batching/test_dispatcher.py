@@ -197,3 +197,17 @@ async def test_a_full_batch_is_handed_over_ahead() -> None:
     assert [len(batch) for batch in version.lane.batches] == [1, 32, 2]
     assert version.pins == 0
     assert engine.is_idle
+
+
+async def test_only_the_readers_of_a_failed_window_are_suspects() -> None:
+    """Not those whose windows shared its batch; when all fail, all are."""
+    suspects: list[Reader] = []
+    engine, lane = dispatcher(), Lane(poison=3)
+    engine.on_fault = suspects.append
+    topics, moods, tones = (Reader(lane, VersionName(name, 1)) for name in ("topics", "moods", "tones"))
+    busy = asyncio.create_task(engine.run((topics,), windows(0)))
+    await asyncio.sleep(0)
+    bad = engine.run((moods, tones), windows(3))
+    await asyncio.gather(busy, engine.run((topics,), windows(1, 2)), bad)
+    assert len(lane.batches) > 2
+    assert suspects == [moods, tones]
