@@ -30,6 +30,9 @@ from shared.telemetry.logs import configure_logs, get_logger
 from shared.telemetry.metrics import start_metrics_server
 
 _log = get_logger()
+_SWITCH_INTERVAL_S: Final = (
+    0.0005  # a thread with much to do keeps the event loop waiting so long, not Python's 5 ms
+)
 _CONNECTION_AGE_S: Final = 60.0  # clients that balance over replicas meet new ones within this time
 _SERVICE = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 
@@ -39,6 +42,7 @@ def main() -> int:
     try:
         settings = read_settings(InferSettings)
         configure_logs("infer", settings.log_level)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_until_told(settings))
     except (SettingsInvalidError, PortTakenError, FieldInvalidError, StoreUnavailableError) as error:

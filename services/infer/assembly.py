@@ -1,6 +1,9 @@
 """Makes the parts of the service and joins them; unmakes them in reverse, models last."""
 
 import asyncio
+import os
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -32,6 +35,7 @@ from shared.store.port import ObjectStore
 from shared.telemetry.logs import get_logger
 
 _log = get_logger()
+_RUNNER_NICENESS: Final = 10
 _STORE_THREADS: Final = (
     4  # for calls' questions and for the follower's each; a hanging store takes these and no others
 )
@@ -57,7 +61,9 @@ async def assembled(
 ) -> AsyncIterator[Assembly]:
     """Make the parts; unmake them in reverse, models last."""
     async with AsyncExitStack() as stack:
-        runners = stack.enter_context(ThreadPoolExecutor(hardware.runners, "runner"))
+        runners = stack.enter_context(
+            ThreadPoolExecutor(hardware.runners, "runner", initializer=_yield_to_the_loop)
+        )
         texts = stack.enter_context(ThreadPoolExecutor(hardware.cores, "texts"))
         loading = stack.enter_context(store_threads(1, "loading"))
         probing = stack.enter_context(ThreadPoolExecutor(1, "probing"))
@@ -119,6 +125,12 @@ async def assembled(
         yield Assembly(
             Answering(residency, Reading(dispatcher, texts), limits, gate), residency, gate, background
         )
+
+
+def _yield_to_the_loop() -> None:
+    """Let the event loop have a core before this thread: under overload it must refuse calls faster than they come."""
+    if sys.platform == "linux":  # where priorities are of threads
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _RUNNER_NICENESS)
 
 
 @contextmanager
