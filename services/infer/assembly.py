@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ _RUNNER_NICENESS: Final = 10
 _STORE_THREADS: Final = (
     4  # for calls' questions and for the follower's each; a hanging store takes these and no others
 )
+_LONGEST_RUN_S: Final = 5.0  # that the end is put off for
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,10 @@ async def assembled(
 ) -> AsyncIterator[Assembly]:
     """Make the parts; unmake them in reverse, models last."""
     async with AsyncExitStack() as stack:
-        runners = stack.enter_context(
-            ThreadPoolExecutor(hardware.runners, "runner", initializer=_yield_to_the_loop)
-        )
-        texts = stack.enter_context(ThreadPoolExecutor(hardware.cores, "texts"))
+        runners = stack.enter_context(_model_threads(hardware.runners, "runner", begin=_yield_to_the_loop))
+        texts = stack.enter_context(_model_threads(hardware.cores, "texts"))
         loading = stack.enter_context(store_threads(1, "loading"))
-        probing = stack.enter_context(ThreadPoolExecutor(1, "probing"))
+        probing = stack.enter_context(_model_threads(1, "probing"))
         asking = stack.enter_context(store_threads(_STORE_THREADS, "asking"))
         following = stack.enter_context(store_threads(_STORE_THREADS, "following"))
         models = ModelStore(objects)
@@ -141,6 +140,18 @@ def store_threads(count: int, name: str) -> Iterator[Executor]:
         yield threads
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _model_threads(count: int, name: str, *, begin: Callable[[], None] | None = None) -> Iterator[Executor]:
+    """Threads whose work is waited for at the end, within reason: a run on a broken accelerator may never return."""
+    threads = ThreadPoolExecutor(count, name, initializer=begin)
+    try:
+        yield threads
+    finally:
+        ending = threading.Thread(target=threads.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        ending.start()
+        ending.join(_LONGEST_RUN_S)
 
 
 async def _report_readiness(

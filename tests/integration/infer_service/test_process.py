@@ -135,6 +135,39 @@ def test_a_hanging_store_does_not_keep_a_server_that_is_told_to_stop(tmp_path: P
         assert '"event": "stopped"' in process.stderr
 
 
+HANGING_RUNS = """
+import time
+from pathlib import Path
+import services.infer.assembly as assembly
+from services.infer.residency.lanes import Lane
+assembly._LONGEST_RUN_S = 0.5
+run = Lane.run
+Lane.run = lambda *args: time.sleep(3600) if Path({told!r}).exists() else run(*args)
+"""
+
+
+async def test_a_run_that_hangs_does_not_keep_a_server_that_is_told_to_stop(tmp_path: Path) -> None:
+    """Its caller has had the grace of all; then the process ends, with 0."""
+    shelf, told = Shelf(tmp_path), tmp_path / "hang"
+    shelf.good("topics", "classification")
+    with as_process(
+        shelf.folder,
+        tmp_path / "cache",
+        sabotage=HANGING_RUNS.format(told=str(told)),
+        required_models="topics",
+        drain_grace_s=0.5,
+    ) as process:
+        await asyncio.to_thread(process.event, "ready")
+        async with connected(process.port) as client:
+            told.touch()
+            call = asyncio.ensure_future(client.classify("topics", ["card"]))
+            await asyncio.sleep(0.3)
+            started_s = time.monotonic()
+            assert await asyncio.to_thread(process.stop) == 0
+            assert time.monotonic() - started_s < 10
+            assert (await refusal(call)).code in ("UNAVAILABLE", "CANCELLED")
+
+
 def test_a_part_that_breaks_ends_the_service_with_an_event(tmp_path: Path) -> None:
     """Exit code 1, and every line on stderr is JSON: the last one tells what broke and where."""
     process = launch(
