@@ -149,7 +149,7 @@ def _model_threads(count: int, name: str, *, begin: Callable[[], None] | None = 
     try:
         yield threads
     finally:
-        ending = threading.Thread(target=threads.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        ending = threading.Thread(target=threads.shutdown, daemon=True)
         ending.start()
         ending.join(_LONGEST_RUN_S)
 
