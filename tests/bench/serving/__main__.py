@@ -59,6 +59,9 @@ def main() -> int:
         parser.error(f"no such arm here: {', '.join(sorted(unknown))}")
     prepared = prepare(chosen.folder)
     for arm in chosen.arms or here:
+        if not prepared.has(here[arm].variant):
+            print(f"{arm} is left out: no such variant was published here", file=sys.stderr)
+            continue
         with standing(here[arm], prepared, Patience(chosen.tries)) as stand:
             for name in chosen.scenarios or SCENARIOS:
                 started_s = time.monotonic()

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from tests.bench.serving.quiet import QUIET_CORES
+
 Arms = Mapping[str, Mapping[str, Any]]  # figures by arm, then by scenario
 PLAIN: Final = "fp32"
 
@@ -30,10 +32,7 @@ class Aim:
 
     def measured(self, figures: Mapping[str, Any]) -> float | None:
         """Find the figure; None where it was not measured."""
-        found: Any = figures
-        for part in self.figure.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None
-        return None if found is None else float(found)
+        return find(figures, self.figure)
 
     def is_met(self, arm: str, measured: float) -> bool:
         """Whether a figure reaches the bar."""
@@ -41,6 +40,21 @@ class Aim:
         if bar is None:
             return True
         return measured >= bar if self.kind == "at least" else measured <= bar
+
+
+def find(figures: Mapping[str, Any], name: str) -> float | None:
+    """Return the figure of a dotted name, within an arm's; None where there is none."""
+    found: Any = figures
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return None if found is None else float(found)
+
+
+def is_disturbed(figures: Mapping[str, Any]) -> bool:
+    """Whether others took part in a measurement that counts: its verdict is then worth little, whichever it is."""
+    counted = {name: each for name, each in figures.items() if name != "rounds"}
+    tables = [each for each in counted.values() if isinstance(each, Mapping)]
+    return counted.get("others_cores", 0.0) > QUIET_CORES or any(is_disturbed(each) for each in tables)
 
 
 def _times(figure: float) -> str:
@@ -104,6 +118,7 @@ def claims(arms: Arms) -> list[dict[str, Any]]:
                     "scenario": aim.scenario,
                     "measured": measured,
                     "aim": f"{aim.kind} {aim.show(bar)}",
+                    "disturbed": is_disturbed(figures[aim.scenario]),
                 }
                 found.append({**claim, "met": aim.is_met(arm, measured)})
     return found

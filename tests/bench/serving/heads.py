@@ -4,11 +4,10 @@ import time
 from typing import Final
 
 from tests.bench.serving.loads import SINGLE, waiting_callers
-from tests.bench.serving.measures import medians
 from tests.bench.serving.preparing import FROZEN
 from tests.bench.serving.processes import rss_bytes
 from tests.bench.serving.publishing import heads as published_heads
-from tests.bench.serving.quiet import Figures
+from tests.bench.serving.quiet import Figures, settle
 from tests.bench.serving.servers import Server, tagsmith_server
 from tests.bench.serving.stand import Stand
 from tests.bench.serving.texts import BANKING
@@ -32,11 +31,8 @@ def heads(stand: Stand) -> Figures:
             {"single": _ask(stand, server, names[:1]), "mix": _ask(stand, server, names)}
             for _ in range(_ROUNDS)
         ]
-    for each in rounds:
-        each["ratios"] = {"mix_to_single": each["mix"]["texts_per_s"] / each["single"]["texts_per_s"]}
-    figures = medians(rounds)
+    figures = settle(rounds)
     encoder_bytes = graphs["encoder"].file.size_bytes
-    figures["ratios"]["rss_growth_to_encoder"] = (all_bytes - one_bytes) / encoder_bytes
     return {
         "heads": len(names),
         "rss_one_bytes": one_bytes,
@@ -44,6 +40,10 @@ def heads(stand: Stand) -> Figures:
         "encoder_bytes": encoder_bytes,
         "head_bytes": graphs["head"].file.size_bytes,
         **figures,
+        "ratios": {
+            "mix_to_single": figures["mix"]["texts_per_s"] / figures["single"]["texts_per_s"],
+            "rss_growth_to_encoder": (all_bytes - one_bytes) / encoder_bytes,
+        },
         "rounds": rounds,
     }
 

@@ -3,9 +3,8 @@
 from typing import Final
 
 from tests.bench.serving.loads import SINGLE, arrivals, waiting_callers
-from tests.bench.serving.measures import medians
 from tests.bench.serving.preparing import ADAPTABLE
-from tests.bench.serving.quiet import Figures
+from tests.bench.serving.quiet import Figures, settle
 from tests.bench.serving.servers import Server, naive_server, tagsmith_server
 from tests.bench.serving.stand import Stand
 from tests.bench.serving.texts import BANKING
@@ -17,37 +16,44 @@ _SHARE_OF_NAIVE: Final = 0.5
 
 
 def latency(stand: Stand) -> Figures:
-    """Measure the in-process loop over single texts, the naive server and Tagsmith by turns; medians of the rounds."""
+    """Measure the in-process loop over single texts, the naive server and Tagsmith by turns."""
     with (
         naive_server(stand.arm, stand.prepared, ADAPTABLE) as naive,
         tagsmith_server(stand.arm, stand.prepared, [stand.version]) as tagsmith,
     ):
         capacity = waiting_callers(stand, naive, BANKING, **SINGLE)["calls_per_s"]
         rounds = [_round(stand, naive, tagsmith, _SHARE_OF_NAIVE * capacity) for _ in range(_ROUNDS)]
-    return {"arrivals_per_s": _SHARE_OF_NAIVE * capacity, **medians(rounds), "rounds": rounds}
+    figures = settle(rounds)
+    return {
+        "arrivals_per_s": _SHARE_OF_NAIVE * capacity,
+        **figures,
+        "ratios": _ratios(figures),
+        "rounds": rounds,
+    }
 
 
 def _round(stand: Stand, naive: Server, tagsmith: Server, calls_per_s: float) -> Figures:
-    singles = stand.bounds.singles(BANKING)
-    alone = {
-        each.name: waiting_callers(stand, each, BANKING, measured_s=_ALONE_S, callers=1, texts_per_call=1)
-        for each in (naive, tagsmith)
-    }
-    among = {
-        each.name: arrivals(stand, each, BANKING, calls_per_s=calls_per_s, measured_s=_ARRIVALS_S)
-        for each in (naive, tagsmith)
-    }
-
-    def ok_ms(figures: Figures, percentile: str) -> float:
-        return float(figures["latency_ms"]["OK"][percentile])
-
+    servers = (naive, tagsmith)
     return {
-        "singles": singles,
-        "alone": alone,
-        "arrivals": among,
-        "ratios": {
-            "alone_p50_above_singles_ms": ok_ms(alone[tagsmith.name], "p50") - singles["p50_ms"],
-            "naive_alone_p50_above_singles_ms": ok_ms(alone[naive.name], "p50") - singles["p50_ms"],
-            "arrivals_p99_to_naive": ok_ms(among[tagsmith.name], "p99") / ok_ms(among[naive.name], "p99"),
+        "singles": stand.bounds.singles(BANKING),
+        "alone": {
+            each.name: waiting_callers(stand, each, BANKING, measured_s=_ALONE_S, callers=1, texts_per_call=1)
+            for each in servers
         },
+        "arrivals": {
+            each.name: arrivals(stand, each, BANKING, calls_per_s=calls_per_s, measured_s=_ARRIVALS_S)
+            for each in servers
+        },
+    }
+
+
+def _ratios(figures: Figures) -> Figures:
+    def ok_ms(table: str, server: str, percentile: str) -> float:
+        return float(figures[table][server]["latency_ms"]["OK"][percentile])
+
+    single_ms = figures["singles"]["p50_ms"]
+    return {
+        "alone_p50_above_singles_ms": ok_ms("alone", "tagsmith", "p50") - single_ms,
+        "naive_alone_p50_above_singles_ms": ok_ms("alone", "naive", "p50") - single_ms,
+        "arrivals_p99_to_naive": ok_ms("arrivals", "tagsmith", "p99") / ok_ms("arrivals", "naive", "p99"),
     }

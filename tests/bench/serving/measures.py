@@ -29,6 +29,17 @@ def spread_ms(seconds: Sequence[float]) -> dict[str, float]:
     }
 
 
+def settled(rounds: Sequence[dict[str, Any]], *, quiet_cores: float) -> dict[str, Any]:
+    """Return the medians of every measurement's undisturbed rounds, those in which others used at most so many cores.
+
+    Of a measurement without such a round the least disturbed one counts. A table without `others_cores` holds measurements.
+    """
+    if "others_cores" not in rounds[0]:
+        return {name: settled([each[name] for each in rounds], quiet_cores=quiet_cores) for name in rounds[0]}
+    most = max(quiet_cores, min(each["others_cores"] for each in rounds))
+    return medians([each for each in rounds if each["others_cores"] <= most])
+
+
 def medians(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the median of each number over the rounds, tables within tables too; what is no number, or not in each round, is left out."""
     found: dict[str, Any] = {}

@@ -43,6 +43,10 @@ class Prepared:
         """Return the manifest of a version."""
         return self.models.manifest(VersionName(model, number))
 
+    def has(self, variant: VariantName) -> bool:
+        """Whether both models have a variant: int8 is made, and passes its gate, only where the processor is made for it."""
+        return all(variant in self.manifest(model).variants for model in _IS_ADAPTABLE)
+
     def path(self, file: StoredFile) -> Path:
         """Return where a stored file lies."""
         return self.store / layout.blob(file.digest)

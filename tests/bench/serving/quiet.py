@@ -1,9 +1,10 @@
 """Measures while nobody else is at work: waits for a quiet moment, and measures again what other processes took part in."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from tests.bench.serving.measures import settled
 from tests.bench.serving.processes import machine_cpu_s
 
 QUIET_CORES: Final = 0.1  # that others may use meanwhile
@@ -13,6 +14,11 @@ _LONGEST_WAIT_S: Final = 10.0
 _BUDGET_S: Final = 240.0
 
 Figures = dict[str, Any]
+
+
+def settle(rounds: Sequence[Figures]) -> Figures:
+    """Return the medians over the quiet rounds of each measurement."""
+    return settled(rounds, quiet_cores=QUIET_CORES)
 
 
 class Patience:

@@ -5,27 +5,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench.serving.aims import AIMS, Aim
+from tests.bench.serving.aims import AIMS, Aim, find, is_disturbed
 from tests.bench.serving.results import RESULT
 
-_SPEEDS: Final = (  # row, scenario, table, figure, digits
-    ("Texts/s: the ceiling", "throughput", "ceiling", "texts_per_s", 0),
-    ("Texts/s: naive server, one text a call", "throughput", "naive", "texts_per_s", 0),
-    ("Texts/s: Tagsmith, one text a call", "throughput", "tagsmith", "texts_per_s", 0),
-    ("Texts/s: Tagsmith, 32 texts a call", "throughput", "tagsmith_bulk", "texts_per_s", 0),
-    ("CPU ms a text: the ceiling", "throughput", "ceiling", "cpu_ms_per_text", 2),
-    ("CPU ms a text: naive server, one text a call", "throughput", "naive", "server_cpu_ms_per_text", 2),
-    ("CPU ms a text: Tagsmith, one text a call", "throughput", "tagsmith", "server_cpu_ms_per_text", 2),
-    ("CPU ms a text: Tagsmith, 32 texts a call", "throughput", "tagsmith_bulk", "server_cpu_ms_per_text", 2),
-    ("Long-tail texts/s: the ceiling", "long-tail", "ceiling", "texts_per_s", 0),
-    ("Long-tail texts/s: naive server", "long-tail", "naive", "texts_per_s", 0),
-    ("Long-tail texts/s: Tagsmith", "long-tail", "tagsmith", "texts_per_s", 0),
-)
-_LATENCIES: Final = (
-    ("p50 ms alone: naive server", "alone", "naive", "p50"),
-    ("p50 ms alone: Tagsmith", "alone", "tagsmith", "p50"),
-    ("p99 ms among arrivals: naive server", "arrivals", "naive", "p99"),
-    ("p99 ms among arrivals: Tagsmith", "arrivals", "tagsmith", "p99"),
+_OVERLOAD: Final = "overload.tagsmith"
+_ROWS: Final = (  # row, figure, its unit in the row's, digits
+    ("Texts/s: the ceiling", "throughput.ceiling.texts_per_s", 1, 0),
+    ("Texts/s, 128 callers, one text a call: naive server", "throughput.naive.texts_per_s", 1, 0),
+    ("Texts/s, 128 callers, one text a call: Tagsmith", "throughput.tagsmith.texts_per_s", 1, 0),
+    ("Texts/s, 16 callers, 32 texts a call: Tagsmith", "throughput.tagsmith_bulk.texts_per_s", 1, 0),
+    ("CPU ms a text: the ceiling", "throughput.ceiling.cpu_ms_per_text", 1, 2),
+    ("CPU ms a text, one a call: naive server", "throughput.naive.server_cpu_ms_per_text", 1, 2),
+    ("CPU ms a text, one a call: Tagsmith", "throughput.tagsmith.server_cpu_ms_per_text", 1, 2),
+    ("CPU ms a text, 32 a call: Tagsmith", "throughput.tagsmith_bulk.server_cpu_ms_per_text", 1, 2),
+    ("Long-tail texts/s: the ceiling", "long-tail.ceiling.texts_per_s", 1, 0),
+    ("Long-tail texts/s, 32 callers: naive server", "long-tail.naive.texts_per_s", 1, 0),
+    ("Long-tail texts/s, 32 callers: Tagsmith", "long-tail.tagsmith.texts_per_s", 1, 0),
+    ("p50 ms, one caller: in process", "latency.singles.p50_ms", 1, 1),
+    ("p50 ms, one caller: naive server", "latency.alone.naive.latency_ms.OK.p50", 1, 1),
+    ("p50 ms, one caller: Tagsmith", "latency.alone.tagsmith.latency_ms.OK.p50", 1, 1),
+    ("Arrivals/s: half of the naive server's capacity", "latency.arrivals_per_s", 1, 0),
+    ("p99 ms of these: naive server", "latency.arrivals.naive.latency_ms.OK.p99", 1, 1),
+    ("p99 ms of these: Tagsmith", "latency.arrivals.tagsmith.latency_ms.OK.p99", 1, 1),
+    ("Answered in time/s at the capacity: Tagsmith", f"{_OVERLOAD}.at_capacity.in_time_per_s", 1, 0),
+    ("Answered in time/s at three times the capacity: Tagsmith", f"{_OVERLOAD}.overload.in_time_per_s", 1, 0),
+    (
+        "Answered in time/s at three times its capacity: naive server",
+        "overload.naive.overload.in_time_per_s",
+        1,
+        0,
+    ),
+    ("Memory MB with one frozen head", "heads.rss_one_bytes", 1e6, 0),
+    ("Memory MB with 50 frozen heads", "heads.rss_all_bytes", 1e6, 0),
+    ("File MB of their encoder", "heads.encoder_bytes", 1e6, 1),
+    ("File MB of a head", "heads.head_bytes", 1e6, 1),
+    ("p99 ms before a promotion", "promotion.before_ms.p99", 1, 1),
+    ("p99 ms while it takes place", "promotion.swap_ms.p99", 1, 1),
 )
 
 
@@ -34,17 +49,9 @@ def speed_table(path: Path = RESULT) -> str:
     result = _read(path)
     arms = result["arms"]
     lines = _head("", arms)
-    for row, *keys, digits in _SPEEDS:
-        lines.append(_line(row, [_number(_dig(arm, keys), int(digits)) for arm in arms.values()]))
-    lines.append(
-        _line(
-            "p50 ms alone: in process",
-            [_number(_dig(a, ("latency", "singles", "p50_ms")), 1) for a in arms.values()],
-        )
-    )
-    for row, table, server, percentile in _LATENCIES:
-        keys = ("latency", table, server, "latency_ms", "OK", percentile)
-        lines.append(_line(row, [_number(_dig(arm, keys), 1) for arm in arms.values()]))
+    for row, figure, unit, digits in _ROWS:
+        found = [find(figures, figure) for figures in arms.values()]
+        lines.append(_line(row, ["" if each is None else f"{each / unit:,.{digits}f}" for each in found]))
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return "\n".join([*lines, "", f"Measured on {result['hardware']}; {versions}.", ""])
 
@@ -66,7 +73,9 @@ def _verdict(aim: Aim, arm: str, figures: dict[str, Any]) -> str:
         return "–" if aim.bar(arm) is None else "not measured"
     if aim.bar(arm) is None:
         return aim.show(measured)
-    return f"**{aim.show(measured)}**, {'met' if aim.is_met(arm, measured) else 'missed'}"
+    verdict = "met" if aim.is_met(arm, measured) else "missed"
+    disturbed = ", disturbed" if is_disturbed(figures[aim.scenario]) else ""
+    return f"**{aim.show(measured)}**, {verdict}{disturbed}"
 
 
 def _bars(aim: Aim, arms: Sequence[str]) -> str:
@@ -82,16 +91,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError("there is no result file of the serving benchmark: make bench")
     result: dict[str, Any] = json.loads(path.read_text())
     return result
-
-
-def _dig(found: Any, keys: Sequence[str]) -> Any:
-    for key in keys:
-        found = found.get(key, {})
-    return found
-
-
-def _number(figure: Any, digits: int) -> str:
-    return f"{figure:,.{digits}f}" if isinstance(figure, int | float) else ""
 
 
 def _head(more: str, arms: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ import math
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from tests.bench.serving.measures import medians, percentile, spread_ms
+from tests.bench.serving.measures import medians, percentile, settled, spread_ms
 from tests.bench.serving.refusals import p99_below_ms, refusal_buckets
 from tests.bench.serving.soak import growth_bytes_per_hour
 
@@ -41,6 +41,18 @@ def test_medians_are_taken_figure_by_figure() -> None:
         {"a": 2, "t": {"b": 2.0}},
     ]
     assert medians(rounds) == {"a": 2, "t": {"b": 2.0}}
+
+
+def test_disturbed_rounds_do_not_count() -> None:
+    """Each measurement has its own quiet rounds; of one without any, the least disturbed counts."""
+    quiet, loud, louder = 0.05, 0.5, 0.9
+    rounds = [
+        {"a": {"speed": 1.0, "others_cores": quiet}, "t": {"b": {"speed": 7.0, "others_cores": loud}}},
+        {"a": {"speed": 3.0, "others_cores": quiet}, "t": {"b": {"speed": 1.0, "others_cores": louder}}},
+        {"a": {"speed": 9.0, "others_cores": loud}, "t": {"b": {"speed": 2.0, "others_cores": louder}}},
+    ]
+    figures = settled(rounds, quiet_cores=0.1)
+    assert (figures["a"]["speed"], figures["t"]["b"]["speed"]) == (2.0, 7.0)
 
 
 def test_refusals_are_those_between_two_looks() -> None:
