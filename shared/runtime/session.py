@@ -7,6 +7,7 @@ GIL; loading is from a file path, since from bytes it would hold the GIL several
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from shared.store.manifest import Graph
 
 Array = npt.NDArray[np.generic]
 
+_LEAST_BYTES_FOR_ARENA: Final = 8 << 20  # a head gains nothing from an arena of its own, and there are many
+
 
 class GraphSession:
     """An ONNX Runtime session over a graph of a manifest."""
@@ -26,7 +29,8 @@ class GraphSession:
     def __init__(self, graph: Graph, path: Path, execution: Execution) -> None:
         """Load the file at `path`. Raises ModelNotLoadableError."""
         try:
-            self._session = open_session(str(path), execution)
+            has_arena = graph.file.size_bytes >= _LEAST_BYTES_FOR_ARENA
+            self._session = open_session(str(path), execution, has_arena=has_arena)
         except ModelNotLoadableError:
             raise
         except Exception as error:  # each ONNX Runtime error class derives from Exception alone
@@ -54,13 +58,17 @@ def speed_kind(graph: Graph, execution: Execution) -> str:
     return f"{size_bytes} bytes, {graph.inputs} to {graph.outputs}, {execution}, ONNX Runtime {runtime}"
 
 
-def open_session(graph: str | bytes, execution: Execution) -> onnxruntime.InferenceSession:
+def open_session(
+    graph: str | bytes, execution: Execution, *, has_arena: bool = False
+) -> onnxruntime.InferenceSession:
     """Make a session of a file, or of a graph's bytes. Raises ModelNotLoadableError if it got another provider, and ONNX Runtime's errors.
 
     ONNX Runtime runs on the CPU provider, without an error, when CUDA's libraries are missing or OpenVINO cannot read its settings:
     what a session got is read from it.
     """
-    session = onnxruntime.InferenceSession(graph, _options(execution), providers(execution))
+    session = onnxruntime.InferenceSession(
+        graph, _options(execution, has_arena=has_arena), providers(execution)
+    )
     # Otherwise a failing CUDA call would quietly move the session to the CPU.
     session.disable_fallback()
     actual = session.get_providers()[0]
@@ -73,7 +81,7 @@ def open_session(graph: str | bytes, execution: Execution) -> onnxruntime.Infere
     return session
 
 
-def _options(execution: Execution) -> onnxruntime.SessionOptions:
+def _options(execution: Execution, *, has_arena: bool) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = execution.threads
     options.inter_op_num_threads = 1
@@ -83,6 +91,7 @@ def _options(execution: Execution) -> onnxruntime.SessionOptions:
     if execution.provider == CPU:
         # Every batch has another shape, so that patterns never match. The arena is bounded by the largest batch, and saves time.
         options.enable_mem_pattern = False
+        options.enable_cpu_mem_arena = has_arena
     if execution.provider == OPENVINO:
         # The whole graph or nothing: the session would list OpenVINO even if all its nodes ran elsewhere.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
