@@ -35,7 +35,6 @@ from shared.store.port import ObjectStore
 from shared.telemetry.logs import get_logger
 
 _log = get_logger()
-_RUNNER_NICENESS: Final = 10
 _STORE_THREADS: Final = (
     4  # for calls' questions and for the follower's each; a hanging store takes these and no others
 )
@@ -62,10 +61,10 @@ async def assembled(
 ) -> AsyncIterator[Assembly]:
     """Make the parts; unmake them in reverse, models last."""
     async with AsyncExitStack() as stack:
-        runners = stack.enter_context(_model_threads(hardware.runners, "runner", begin=_yield_to_the_loop))
+        runners = stack.enter_context(_model_threads(hardware.runners, "runner", begin=_as_runner))
         texts = stack.enter_context(_model_threads(hardware.cores, "texts"))
-        loading = stack.enter_context(store_threads(1, "loading"))
-        probing = stack.enter_context(_model_threads(1, "probing"))
+        loading = stack.enter_context(store_threads(1, "loading", begin=_as_loader))
+        probing = stack.enter_context(_model_threads(1, "probing", begin=_as_loader))
         asking = stack.enter_context(store_threads(_STORE_THREADS, "asking"))
         following = stack.enter_context(store_threads(_STORE_THREADS, "following"))
         models = ModelStore(objects)
@@ -126,16 +125,25 @@ async def assembled(
         )
 
 
-def _yield_to_the_loop() -> None:
+def _as_runner() -> None:
     """Let the event loop have a core before this thread: under overload it must refuse calls faster than they come."""
+    _be_nice(10)
+
+
+def _as_loader() -> None:
+    """Let the runners have a core before this thread: what answers goes before what will."""
+    _be_nice(15)
+
+
+def _be_nice(niceness: int) -> None:
     if sys.platform == "linux":  # where priorities are of threads
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _RUNNER_NICENESS)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 @contextmanager
-def store_threads(count: int, name: str) -> Iterator[Executor]:
+def store_threads(count: int, name: str, *, begin: Callable[[], None] | None = None) -> Iterator[Executor]:
     """Threads that a hanging store may hold for good: nobody waits for them at the end."""
-    threads = ThreadPoolExecutor(count, name)
+    threads = ThreadPoolExecutor(count, name, initializer=begin)
     try:
         yield threads
     finally:
