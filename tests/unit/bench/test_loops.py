@@ -91,8 +91,8 @@ def test_arrivals_wait_for_nobody() -> None:
     assert figures["calls_per_s"] == pytest.approx(200, rel=0.25)
     latencies_s = sorted(row[1] for row in figures["rows"])
     # Two fifths of the calls were meant to be sent during the pause; their waits are spread over its 0.4 s.
-    assert sum(each > 0.05 for each in latencies_s) / len(latencies_s) == pytest.approx(0.35, abs=0.1)
-    assert latencies_s[-1] == pytest.approx(0.4, abs=0.1)
+    assert sum(each > 0.05 for each in latencies_s) / len(latencies_s) == pytest.approx(0.35, abs=0.2)
+    assert latencies_s[-1] == pytest.approx(0.4, abs=0.2)
 
 
 def test_arrivals_are_those_of_the_seed() -> None:
