@@ -23,9 +23,8 @@ async def answer_stream(
     stop: asyncio.Event,
 ) -> AsyncIterator[P]:
     """Yield the answers of `messages` as they are ready. `weight`: a message's part of what may be worked on at once, of 1."""
-    ended: asyncio.Queue[asyncio.Task[Any]] = (
-        asyncio.Queue()
-    )  # told one by one: to wait for all at once costs by their number
+    # Told one by one: to wait for all at once costs by their number.
+    ended: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
 
     def begin(work: Awaitable[Any]) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(_awaited(work))

@@ -29,11 +29,6 @@ class Network:
     reads: str  # the trunk's output that is looked at: `logits`, or `pooled` or `hidden_states` for a head
     head: GraphSession | None  # `reads` to `logits`; None: the trunk gives them itself
 
-    def logits(self, batch: Batch) -> Logits:
-        """Return (windows, labels), or (windows, tokens, tags)."""
-        (features,) = self.trunk.run(batch.feed(self.trunk.inputs), (self.reads,))
-        return self.finish(features)
-
     def finish(self, features: Logits) -> Logits:
         """Return the logits of rows of `reads`."""
         return features if self.head is None else self.head.run({self.reads: features}, (_LOGITS,))[0]

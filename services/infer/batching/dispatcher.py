@@ -1,7 +1,8 @@
 """Owns the one queue of windows and the runners: the asyncio shell around `policy`.
 
 Invariants: every window that `run` takes gets exactly one outcome, or its caller has left; a caller that leaves (cancelled or
-out of time) takes its waiting windows along and changes nothing for others; at most `runner_count` batches run at once, and `most_ahead` more are handed over.
+out of time) takes its waiting windows along and changes nothing for others; at most `runner_count` batches run at once, and
+`most_ahead` more are handed over.
 
 Concurrency: everything but the model runs happens on the event loop, without locks or awaits inside. There is no loop of its
 own and no polling: the dispatcher acts when windows arrive and when a runner comes free, so an idle service dispatches at once
@@ -67,12 +68,10 @@ class Dispatcher:
     limits: Limits
     queue_limit_tokens: int
     most_ahead: int = 0  # batches that are handed over while all runners are busy
-    clock: Callable[[], float] = field(
-        default_factory=lambda: asyncio.get_running_loop().time
-    )  # the loop's, or as fine a one
-    on_fault: Callable[[Reader], None] = lambda _: (
-        None
-    )  # called for those who read a window that failed even alone
+    # The loop's clock, or a finer one of the same time.
+    clock: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
+    # Called for those who read a window that failed even alone.
+    on_fault: Callable[[Reader], None] = lambda _: None
     _queue: WindowQueue[Item] = field(init=False, default_factory=WindowQueue)
     _backlog: Backlog = field(init=False)
     _bulk_waits: list[asyncio.Future[None]] = field(init=False, default_factory=list)

@@ -5,6 +5,7 @@ window comes first whose time is up first: its deadline, or its arrival plus PAT
 deadline does not wait for ever behind what has one. A bulk window that has waited for BULK_PATIENCE_S counts as interactive.
 """
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,9 +45,8 @@ class Waiting:
 
 
 W = TypeVar("W", bound=Waiting)
-_Order = list[
-    tuple[Any, ...]
-]  # sorted; of each entry the last part is the window, and no two are equal before it
+# Sorted; of each entry the last part is the window, and no two are equal before it.
+_Order = list[tuple[Any, ...]]
 
 
 class WindowQueue(Generic[W]):
@@ -75,7 +75,7 @@ class WindowQueue(Generic[W]):
         self._count += 1
         self.tokens += window.tokens
         self._enter(window)
-        if window.deadline_s != float("inf"):
+        if window.deadline_s != math.inf:
             insort(self._deadlines, (window.deadline_s, window.place, window))
         if window.is_bulk:
             self._aging.append((window.arrival_s, window.place, window))
@@ -85,7 +85,7 @@ class WindowQueue(Generic[W]):
         mine = [window for window in windows if window.place >= 0]
         for window in mine:
             self._leave(window)
-            if window.deadline_s != float("inf"):
+            if window.deadline_s != math.inf:
                 _take(self._deadlines, (window.deadline_s, window.place))
             if window.is_bulk:
                 _take(self._aging, (window.arrival_s, window.place))

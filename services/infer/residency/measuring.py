@@ -37,9 +37,8 @@ _CELLS: Final = TypeAdapter(
         list[tuple[PositiveInt, PositiveInt, Annotated[PositiveFloat, AllowInfNan(False)]]], Len(min_length=1)
     ]
 )
-_PASSES: Final = (
-    3  # over all cells, of which the best counts: the first run of a size costs more than the later ones
-)
+# Over all cells, of which the best counts: the first run of a size costs more than the later ones.
+_PASSES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
