@@ -9,7 +9,6 @@ import sys
 from concurrent.futures import Executor
 from typing import Final
 
-import grpc
 import uvloop
 
 from services.infer.assembly import Assembly, assembled, store_threads
@@ -20,7 +19,7 @@ from services.infer.settings import InferSettings
 from shared.errors import FieldInvalidError, ModelNotLoadableError, PortTakenError, StoreUnavailableError
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
-from shared.rpc.server import add_reflection, bind, build_server
+from shared.rpc.server import add_reflection, bind, Server
 from shared.settings import SettingsInvalidError, read_settings
 from shared.store.opening import open_store
 from shared.store.port import ObjectStore
@@ -69,7 +68,7 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
     hardware = await asyncio.to_thread(probe_hardware, settings)
     health = HealthServer(settings.host, settings.health_port)
     try:
-        server = build_server(max_connection_age_s=_CONNECTION_AGE_S)
+        server = Server(max_connection_age_s=_CONNECTION_AGE_S)
         ports = {
             "port": bind(server, settings.host, settings.port),
             "health_port": health.port,
@@ -91,7 +90,7 @@ async def serve(settings: InferSettings, stop: asyncio.Event) -> None:
 async def _answer_calls(
     settings: InferSettings,
     parts: Assembly,
-    server: grpc.aio.Server,
+    server: Server,
     health: HealthServer,
     stop: asyncio.Event,
 ) -> None:

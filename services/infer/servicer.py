@@ -1,4 +1,4 @@
-"""The RPCs: decode, call, encode. Errors are mapped by the interceptor."""
+"""The RPCs: decode, call, encode. Errors are mapped at the boundary (shared.rpc)."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from services.infer.answering import Answering
 from services.infer.residency.residency import Residency
 from services.infer.streaming import answer_stream
 from shared.names import parse_reference
-from shared.rpc.interceptors import status_of
+from shared.rpc.boundary import status_of
 from shared.stubs.inference.v1 import inference_pb2 as pb
 from shared.stubs.inference.v1.inference_pb2_grpc import InferenceServiceServicer
 

@@ -30,7 +30,7 @@ from services.train.spec import Assignment
 from shared.errors import PortTakenError, TagsmithError
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
-from shared.rpc.server import add_reflection, bind, build_server
+from shared.rpc.server import add_reflection, bind, Server
 from shared.settings import SettingsInvalidError, read_settings
 from shared.store.datasets import DatasetStore
 from shared.store.models import ModelStore
@@ -71,7 +71,7 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     stop = stop_signal()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "blocking"))
     host = settings.host
-    server = build_server()
+    server = Server()
     port = bind(server, host, settings.port)
     health = HealthServer(host, settings.health_port)
     metrics_port = start_metrics_server(host, settings.metrics_port)

@@ -1,4 +1,4 @@
-"""RegistryService: decode, ask, encode. Errors are mapped by the interceptor; blocking calls run in threads."""
+"""RegistryService: decode, ask, encode. Errors are mapped at the boundary (shared.rpc); blocking calls run in threads."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""TrainingService: decode, ask, encode. Errors are mapped by the interceptor; blocking calls run in threads."""
+"""TrainingService: decode, ask, encode. Errors are mapped at the boundary (shared.rpc); blocking calls run in threads."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -5,9 +5,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import grpc
-
 from shared.rpc.health import HealthServer
+from shared.rpc.server import Server
 from shared.telemetry.logs import get_logger
 
 _log = get_logger()
@@ -23,7 +22,7 @@ def stop_signal() -> asyncio.Event:
 
 
 async def drain(
-    server: grpc.aio.Server,
+    server: Server,
     health: HealthServer,
     *,
     delay_s: float,

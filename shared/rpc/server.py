@@ -1,39 +1,52 @@
 """How every gRPC server of Tagsmith is built and bound."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import grpc
 from grpc_reflection.v1alpha import reflection
 
 from shared.errors import PortTakenError
-from shared.rpc.interceptors import ErrorInterceptor
+from shared.rpc.boundary import Bounded
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
-def build_server(*, max_connection_age_s: float | None = None) -> grpc.aio.Server:
-    """Make a server with the error interceptor.
+class Server:
+    """A grpc.aio server, none of whose handlers lets an error out unmapped. What generated code, binding and draining ask of one."""
 
-    With `max_connection_age_s` connections take no new calls after about that time, so that clients find new replicas; calls in
-    flight end as they would have.
-    """
-    age = (
-        []
-        if max_connection_age_s is None
-        else [("grpc.max_connection_age_ms", int(1000 * max_connection_age_s))]
-    )
-    return grpc.aio.server(
-        interceptors=[ErrorInterceptor()],
-        options=[
-            ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", -1),
-            *age,
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-        ],
-    )
+    def __init__(self, *, max_connection_age_s: float | None = None) -> None:
+        """With `max_connection_age_s` connections take no new calls after about that time, so that clients find new replicas; calls
+        in flight end as they would have.
+        """
+        age = (
+            []
+            if max_connection_age_s is None
+            else [("grpc.max_connection_age_ms", int(1000 * max_connection_age_s))]
+        )
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),  # two servers on one port would share its calls in silence
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", -1),
+                *age,
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ]
+        )
+        self.add_insecure_port = self._server.add_insecure_port
+        self.start = self._server.start
+        self.stop = self._server.stop
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Answer by these handlers."""
+        self._server.add_generic_rpc_handlers(tuple(Bounded(each) for each in handlers))
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: dict[str, Any]) -> None:
+        """Do nothing: generated code gives the same handlers twice, and grpc.aio uses the generic ones."""
 
 
-def bind(server: grpc.aio.Server, host: str, port: int) -> int:
+def bind(server: Server | grpc.aio.Server, host: str, port: int) -> int:
     """Bind to host:port (0: any free one) and return the port. Raises PortTakenError."""
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
@@ -45,6 +58,6 @@ def bind(server: grpc.aio.Server, host: str, port: int) -> int:
     return int(bound)
 
 
-def add_reflection(server: grpc.aio.Server, *services: str) -> None:
+def add_reflection(server: Server, *services: str) -> None:
     """Let clients ask the server for its services, by full proto name."""
     reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server)

@@ -17,6 +17,7 @@ from tests.bench.serving.latency import latency
 from tests.bench.serving.long_tail import long_tail
 from tests.bench.serving.overload import overload
 from tests.bench.serving.preparing import FOLDER, prepare
+from tests.bench.serving.profile import profile
 from tests.bench.serving.promotion import promotion
 from tests.bench.serving.quiet import TRIES, Figures, Patience
 from tests.bench.serving.results import RESULT, keep
@@ -32,6 +33,7 @@ SCENARIOS: Final[dict[str, Callable[[Stand], Figures]]] = {
     "overload": overload,
     "heads": heads,
     "promotion": promotion,
+    "profile": profile,
 }
 
 

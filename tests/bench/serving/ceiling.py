@@ -3,6 +3,7 @@
 Texts are tokenised, sorted by length, and run in batches of neighbours; batches are handed to as many runners as there are runs at once.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,11 @@ class Loop:
             "others_cores": others_s / (time.perf_counter() - began_s),
         }
 
+    def step_back(self, niceness: int) -> dict[str, Any]:
+        """Let every other process have a core before this one."""
+        os.nice(niceness)
+        return {}
+
     def labels(self, corpus: str, places: Sequence[int]) -> dict[str, Any]:
         """Return the labels that each of some texts may be answered with: the best one, and those that all but equal it."""
         session = self._session or self._warm_session(runs=1, threads=1, arena=False, spinning=False)
@@ -118,4 +124,5 @@ class Loop:
 
 if __name__ == "__main__":
     loop = Loop()
-    answer_questions({"open": loop.open, "bulk": loop.bulk, "singles": loop.singles, "labels": loop.labels})
+    handlers = (loop.open, loop.bulk, loop.singles, loop.labels, loop.step_back)
+    answer_questions({handler.__name__: handler for handler in handlers})

@@ -1,4 +1,4 @@
-"""A bare grpc.aio server that sends every request back: what the wire alone costs, and whether it keeps memory.
+"""A bare grpc.aio server that sends every request back, on the event loop that Tagsmith has too: what the wire alone costs, and whether it keeps memory.
 
 `python -m tests.bench.serving.echo` prints its port and serves until stdin closes.
 """
@@ -8,6 +8,7 @@ import sys
 from typing import Any, Final
 
 import grpc
+import uvloop
 
 _SERVICE, _METHOD = "tagsmith.inference.v1.InferenceService", "Classify"
 _LIMIT: Final = [("grpc.so_reuseport", 0)]
@@ -30,4 +31,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

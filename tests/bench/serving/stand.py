@@ -85,11 +85,15 @@ class Stand:
 @contextmanager
 def standing(arm: Arm, prepared: Prepared, patience: Patience) -> Iterator[Stand]:
     """Set an arm's stand up."""
+    with Worker("tests.bench.serving.generator") as generator, ceiling_of(arm, prepared) as ceiling:
+        yield Stand(arm, prepared, Bounds(ceiling, prepared.corpora, patience), generator, patience)
+
+
+@contextmanager
+def ceiling_of(arm: Arm, prepared: Prepared) -> Iterator[Worker]:
+    """Run a process for the in-process loop of the stand's own version."""
     manifest = prepared.manifest(ADAPTABLE)
-    with (
-        Worker("tests.bench.serving.generator") as generator,
-        Worker("tests.bench.serving.ceiling", python=arm.python) as ceiling,
-    ):
+    with Worker("tests.bench.serving.ceiling", python=arm.python) as ceiling:
         ceiling.ask(
             "open",
             graph=str(prepared.graph(manifest, arm.variant)),
@@ -97,4 +101,4 @@ def standing(arm: Arm, prepared: Prepared, patience: Patience) -> Iterator[Stand
             labels=manifest.labels,
             provider=arm.provider,
         )
-        yield Stand(arm, prepared, Bounds(ceiling, prepared.corpora, patience), generator, patience)
+        yield ceiling

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shared.errors import DatasetInvalidError, ModelNotFoundError, PortTakenError, Problem
 from shared.rpc.drain import drain
 from shared.rpc.health import HealthServer
-from shared.rpc.server import bind, build_server
+from shared.rpc.server import bind, Server
 from shared.rpc.status import explain
 from shared.telemetry.metrics import RPC_SECONDS
 
@@ -80,7 +80,7 @@ async def _call(channel: grpc.aio.Channel, method: str, request: bytes) -> list[
 
 @pytest.fixture
 async def channel() -> AsyncIterator[grpc.aio.Channel]:
-    server = build_server()
+    server = Server()
     server.add_generic_rpc_handlers((_Kinds(),))
     port = bind(server, "127.0.0.1", 0)
     await server.start()
@@ -128,7 +128,7 @@ async def test_many_problems_reach_the_caller(channel: grpc.aio.Channel) -> None
 
 @pytest.mark.parametrize("method", _METHODS)
 async def test_a_good_call_passes_and_counts(channel: grpc.aio.Channel, method: str) -> None:
-    """The interceptor changes no answer and counts the call as OK."""
+    """The boundary changes no answer and counts the call as OK."""
     before = _calls(method)
     assert (await _call(channel, method, b"fine"))[0] in (b"fine", b"first")
     await asyncio.sleep(0.05)  # the server counts after the answer is on its way
@@ -144,7 +144,7 @@ async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> 
 
 async def test_a_taken_port_is_refused_in_clear_words(channel: grpc.aio.Channel) -> None:
     """Two servers never share a port in silence."""
-    first, second = build_server(), build_server()
+    first, second = Server(), Server()
     port = bind(first, "127.0.0.1", 0)
     await first.start()
     with pytest.raises(PortTakenError, match=f"127.0.0.1:{port}"):
@@ -154,7 +154,7 @@ async def test_a_taken_port_is_refused_in_clear_words(channel: grpc.aio.Channel)
 
 async def test_health_says_started_ready_and_draining() -> None:
     """The three names change as a pod's probes expect, and draining is for good."""
-    health, server = HealthServer("127.0.0.1", 0), build_server()
+    health, server = HealthServer("127.0.0.1", 0), Server()
     bind(server, "127.0.0.1", 0)
     await server.start()
     await health.start()
@@ -189,7 +189,7 @@ async def test_a_call_may_be_longer_than_its_connection_lives() -> None:
 
             return grpc.unary_unary_rpc_method_handler(answer)
 
-    server = build_server(max_connection_age_s=0.3)
+    server = Server(max_connection_age_s=0.3)
     server.add_generic_rpc_handlers((Slow(),))
     port = bind(server, "127.0.0.1", 0)
     await server.start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -27,33 +27,40 @@ if TYPE_CHECKING:  # generic in their type stubs only
     _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps each of the four kinds of handlers."""
+class Bounded(grpc.GenericRpcHandler):
+    """Handlers, each wrapped at its first call: an interceptor would be asked at every call, and cost a fifth of what gRPC does."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> _Handler | None:
+    def __init__(self, handlers: grpc.GenericRpcHandler) -> None:
+        self._handlers = handlers
+        self._wrapped: dict[str, _Handler] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> _Handler | None:
         """Return the method's handler, wrapped; of an unknown method, None, which gRPC answers with UNIMPLEMENTED."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return handler
-        method = handler_call_details.method.rsplit("/", 1)[-1]
-        if handler.request_streaming and handler.response_streaming:
-            factory, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
-        elif handler.request_streaming:
-            factory, behaviour = grpc.stream_unary_rpc_method_handler, handler.stream_unary
-        elif handler.response_streaming:
-            factory, behaviour = grpc.unary_stream_rpc_method_handler, handler.unary_stream
-        else:
-            factory, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
-        wrap = _streaming if handler.response_streaming else _unary
-        return factory(
-            wrap(behaviour, method),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = self._handlers.service(handler_call_details)
+            if handler is None:
+                return None
+            wrapped = self._wrapped[method] = _wrapped(handler, method.rsplit("/", 1)[-1])
+        return wrapped
+
+
+def _wrapped(handler: _Handler, method: str) -> _Handler:
+    if handler.request_streaming and handler.response_streaming:
+        factory, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
+    elif handler.request_streaming:
+        factory, behaviour = grpc.stream_unary_rpc_method_handler, handler.stream_unary
+    elif handler.response_streaming:
+        factory, behaviour = grpc.unary_stream_rpc_method_handler, handler.unary_stream
+    else:
+        factory, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
+    wrap = _streaming if handler.response_streaming else _unary
+    return factory(
+        wrap(behaviour, method),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
 
 
 def _unary(behaviour: Any, method: str) -> Any:
