@@ -19,7 +19,7 @@ from services.infer.settings import InferSettings
 from shared.errors import FieldInvalidError, ModelNotLoadableError, PortTakenError, StoreUnavailableError
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
-from shared.rpc.server import add_reflection, bind, Server
+from shared.rpc.server import Server, add_reflection, bind
 from shared.settings import SettingsInvalidError, read_settings
 from shared.store.opening import open_store
 from shared.store.port import ObjectStore

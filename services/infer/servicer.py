@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
@@ -18,6 +18,10 @@ from shared.stubs.inference.v1.inference_pb2_grpc import InferenceServiceService
 
 if TYPE_CHECKING:  # generic in its type stub only
     Context = grpc.aio.ServicerContext[Any, Any]
+
+# Of the time that a caller still has, kept for the way back: an answer a millisecond before the deadline comes too late.
+_WAY_BACK_SHARE: Final = 0.05
+_LONGEST_WAY_BACK_S: Final = 0.02
 
 
 class InferenceServicer(InferenceServiceServicer):
@@ -49,7 +53,7 @@ class InferenceServicer(InferenceServiceServicer):
         self, messages: AsyncIterator[pb.StreamClassifyRequest], context: "Context"
     ) -> AsyncIterator[pb.StreamClassifyResponse]:
         """Classify in bulk."""
-        deadline_s = _deadline_s(context)
+        deadline_s = _end_s(context)
 
         async def answer(request: pb.ClassifyRequest) -> pb.ClassifyResponse:
             call = wire.classify_call(request, deadline_s=deadline_s, is_bulk=True)
@@ -62,7 +66,7 @@ class InferenceServicer(InferenceServiceServicer):
         self, messages: AsyncIterator[pb.StreamExtractEntitiesRequest], context: "Context"
     ) -> AsyncIterator[pb.StreamExtractEntitiesResponse]:
         """Extract entities in bulk."""
-        deadline_s = _deadline_s(context)
+        deadline_s = _end_s(context)
 
         async def answer(request: pb.ExtractEntitiesRequest) -> pb.ExtractEntitiesResponse:
             call = wire.extract_call(request, deadline_s=deadline_s, is_bulk=True)
@@ -101,7 +105,15 @@ class InferenceServicer(InferenceServiceServicer):
         return wire.loaded_model(resident, self._residency.aliases_of(resident.version))
 
 
-def _deadline_s(context: "Context") -> float:
+def _end_s(context: "Context") -> float:
     """When the caller stops waiting, on the monotonic clock, which is the event loop's too."""
     remaining_s = context.time_remaining()
     return math.inf if remaining_s is None else time.monotonic() + remaining_s
+
+
+def _deadline_s(context: "Context") -> float:
+    """When a single answer must be on its way back. The answers of a stream are on their way all the time."""
+    end_s = _end_s(context)
+    if math.isinf(end_s):
+        return end_s
+    return end_s - min(_LONGEST_WAY_BACK_S, _WAY_BACK_SHARE * (end_s - time.monotonic()))

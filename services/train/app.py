@@ -30,7 +30,7 @@ from services.train.spec import Assignment
 from shared.errors import PortTakenError, TagsmithError
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
-from shared.rpc.server import add_reflection, bind, Server
+from shared.rpc.server import Server, add_reflection, bind
 from shared.settings import SettingsInvalidError, read_settings
 from shared.store.datasets import DatasetStore
 from shared.store.models import ModelStore

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from shared.errors import PortTakenError
 from shared.rpc.boundary import Bounded
@@ -60,4 +60,5 @@ def bind(server: Server | grpc.aio.Server, host: str, port: int) -> int:
 
 def add_reflection(server: Server, *services: str) -> None:
     """Let clients ask the server for its services, by full proto name."""
-    reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server)
+    servicer = reflection.aio.ReflectionServicer([*services, reflection.SERVICE_NAME])
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)

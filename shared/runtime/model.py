@@ -13,7 +13,7 @@ from shared.runtime.batches import batch_by_length, pad
 from shared.runtime.classification import LabelScore, Logits, pool_windows, rank_label_set, rank_labels
 from shared.runtime.entities import EntitySpan, extract_spans
 from shared.runtime.execution import Execution
-from shared.runtime.network import Network, compute_together, load_network
+from shared.runtime.network import Network, Pass, load_network
 from shared.runtime.parts import Parts
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.session import GraphSession
@@ -171,22 +171,36 @@ class Model:
         )
 
 
-def run_together(works: Sequence[tuple[Window, Sequence[Model]]]) -> list[tuple[Logits, ...]]:
-    """Compute one padded batch of windows for models of one trunk; result i holds the logits of window i for each of its models.
+class Together:
+    """A padded batch of windows, one at least, for models of one trunk; only `compute` takes long. See network.Pass."""
 
-    Entities: (tokens of the window, tags). Other tasks: (labels,). Results are read-only views.
-    """
+    def __init__(self, works: Sequence[tuple[Window, Sequence[Model]]]) -> None:
+        self._works = works
+        batch = pad([window for window, _ in works], works[0][1][0]._reader.tokenizer.pad_id)
+        self._pass = Pass(batch, [[model._open_network() for model in models] for _, models in works])
+        self.compute = self._pass.compute
+
+    def results(self) -> list[tuple[Logits, ...]]:
+        """Return what was computed: result i holds the logits of window i for each of its models, as read-only views.
+
+        Entities: (tokens of the window, tags). Other tasks: (labels,).
+        """
+        return [
+            tuple(
+                logits[: window.token_count] if model.manifest.task == "entities" else logits
+                for model, logits in zip(models, of_window, strict=True)
+            )
+            for (window, models), of_window in zip(self._works, self._pass.results(), strict=True)
+        ]
+
+
+def run_together(works: Sequence[tuple[Window, Sequence[Model]]]) -> list[tuple[Logits, ...]]:
+    """Compute one padded batch of windows, if any; see Together."""
     if not works:
         return []
-    batch = pad([window for window, _ in works], works[0][1][0]._reader.tokenizer.pad_id)
-    computed = compute_together(batch, [[model._open_network() for model in models] for _, models in works])
-    return [
-        tuple(
-            logits[: window.token_count] if model.manifest.task == "entities" else logits
-            for model, logits in zip(models, of_window, strict=True)
-        )
-        for (window, models), of_window in zip(works, computed, strict=True)
-    ]
+    together = Together(works)
+    together.compute()
+    return together.results()
 
 
 def _expected(example: GoldenExample) -> Decision:

@@ -34,29 +34,45 @@ class Network:
         return features if self.head is None else self.head.run({self.reads: features}, (_LOGITS,))[0]
 
 
-def compute_together(batch: Batch, wanted: Sequence[Sequence[Network]]) -> list[tuple[Logits, ...]]:
-    """Compute one pass of the trunk that all `wanted` networks stand on; `wanted[i]` are those that read window i.
+class Pass:
+    """One pass of the trunk that all `wanted` networks stand on; `wanted[i]` are those that read window i.
 
-    Result i holds the logits of window i for each of them, (labels,) or (tokens of the batch, tags).
+    `compute` is all that takes long, and runs next to no Python: a thread that does nothing else holds the GIL for microseconds.
     """
-    rows: dict[Network, list[int]] = {}
-    for row, networks in enumerate(wanted):
-        for network in {*networks}:  # one that is asked twice computes once
-            rows.setdefault(network, []).append(row)
-    trunk = next(iter(rows)).trunk
-    outputs = tuple(dict.fromkeys(network.reads for network in rows))
-    features = dict(zip(outputs, trunk.run(batch.feed(trunk.inputs), outputs), strict=True))
-    results: list[dict[Network, Logits]] = [{} for _ in wanted]
-    for network, mine in rows.items():
-        read = features[network.reads]
-        logits = network.finish(read if len(mine) == len(wanted) else read[mine])
-        logits.flags.writeable = False
-        for row, of_row in zip(mine, logits, strict=True):
-            results[row][network] = of_row
-    return [
-        tuple(of_row[network] for network in networks)
-        for of_row, networks in zip(results, wanted, strict=True)
-    ]
+
+    def __init__(self, batch: Batch, wanted: Sequence[Sequence[Network]]) -> None:
+        self._wanted = wanted
+        self._rows: dict[Network, list[int]] = {}
+        for row, networks in enumerate(wanted):
+            for network in (
+                {*networks} if len(networks) > 1 else networks
+            ):  # one that is asked twice computes once
+                self._rows.setdefault(network, []).append(row)
+        self._trunk = next(iter(self._rows)).trunk
+        self._outputs = tuple(dict.fromkeys(network.reads for network in self._rows))
+        self._feeds = batch.feed(self._trunk.inputs)
+        self._logits: list[Logits] = []
+
+    def compute(self) -> None:
+        """Run the graphs."""
+        features = dict(zip(self._outputs, self._trunk.run(self._feeds, self._outputs), strict=True))
+        for network, rows in self._rows.items():
+            read = features[network.reads]
+            self._logits.append(network.finish(read if len(rows) == len(self._wanted) else read[rows]))
+
+    def results(self) -> list[tuple[Logits, ...]]:
+        """Return what was computed: result i holds the logits of window i for each of its networks, (labels,) or (tokens of the
+        batch, tags), as read-only views.
+        """
+        results: list[dict[Network, Logits]] = [{} for _ in self._wanted]
+        for (network, rows), logits in zip(self._rows.items(), self._logits, strict=True):
+            logits.flags.writeable = False
+            for row, of_row in zip(rows, logits, strict=True):
+                results[row][network] = of_row
+        return [
+            tuple(of_row[network] for network in networks)
+            for of_row, networks in zip(results, self._wanted, strict=True)
+        ]
 
 
 def load_network(variant: Variant, make_session: MakeSession, execution: Execution) -> Network:

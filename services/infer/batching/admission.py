@@ -1,7 +1,8 @@
 """Decides at the door which calls may wait: a bound in tokens, and no call that would be answered too late. Pure.
 
-What is told of the wait is a prediction: work that waits, in milliseconds by the lanes' cost grids, times `slowdown`, how much
-longer runs have lately taken than the grids say (other processes, other threads). A model is made to wait behind the others'
+What is told of the wait is a prediction: work that waits, in the least milliseconds that its tokens cost by the lanes' grids, times
+`slowdown`, how much longer batches have lately taken than that while others waited (their sizes and padding, other threads and
+processes). A model is made to wait behind the others'
 work no longer than a fair share asks for: with k models waiting, each runs at 1/k of the speed. Bulk is not counted in this: it
 runs behind all others, so it is no reason to refuse them. What waits of it is kept short, so that it waits at the sender instead,
 and so that little of it comes all at once when its patience in the queue ends.
@@ -15,6 +16,7 @@ from shared.errors import DeadlineExpiredError, QueueFullError
 BULK_AHEAD_MS: Final = 500  # work of bulk that waits at the runners: enough to form batches from
 _SHORTEST_RETRY_MS: Final = 10
 _LONGEST_RETRY_MS: Final = 60_000
+CAUTION: Final = 1.5  # waits differ by so much around what is predicted; who was let in and waited in vain is worse off than who was not
 _NEWEST: Final = 0.1  # weight of the newest run in `slowdown`
 _SLOWDOWN_BOUNDS: Final = (0.5, 10.0)  # beyond them it is a hiccup, not a trend
 
@@ -53,10 +55,10 @@ class Backlog:
             self._tokens_of.pop(model, None)
             self._work_ms.pop(model, None)
 
-    def note_run(self, *, predicted_ms: float, took_ms: float) -> None:
-        """Learn from a run how far the grids are from today."""
+    def note_run(self, *, expected_ms: float, took_ms: float) -> None:
+        """Learn from a batch, whose tokens cost `expected_ms` at the least, how far that is from today."""
         low, high = _SLOWDOWN_BOUNDS
-        ratio = min(max(took_ms / predicted_ms, low), high)
+        ratio = min(max(took_ms / expected_ms, low), high)
         self.slowdown += _NEWEST * (ratio - self.slowdown)
 
     def wait_ms(self, model: str, *, is_bulk: bool = False) -> float:
@@ -89,7 +91,7 @@ class Backlog:
                 sum(self._work_ms.values()) / self._runners * self.slowdown / 2,
             )
         wait_ms = self.wait_ms(model, is_bulk=is_bulk)
-        answered_ms = wait_ms + own_ms / self._runners * self.slowdown
+        answered_ms = CAUTION * wait_ms + own_ms / self._runners * self.slowdown
         if wait_ms > 0 and answered_ms > remaining_ms:
             raise self._refusal(
                 f"{self.tokens} tokens wait: an answer would take about {math.ceil(answered_ms)} ms, and the deadline is in "

@@ -18,8 +18,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from services.infer.batching.admission import Backlog
-from services.infer.batching.isolation import Poisoned, run_isolated
-from services.infer.batching.items import Batch, Call, Computed, Item, Reader
+from services.infer.batching.isolation import IsolatedRun, Poisoned
+from services.infer.batching.items import Batch, Call, Computed, Item, Reader, Work
 from services.infer.batching.outcomes import Ran
 from services.infer.batching.policy import Limits, decide
 from services.infer.batching.queue import WindowQueue
@@ -180,7 +180,7 @@ class Dispatcher:
                 item.call.expire()
             if decision.batch:
                 self._count(decision.batch, -1)
-                self._hand_over(Batch(decision.batch, decision.predicted_ms), now_s)
+                self._hand_over(Batch(decision.batch, others_wait=bool(self._queue)), now_s)
 
     def _hand_over(self, batch: Batch, now_s: float) -> None:
         for reader in batch.readers:
@@ -191,10 +191,11 @@ class Dispatcher:
         else:
             self._ahead.append(batch)
         lane = batch.items[0].work[1][0].lane
-        job = self.runners.submit(run_isolated, lane.run, [item.work for item in batch.items])
-        job.add_done_callback(lambda ended: self._loop.call_soon_threadsafe(self._finish, batch, ended))
+        run = IsolatedRun(lane.begin, [item.work for item in batch.items])
+        job = self.runners.submit(run.compute)
+        job.add_done_callback(lambda ended: self._loop.call_soon_threadsafe(self._finish, batch, run, ended))
 
-    def _finish(self, batch: Batch, ended: Future[list[Computed | Poisoned]]) -> None:
+    def _finish(self, batch: Batch, run: IsolatedRun[Work, Computed], ended: Future[None]) -> None:
         for reader in batch.readers:
             reader.unpin()
         now_s = self.clock()
@@ -203,14 +204,15 @@ class Dispatcher:
         else:
             self._free_runners += 1
         took_ms = 1000 * (now_s - batch.started_s)
-        self._backlog.note_run(predicted_ms=batch.predicted_ms, took_ms=took_ms)
+        if batch.others_wait:  # only then waiting work is worked off like it
+            self._backlog.note_run(expected_ms=batch.least_ms, took_ms=took_ms)
         metrics.child(metrics.RUN_SECONDS, batch.items[0].model).observe(took_ms / 1000)
-        failure = ended.exception()  # run_isolated contains every Exception; this is for what is none
-        outcomes = [Poisoned(failure)] * len(batch.items) if failure else ended.result()
+        self._pump()  # the runner's next batch first: what follows takes longer
+        failure = ended.exception()  # a run contains every Exception; this is for what is none
+        outcomes = [Poisoned(failure)] * len(batch.items) if failure else run.outcomes()
         failed = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Poisoned)]
         for reader in {reader: None for number in failed for reader in batch.items[number].work[1]}:
             self.on_fault(reader)
-        self._pump()  # the runner's next batch first: answering takes longer
         self._let_bulk_in()
         for item, outcome in zip(batch.items, told(batch.items, outcomes), strict=True):
             item.call.settle(item.number, outcome)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from services.infer.batching import queue
+from services.infer.batching.isolation import Pass
 from services.infer.batching.outcomes import Incident
 from shared.errors import DeadlineExpiredError
 from shared.names import VersionName
@@ -38,10 +39,10 @@ Computed = tuple[Logits, ...]  # of a window, for each of its readers
 
 
 class Lane(queue.Lane, Protocol):
-    """Runs batches."""
+    """Computes batches."""
 
-    def run(self, works: Sequence[Any]) -> Sequence[Computed]:
-        """Compute one batch of Works of its own readers; called in runner threads, several at once."""
+    def begin(self, works: Sequence[Any]) -> Pass[Computed]:
+        """Make a batch of Works of its own readers ready; called on the event loop, or on a runner's thread after a failure."""
 
 
 @dataclass(slots=True)
@@ -87,11 +88,16 @@ class Item(queue.Waiting):
 class Batch:
     """Windows that run together, by rising length."""
 
-    def __init__(self, items: Sequence[Item], predicted_ms: float) -> None:
+    def __init__(self, items: Sequence[Item], *, others_wait: bool) -> None:
         self.items = items
-        self.predicted_ms = predicted_ms
+        self.others_wait = others_wait  # still, when it is handed over
         self.started_s = math.inf
         self.readers = {reader: None for item in items for reader in item.work[1]}
+
+    @property
+    def least_ms(self) -> float:
+        """What its tokens cost in the batches that suit them best."""
+        return sum(item.tokens for item in self.items) * self.items[0].lane.cost.token_ms
 
     def start(self, now_s: float) -> None:
         """Note that a runner has begun with it."""

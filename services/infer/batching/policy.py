@@ -37,7 +37,6 @@ class Decision(Generic[W]):
 
     batch: tuple[W, ...]
     expired: tuple[W, ...]
-    predicted_ms: float  # of the batch
 
 
 def decide(queue: WindowQueue[W], now_s: float, *, limits: Limits, idle_runners: int) -> Decision[W]:
@@ -59,11 +58,11 @@ def decide(queue: WindowQueue[W], now_s: float, *, limits: Limits, idle_runners:
         if doomed:
             expired += queue.remove(doomed)
             continue
-        batch, predicted_ms = grown.batch(size), grown.costs_ms[size - 1]
+        batch = grown.batch(size)
         for window in batch:
-            queue.charge(window.model, predicted_ms / len(batch))
-        return Decision(tuple(queue.remove(batch)), tuple(expired), predicted_ms)
-    return Decision((), tuple(expired), 0.0)
+            queue.charge(window.model, grown.costs_ms[size - 1] / len(batch))
+        return Decision(tuple(queue.remove(batch)), tuple(expired))
+    return Decision((), tuple(expired))
 
 
 def _seed(queue: WindowQueue[W], now_s: float, limits: Limits, idle_runners: int) -> W:

@@ -9,8 +9,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from services.infer.cost import CostGrid
-from shared.runtime.classification import Logits
-from shared.runtime.model import Model, run_together
+from shared.runtime.model import Model, Together
 from shared.runtime.session import GraphSession
 from shared.runtime.windows import Window
 
@@ -29,9 +28,9 @@ class Lane:
 
     cost: CostGrid
 
-    def run(self, works: Sequence[tuple[Window, Sequence[HasModel]]]) -> Sequence[tuple[Logits, ...]]:
-        """Compute one batch; called in runner threads, several at once."""
-        return run_together([(window, [reader.model for reader in readers]) for window, readers in works])
+    def begin(self, works: Sequence[tuple[Window, Sequence[HasModel]]]) -> Together:
+        """Make a batch ready to be computed."""
+        return Together([(window, [reader.model for reader in readers]) for window, readers in works])
 
 
 class Lanes:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.infer.residency.lanes import Lane
-from shared.runtime.classification import Logits
+from shared.runtime.model import Together
 from shared.runtime.session import GraphSession
 from shared.runtime.windows import Window
 
@@ -37,14 +37,21 @@ class Runs:
 
 def watched(monkeypatch: pytest.MonkeyPatch, *, slow_s: float = 0.0) -> Runs:
     """Record, and slow down, all batches from now on."""
-    runs, run = Runs(slow_s=slow_s), Lane.run
+    runs, begin = Runs(slow_s=slow_s), Lane.begin
 
-    def watched_run(lane: Lane, works: Sequence[Work]) -> Sequence[tuple[Logits, ...]]:
-        runs.batches.append(list(works))
-        time.sleep(runs.slow_s)
-        return run(lane, works)
+    def watched_begin(lane: Lane, works: Sequence[Work]) -> Together:
+        together = begin(lane, works)
+        compute = together.compute
 
-    monkeypatch.setattr(Lane, "run", watched_run)
+        def watched_compute() -> None:
+            runs.batches.append(list(works))
+            time.sleep(runs.slow_s)
+            compute()
+
+        together.compute = watched_compute
+        return together
+
+    monkeypatch.setattr(Lane, "begin", watched_begin)
     return runs
 
 

@@ -4,42 +4,24 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
-from services.infer.residency.lanes import Lane
 from shared.rpc.status import explain, read_status
-from shared.runtime.classification import Logits
 from shared.runtime.model import Model
-from shared.runtime.windows import Window
 from shared.stubs.inference.v1 import inference_pb2 as pb
 from tests.integration.infer_service.running import Client, connected, in_process, refusal
+from tests.integration.infer_service.runs import Runs, watched
 from tests.integration.infer_service.shelf import POISON, Shelf
 
 RUN_S = 0.3
 
 
-class Runs:
-    """What reached the model: the number of windows of each batch."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     """Makes every run take RUN_S longer, from now on."""
-    runs, run = Runs(), Lane.run
-
-    def slow_run(lane: Lane, works: Sequence[tuple[Window, Any]]) -> Sequence[tuple[Logits, ...]]:
-        runs.batches.append(len(works))
-        time.sleep(RUN_S)
-        return run(lane, works)
-
-    monkeypatch.setattr(Lane, "run", slow_run)
-    return runs
+    return watched(monkeypatch, slow_s=RUN_S)
 
 
 @pytest.fixture
@@ -75,19 +57,20 @@ async def test_a_cancelled_caller_never_changes_its_batch_mates_answers(client: 
     leaving_during.cancel()
     assert [_labels(await call) for call in staying] == [["delivery"], ["access"], ["billing"]]
     assert _labels(await busy) == ["billing"]
-    assert runs.batches == [1, 4]  # the first leaver never reached the model
+    assert runs.sizes == [1, 4]  # the first leaver never reached the model
 
 
 async def test_a_callers_deadline_is_kept_and_its_text_never_runs(client: Client, runs: Runs) -> None:
-    """DEADLINE_EXCEEDED comes at the deadline, not when the runner comes free."""
+    """DEADLINE_EXCEEDED comes at the deadline, not when the runner comes free, and from the server: with its reason."""
     busy = _classify(client, "card")
     await asyncio.sleep(RUN_S / 3)
     started_s = time.monotonic()
-    assert (await refusal(_classify(client, "refund", timeout_s=RUN_S / 3))).code == "DEADLINE_EXCEEDED"
-    assert time.monotonic() - started_s < RUN_S / 2
+    late = await refusal(_classify(client, "refund", timeout_s=RUN_S / 2))
+    assert (late.code, late.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_EXPIRED_IN_QUEUE")
+    assert time.monotonic() - started_s < 0.6 * RUN_S
     await busy
     assert _labels(await _classify(client, "login")) == ["access"]
-    assert runs.batches == [1, 1]
+    assert runs.sizes == [1, 1]
 
 
 async def test_g9_overload_is_refused_fast_with_a_delay_to_retry(client: Client, runs: Runs) -> None:
@@ -114,7 +97,7 @@ async def test_g9_overload_is_refused_fast_with_a_delay_to_retry(client: Client,
     assert len(refused_s) >= 40
     assert max(refused_s) < RUN_S
     assert _labels(await _classify(client, "card")) == ["billing"]
-    assert runs.batches
+    assert runs.sizes
 
 
 async def test_a_poisoned_text_fails_alone(tmp_path: Path) -> None:
@@ -150,9 +133,9 @@ async def test_a_call_of_many_parts_fails_as_one(client: Client, runs: Runs) -> 
     texts = ["the card of my login " * 2000] * 10
     assert (await refusal(_classify(client, *texts, timeout_s=RUN_S * 2))).code == "DEADLINE_EXCEEDED"
     await asyncio.sleep(RUN_S * 2)
-    ran = len(runs.batches)
+    ran = len(runs.sizes)
     await asyncio.sleep(RUN_S * 2)
-    assert len(runs.batches) == ran
+    assert len(runs.sizes) == ran
     assert _labels(await _classify(client, "card")) == ["billing"]
 
 

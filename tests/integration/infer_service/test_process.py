@@ -139,10 +139,10 @@ HANGING_RUNS = """
 import time
 from pathlib import Path
 import services.infer.assembly as assembly
-from services.infer.residency.lanes import Lane
+from shared.runtime.network import Pass
 assembly._LONGEST_RUN_S = 0.5
-run = Lane.run
-Lane.run = lambda *args: time.sleep(3600) if Path({told!r}).exists() else run(*args)
+compute = Pass.compute
+Pass.compute = lambda self: time.sleep(3600) if Path({told!r}).exists() else compute(self)
 """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.infer.batching.admission import BULK_AHEAD_MS, Backlog
+from services.infer.batching.admission import BULK_AHEAD_MS, CAUTION, Backlog
 from services.infer.batching.dispatcher import Dispatcher
 from services.infer.batching.queue import BULK_PATIENCE_S
 from services.infer.cost import Cell, CostGrid
@@ -155,9 +155,10 @@ def test_bulk_is_refused_for_its_deadline_alone() -> None:
     """It waits behind everything."""
     backlog = _backlog(banking=100)
     backlog.change("support", 1000, 0.5)
-    backlog.check("support", own_ms=5.0, now_s=0.0, deadline_s=0.6, is_bulk=True)
+    wait_s = CAUTION * 0.55
+    backlog.check("support", own_ms=5.0, now_s=0.0, deadline_s=wait_s + 0.006, is_bulk=True)
     with pytest.raises(QueueFullError):
-        backlog.check("support", own_ms=5.0, now_s=0.0, deadline_s=0.55, is_bulk=True)
+        backlog.check("support", own_ms=5.0, now_s=0.0, deadline_s=wait_s, is_bulk=True)
 
 
 @pytest.mark.parametrize(("calls", "bulk", "room"), [(0, 499, True), (500, 0, False), (250, 250, False)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.infer.batching.admission import CAUTION
 from services.infer.batching.dispatcher import Dispatcher
 from shared.errors import DeadlineExpiredError, QueueFullError
 from tests.unit.infer.batching.grids import per_token
@@ -163,20 +164,21 @@ async def test_a_call_that_would_be_answered_too_late_is_not_admitted() -> None:
     """With 100 s of work waiting, by the lane's costs: refused with the time after which it might be, without having run."""
     engine, version = dispatcher(), reader(cost=per_token(1000.0))
     with engine.admitted(version, 100):
-        with pytest.raises(QueueFullError) as caught, engine.admitted(version, 8, deadline_s=60.0):
+        with pytest.raises(QueueFullError) as caught, engine.admitted(version, 8, deadline_s=120.0):
             pass
-        assert caught.value.retry_after_ms == pytest.approx(48_000, abs=1)
-        with engine.admitted(version, 8, deadline_s=110.0):
+        assert caught.value.retry_after_ms == pytest.approx(1000 * (100 * CAUTION + 8 - 120), abs=1)
+        with engine.admitted(version, 8, deadline_s=160.0):
             pass
     with pytest.raises(DeadlineExpiredError), engine.admitted(version, 8, deadline_s=0.0):
         pass
 
 
 async def test_admission_learns_from_the_runs() -> None:
-    """Where runs take three times as long as the lane says, waits are predicted so."""
-    engine, version = dispatcher(runners=VirtualRunners(3.0)), reader()
-    for _ in range(40):
-        await engine.run((version,), windows(1))
+    """Where batches take three times as long as the lane says, waits are predicted so; nothing is learnt while nothing waits."""
+    engine, version = dispatcher(runners=VirtualRunners(3 * 8.0)), reader(cost=per_token(1000.0))
+    await engine.run((version,), windows(1))
+    assert engine._backlog.slowdown == 1.0
+    await asyncio.gather(*(engine.run((version,), windows(number)) for number in range(50)))
     assert engine._backlog.slowdown == pytest.approx(3.0, rel=0.05)
 
 

@@ -79,7 +79,7 @@ def _in_order(*, passes_over: bool) -> Choose:
                     batch.append(each)
                 elif not passes_over:
                     break
-        return Decision(tuple(queue.remove(batch)), tuple(queue.remove(expired)), 0.0)
+        return Decision(tuple(queue.remove(batch)), tuple(queue.remove(expired)))
 
     return choose
 

@@ -53,14 +53,33 @@ class Lane:
     cost: CostGrid = field(default_factory=lambda: per_run(1000 * RUN_S))
     batches: list[list[int]] = field(default_factory=list)
 
-    def run(self, works: Sequence[tuple[FakeWindow, Sequence[Reader]]]) -> list[tuple[Logits, ...]]:
-        assert all(reader.pins > 0 and reader.lane is self for _, readers in works for reader in readers)
-        self.batches.append([window.value for window, _ in works])
-        if self.poison in self.batches[-1]:
+    def begin(self, works: Sequence["Work"]) -> "Pass":
+        return Pass(self, works)
+
+
+Work = tuple[FakeWindow, Sequence[Reader]]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A batch on a Lane."""
+
+    lane: Lane
+    works: Sequence[Work]
+
+    def compute(self) -> None:
+        assert all(
+            reader.pins > 0 and reader.lane is self.lane for _, readers in self.works for reader in readers
+        )
+        values = [window.value for window, _ in self.works]
+        self.lane.batches.append(values)
+        if self.lane.poison in values:
             raise ValueError("poison")
+
+    def results(self) -> list[tuple[Logits, ...]]:
         return [
             tuple(np.array([reader.factor * window.value], dtype=np.float32) for reader in readers)
-            for window, readers in works
+            for window, readers in self.works
         ]
 
 

@@ -51,9 +51,11 @@ def test_a_lane_runs_windows_for_the_versions_that_read_them(tmp_path: Path) -> 
     one, two = _heads(tmp_path, ("a", "b"), ("x", "y", "z"))
     lane = Lanes(lambda _: GRID).lane(one)
     short, long = (text.windows[0] for text in one.encode(["my card", "where is my parcel and my refund"]))
-    computed = lane.run(
+    batch = lane.begin(
         [(short, [_reader(two)]), (long, [_reader(one), _reader(two)]), (short, [_reader(one)])]
     )
+    batch.compute()
+    computed = batch.results()
     expected = [(two, short), (one, long), (two, long), (one, short)]
     found = [logits for of_window in computed for logits in of_window]
     for (model, window), logits in zip(expected, found, strict=True):

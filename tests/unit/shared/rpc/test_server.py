@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shared.errors import DatasetInvalidError, ModelNotFoundError, PortTakenError, Problem
 from shared.rpc.drain import drain
 from shared.rpc.health import HealthServer
-from shared.rpc.server import bind, Server
+from shared.rpc.server import Server, bind
 from shared.rpc.status import explain
 from shared.telemetry.metrics import RPC_SECONDS
 
