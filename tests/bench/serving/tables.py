@@ -9,6 +9,7 @@ from tests.bench.serving.aims import AIMS, Aim, find, is_disturbed
 from tests.bench.serving.results import RESULT
 
 _OVERLOAD: Final = "overload.tagsmith"
+_THREADS: Final = "profile.tagsmith.thread_cpu_ms_per_call"
 _ROWS: Final = (  # row, figure, its unit in the row's, digits
     ("Texts/s: the ceiling", "throughput.ceiling.texts_per_s", 1, 0),
     ("Texts/s, 128 callers, one text a call: naive server", "throughput.naive.texts_per_s", 1, 0),
@@ -27,6 +28,7 @@ _ROWS: Final = (  # row, figure, its unit in the row's, digits
     ("Arrivals/s: half of the naive server's capacity", "latency.arrivals_per_s", 1, 0),
     ("p99 ms of these: naive server", "latency.arrivals.naive.latency_ms.OK.p99", 1, 1),
     ("p99 ms of these: Tagsmith", "latency.arrivals.tagsmith.latency_ms.OK.p99", 1, 1),
+    ("Calls/s at three times the capacity: Tagsmith", f"{_OVERLOAD}.overload.calls_per_s", 1, 0),
     ("Answered in time/s at the capacity: Tagsmith", f"{_OVERLOAD}.at_capacity.in_time_per_s", 1, 0),
     ("Answered in time/s at three times the capacity: Tagsmith", f"{_OVERLOAD}.overload.in_time_per_s", 1, 0),
     (
@@ -41,6 +43,11 @@ _ROWS: Final = (  # row, figure, its unit in the row's, digits
     ("File MB of a head", "heads.head_bytes", 1e6, 1),
     ("p99 ms before a promotion", "promotion.before_ms.p99", 1, 1),
     ("p99 ms while it takes place", "promotion.swap_ms.p99", 1, 1),
+    ("CPU ms of a call, 128 callers: Tagsmith's event loop", f"{_THREADS}.loop", 1, 2),
+    ("CPU ms of a call, 128 callers: its runners", f"{_THREADS}.runners", 1, 2),
+    ("CPU ms of a call, 128 callers: its other threads, gRPC's own", f"{_THREADS}.others", 1, 2),
+    ("CPU ms of a call: a bare grpc.aio server", "profile.echo_alone.server_cpu_ms_per_call", 1, 2),
+    ("CPU ms of a call: the same beside a model", "profile.echo_beside_model.server_cpu_ms_per_call", 1, 2),
 )
 
 
