@@ -4,6 +4,8 @@ A text may be at fault for a failed run, or the accelerator. The probe tells whi
 any more, or answers them otherwise, this server is not ready, and after PROBES_TO_GIVE_UP failures in a row it ends, so that
 whoever watches it starts it anew elsewhere. Readiness reads the last result; it never waits for a probe, nor for the queue.
 
+A run, or a probe, that does not return at all is a broken accelerator too: HANGING_S after its begin the server ends.
+
 Concurrency: one task on the event loop; a probe blocks a thread of its own.
 """
 
@@ -20,6 +22,7 @@ from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
 PROBES_TO_GIVE_UP: Final = 3
+HANGING_S: Final = 120.0  # no batch takes so long on a machine that is fit to serve
 _BETWEEN_PROBES_S: Final = 0.5  # so that texts that fail by themselves cannot keep it busy
 
 _log = get_logger()
@@ -58,8 +61,10 @@ class Prober:
         self._suspicion.set()
 
     async def run(self) -> None:
-        """Probe until cancelled. Raises AcceleratorBrokenError when PROBES_TO_GIVE_UP in a row have failed."""
+        """Probe until cancelled. Raises AcceleratorBrokenError when PROBES_TO_GIVE_UP in a row have failed, or a run hangs."""
         while True:
+            if self._dispatcher.longest_run_s > HANGING_S:
+                raise AcceleratorBrokenError(f"a run has not returned for {HANGING_S:.0f} s")
             loaded = await self._next()
             if loaded is not None:
                 loaded.pin()  # to the end of its probes: one that was unloaded between them would seem broken
@@ -94,7 +99,12 @@ class Prober:
     async def _probe(self, loaded: Loaded) -> None:
         for failures in range(1, PROBES_TO_GIVE_UP + 1):
             try:
-                await loaded.in_thread(self._thread, loaded.model.probe)
+                async with asyncio.timeout(HANGING_S):
+                    await loaded.in_thread(self._thread, loaded.model.probe)
+            except TimeoutError as error:
+                raise AcceleratorBrokenError(
+                    f"a probe of {loaded.version} has not returned for {HANGING_S:.0f} s"
+                ) from error
             except Exception as error:  # whatever a run raises is what is looked for
                 metrics.FAILED_PROBES.labels(loaded.version.model).inc()
                 _log.error("probe_failed", model_version=str(loaded.version), exc_info=error)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -16,7 +16,7 @@ from services.cli.up import running_services
 from services.train.trainer.export import ExportedGraph
 from services.train.trainer.quantising import quantise
 from shared.data.rows import Span
-from shared.runtime.execution import Execution
+from shared.runtime.execution import Execution, Precision
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.scoring import score_classification, score_entities, score_multi_label
@@ -102,10 +102,10 @@ class Served:
             ]
 
     def served_variant(self, manifest: Manifest) -> VariantName:
-        """Which variant of a version that was asked has answered."""
+        """Whose graphs of a version that was asked have answered: bf16 runs those of fp32."""
         request = inference_pb2.GetLoadedModelRequest(model=str(manifest.version))
-        variant = self._inference.GetLoadedModel(request).variant
-        return next(name for name in manifest.variants if name == variant)
+        precision = cast("Precision", self._inference.GetLoadedModel(request).variant)
+        return Execution(precision).variant
 
     def load_variants(self, manifest: Manifest) -> dict[VariantName, Model]:
         """Load every variant into this process, on one thread each; an int8 that the gate left out is made again."""

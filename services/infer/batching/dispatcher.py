@@ -77,6 +77,7 @@ class Dispatcher:
     _bulk_waits: list[asyncio.Future[None]] = field(init=False, default_factory=list)
     _free_runners: int = field(init=False)
     _ahead: deque[Batch] = field(init=False, default_factory=deque)  # handed over, and not begun
+    _running: dict[Batch, None] = field(init=False, default_factory=dict)  # in the order in which they began
     _loop: asyncio.AbstractEventLoop = field(init=False, default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
@@ -89,6 +90,11 @@ class Dispatcher:
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
         return self._free_runners == self.runner_count and not self._queue
+
+    @property
+    def longest_run_s(self) -> float:
+        """For how long the run has been going that began first; 0 if nothing runs."""
+        return max((self.clock() - batch.started_s for batch in self._running), default=0.0)
 
     def admitted(
         self,
@@ -187,7 +193,7 @@ class Dispatcher:
             reader.pin()
         if self._free_runners:
             self._free_runners -= 1
-            batch.start(now_s)
+            self._start(batch, now_s)
         else:
             self._ahead.append(batch)
         lane = batch.items[0].work[1][0].lane
@@ -199,8 +205,9 @@ class Dispatcher:
         for reader in batch.readers:
             reader.unpin()
         now_s = self.clock()
+        del self._running[batch]
         if self._ahead:
-            self._ahead.popleft().start(now_s)
+            self._start(self._ahead.popleft(), now_s)
         else:
             self._free_runners += 1
         took_ms = 1000 * (now_s - batch.started_s)
@@ -216,6 +223,10 @@ class Dispatcher:
         self._let_bulk_in()
         for item, outcome in zip(batch.items, told(batch.items, outcomes), strict=True):
             item.call.settle(item.number, outcome)
+
+    def _start(self, batch: Batch, now_s: float) -> None:
+        batch.start(now_s)
+        self._running[batch] = None
 
     def _let_bulk_in(self) -> None:
         waits, self._bulk_waits = self._bulk_waits, []

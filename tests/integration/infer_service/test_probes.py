@@ -21,6 +21,7 @@ from tests.integration.infer_service.running import (
     connected,
     in_process,
     is_ready,
+    refusal,
 )
 from tests.integration.infer_service.runs import break_graphs, watched
 from tests.integration.infer_service.shelf import POISON, Shelf
@@ -134,6 +135,34 @@ async def test_g8_the_process_ends_with_4_and_says_why(shelf: Shelf, tmp_path: P
     assert broken["level"] == "critical"
     assert broken["message"] == "topics@1 failed 3 probes in a row"
     assert '"event": "accelerator_broken"' in process.lines[-1]
+
+
+HANGS_WHEN_TOLD = """
+import time
+from pathlib import Path
+import services.infer.assembly as assembly, services.infer.probing as probing
+from shared.runtime.network import Pass
+assembly._LONGEST_RUN_S = probing.HANGING_S = 0.5
+compute = Pass.compute
+Pass.compute = lambda self: time.sleep(3600) if Path({told!r}).exists() else compute(self)
+"""
+
+
+async def test_g8_runs_that_never_return_end_the_process(shelf: Shelf, tmp_path: Path) -> None:
+    """A lost accelerator may raise nothing at all."""
+    told = tmp_path / "hang"
+    sabotage = HANGS_WHEN_TOLD.format(told=str(told))
+    with as_process(
+        shelf.folder, tmp_path / "cache", sabotage=sabotage, required_models="topics", probe_interval_s=0.3
+    ) as process:
+        await asyncio.to_thread(process.event, "ready")
+        told.touch()
+        async with connected(process.port) as client:
+            call = asyncio.ensure_future(client.classify("topics", ["card"]))
+            assert await asyncio.to_thread(process.process.wait, 20) == 4
+            broken = await asyncio.to_thread(process.event, "accelerator_broken")
+            assert (await refusal(call)).code in ("UNAVAILABLE", "CANCELLED")
+    assert "has not returned" in broken["message"]
 
 
 async def test_g8_wrong_answers_are_found_when_nobody_asks(

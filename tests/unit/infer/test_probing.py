@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.infer.probing import PROBES_TO_GIVE_UP, AcceleratorBrokenError, Prober
+from services.infer.probing import HANGING_S, PROBES_TO_GIVE_UP, AcceleratorBrokenError, Prober
 from shared.names import VersionName
 
 pytestmark = pytest.mark.looptime
@@ -27,6 +27,7 @@ class Version:
         self.probed_s: list[float] = []
         self.pins = 0
         self.is_wanted = True
+        self.probe_s = PROBE_S
 
     def pin(self) -> None:
         self.pins += 1
@@ -37,7 +38,7 @@ class Version:
     async def in_thread(self, _: object, work: Callable[[], None]) -> None:
         self.pin()
         try:
-            await asyncio.sleep(PROBE_S)
+            await asyncio.sleep(self.probe_s)
             work()
         finally:
             self.unpin()
@@ -57,7 +58,7 @@ class World:
         self.residency = SimpleNamespace(
             residents=[SimpleNamespace(version=each.version, loaded=each) for each in versions]
         )
-        self.dispatcher = SimpleNamespace(is_idle=True)
+        self.dispatcher = SimpleNamespace(is_idle=True, longest_run_s=0.0)
         self.told: list[tuple[float, bool]] = []
         self.prober = Prober(
             self.residency,  # type: ignore[arg-type]
@@ -191,4 +192,27 @@ async def test_cancelling_ends_it() -> None:
         with suppress(asyncio.CancelledError):
             await task
         assert task.cancelled()
+        assert topics.pins == 0
+
+
+async def test_g8_a_run_that_hangs_ends_it() -> None:
+    """It is noticed at the next look, once no run could take so long; a slow one before that is no reason."""
+    world = World(Version("topics"))
+    world.dispatcher.is_idle = False
+    with world.running() as task:
+        world.dispatcher.longest_run_s = HANGING_S
+        await asyncio.sleep(3 * IDLE_S)
+        assert not task.done()
+        world.dispatcher.longest_run_s = HANGING_S + 1
+        with pytest.raises(AcceleratorBrokenError, match="a run has not returned"):
+            await asyncio.wait_for(task, 1.1 * IDLE_S)
+
+
+async def test_g8_a_probe_that_hangs_ends_it() -> None:
+    """At its first time: there is no second try on a thread that is gone."""
+    topics = Version("topics")
+    topics.probe_s = 10 * HANGING_S
+    with World(topics).running() as task:
+        with pytest.raises(AcceleratorBrokenError, match="topics@1 has not returned"):
+            await asyncio.wait_for(task, IDLE_S + HANGING_S + 1)
         assert topics.pins == 0

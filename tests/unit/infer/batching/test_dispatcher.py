@@ -211,3 +211,18 @@ async def test_only_the_readers_of_a_failed_window_are_suspects() -> None:
     await asyncio.gather(busy, engine.run((topics,), windows(1, 2)), bad)
     assert len(lane.batches) > 2
     assert suspects == [moods, tones]
+
+
+async def test_the_longest_run_is_told_while_it_lasts() -> None:
+    """Of two runs the one that began first, until it ends; nothing of those that wait."""
+    engine, version = dispatcher(runners=VirtualRunners(10.0, threads=2), runner_count=2), reader()
+    assert engine.longest_run_s == 0.0
+    runs = []
+    for value in range(3):
+        runs.append(asyncio.create_task(engine.run((version,), windows(value))))
+        await asyncio.sleep(2.0)
+    assert engine.longest_run_s == pytest.approx(6.0)
+    await runs[0]
+    assert engine.longest_run_s == pytest.approx(8.0)
+    await asyncio.gather(*runs)
+    assert engine.longest_run_s == 0.0
