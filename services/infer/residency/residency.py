@@ -19,6 +19,7 @@ from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar
 
 from services.infer.residency.footprint import Footprint, does_not_fit, total_bytes
+from services.infer.residency.freed_memory import give_back
 from services.infer.residency.lifecycle import Event, State, may_be_forgotten
 from services.infer.residency.loading import Loader
 from services.infer.residency.lookups import Lookups
@@ -27,6 +28,7 @@ from services.infer.residency.resident import Loaded, Resident
 from services.infer.residency.routes import Route, dispensable, evictable, wanted
 from shared.errors import TagsmithError
 from shared.names import AliasName, ModelReference, VersionName
+from shared.runtime.model import Model
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
@@ -279,8 +281,13 @@ class Residency:
         metrics.LOADED_MODELS.remove(
             version.model, str(version.number), model.execution.precision, model.execution.provider
         )
-        self._loading_thread.submit(model.close)
+        self._loading_thread.submit(_close, model)
         _log.info("model_unloaded", model_version=str(version))
+
+
+def _close(model: Model) -> None:
+    model.close()
+    give_back()
 
 
 def _new_route(reference: ModelReference, now_s: float, *, required: bool) -> Route:

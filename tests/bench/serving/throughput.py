@@ -11,7 +11,7 @@ from tests.bench.serving.servers import Server, naive_server, tagsmith_server
 from tests.bench.serving.stand import Stand
 from tests.bench.serving.texts import BANKING
 
-_ROUNDS: Final = 3
+_ROUNDS: Final = 5
 
 
 def throughput(stand: Stand) -> Figures:
