@@ -7,6 +7,8 @@ cores and their caches as busy as a server's own model does. What that takes is 
 import time
 from typing import Any, Final
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.bench.serving.loads import SINGLE, WARM_UP_S
 from tests.bench.serving.processes import thread_cpu_s
 from tests.bench.serving.quiet import Figures, settle
@@ -18,6 +20,7 @@ _ROUNDS: Final = 2
 _MEASURED_S: Final = 4.0
 _ECHO_MEASURED_S: Final = 2.0  # it answers some texts many times faster, and none is to come twice
 _MARGIN_S: Final = 0.5  # of the measured time, in which the load surely runs
+_TOKENS, _PADDED_TOKENS = "tagsmith_batch_tokens_total", "tagsmith_batch_padded_tokens_total"
 _NICENESS: Final = 10  # of the loop beside the echo server: that of Tagsmith's runners
 
 
@@ -60,10 +63,21 @@ def _by_thread(stand: Stand, server: Server) -> Figures:
     after_s, passed_s = thread_cpu_s(server.process.pid), time.monotonic() - started_s
     figures = stand.loaded(server, BANKING, is_checked=True)
     calls = figures["calls_per_s"] * passed_s
+    tokens, padded = (_counted(server, name) for name in (_TOKENS, _PADDED_TOKENS))
     return {
         **figures,
+        "computed_to_own_tokens": padded / tokens,
         "thread_cpu_ms_per_call": {kind: 1000 * (after_s[kind] - before_s[kind]) / calls for kind in after_s},
     }
+
+
+def _counted(server: Server, metric: str) -> float:
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(server.metrics())
+        for sample in family.samples
+        if sample.name == metric
+    )
 
 
 def _beside_model(stand: Stand, server: Server, calls_per_s: float) -> Figures:

@@ -46,6 +46,7 @@ _ROWS: Final = (  # row, figure, its unit in the row's, digits
     ("CPU ms of a call, 128 callers: Tagsmith's event loop", f"{_THREADS}.loop", 1, 2),
     ("CPU ms of a call, 128 callers: its runners", f"{_THREADS}.runners", 1, 2),
     ("CPU ms of a call, 128 callers: its other threads, gRPC's own", f"{_THREADS}.others", 1, 2),
+    ("Tokens that it computes for each token of a text", "profile.tagsmith.computed_to_own_tokens", 1, 2),
     ("CPU ms of a call: a bare grpc.aio server", "profile.echo_alone.server_cpu_ms_per_call", 1, 2),
     ("CPU ms of a call: the same beside a model", "profile.echo_beside_model.server_cpu_ms_per_call", 1, 2),
 )
