@@ -15,7 +15,6 @@ from shared.stubs.training.v1 import training_pb2 as pb
 
 _CHUNK_BYTES = 1024 * 1024
 _IMPORT_TIMEOUT_S = 1800.0
-_FEW_ROWS = 30  # one row is three points of accuracy
 _MOST_SHOWN = 5
 
 TaskName = Literal["classification", "multi-label", "entities"]
@@ -114,19 +113,12 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def cautions(record: Record) -> Iterator[str]:
-    """Say what a dataset's splits cannot tell of a model; each is allowed, and nothing else would warn of it."""
-    splits = record["splits"]
-    validation = splits.get("validation", {"row_count": 0, "label_counts": {}})
-    if validation["row_count"] < _FEW_ROWS:
-        yield (
-            f"caution: {validation['row_count']} validation rows: early stopping, the gate and the golden examples rest on"
-            " them, and so few say little"
-        )
-    if missing := [label for label in record["labels"] if label not in validation["label_counts"]]:
-        shown = ", ".join(missing[:_MOST_SHOWN]) + (", ..." if len(missing) > _MOST_SHOWN else "")
-        yield f"caution: no validation row for {len(missing)} of {len(record['labels'])} labels: {shown}"
-    if "test" not in splits:
-        yield "caution: no test rows, so versions will have no test metrics"
+    """Say what is doubtful about a dataset; each is allowed, and nothing else would warn of it."""
+    for finding in record["findings"]:
+        shown = ", ".join(finding["places"][:_MOST_SHOWN])
+        more = ", ..." if finding["count"] > _MOST_SHOWN and shown else ""
+        at = f" ({finding['count']}x: {shown}{more})" if shown else ""
+        yield f"caution: {finding['message']}{at}"
 
 
 def _messages(

@@ -34,6 +34,15 @@ def dataset_record(dataset: training_pb2.Dataset) -> Record:
         },
         "labels": list(dataset.labels),
         "create_time": _time(dataset.create_time),
+        "findings": [
+            {
+                "kind": training_pb2.Finding.Kind.Name(finding.kind),
+                "message": finding.message,
+                "count": finding.count,
+                "places": list(finding.places),
+            }
+            for finding in dataset.findings
+        ],
         "error": _error(dataset),
     }
 

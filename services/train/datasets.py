@@ -17,6 +17,8 @@ from typing import BinaryIO, Final
 
 from services.train.pages import PageRequest, page_of
 from services.train.sources import Sources
+from shared.data.inspection.findings import Finding
+from shared.data.inspection.report import inspect
 from shared.data.readers import USUAL_NAMES, FieldNames, read_rows
 from shared.data.rows import Row, SplitName
 from shared.data.splits import assign_splits, check_dataset
@@ -57,6 +59,14 @@ class _SpooledFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """A snapshot, and what is doubtful about its rows."""
+
+    snapshot: Snapshot
+    findings: Sequence[Finding]
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableDataset:
     """What a list shows in the place of a snapshot whose records are damaged."""
 
@@ -75,8 +85,8 @@ class Datasets:
         self._most_bytes = most_bytes
         self._storing = asyncio.Lock()  # rows in memory are several times as large as their file
 
-    async def import_parts(self, parts: AsyncIterator[FileHeader | bytes]) -> Snapshot:
-        """Read a whole upload, check it, store it. Raises DatasetInvalidError with all problems, FieldInvalidError, PathNotAllowedError."""
+    async def import_parts(self, parts: AsyncIterator[FileHeader | bytes]) -> Imported:
+        """Read a whole upload, check it, store it, look at it. Raises DatasetInvalidError with all problems, FieldInvalidError, PathNotAllowedError."""
         with ExitStack() as files:
             spooled = await self._receive(parts, files)
             async with self._storing:
@@ -135,7 +145,7 @@ class Datasets:
             undo.pop_all()
         return spooled, size_bytes
 
-    def _store(self, files: Sequence[_SpooledFile]) -> Snapshot:
+    def _store(self, files: Sequence[_SpooledFile]) -> Imported:
         first = files[0].header
         task = first.task
         assert task is not None  # noqa: S101  # for the type checker: _check_header saw to it
@@ -154,7 +164,7 @@ class Datasets:
                 problems,
                 **_place(problems[0].field),
             )
-        return self._datasets.save(first.dataset, task, splits)
+        return Imported(self._datasets.save(first.dataset, task, splits), inspect(splits))
 
 
 def _check_header(header: FileHeader, before: Sequence[_SpooledFile]) -> None:

@@ -13,7 +13,14 @@ from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
 from services.train.jobs.watch import Watch
 from services.train.pages import PageRequest
-from services.train.wire import read_order, read_parts, write_base_model, write_dataset, write_job
+from services.train.wire import (
+    read_order,
+    read_parts,
+    write_base_model,
+    write_dataset,
+    write_import,
+    write_job,
+)
 from shared.names import check_job_id
 from shared.stubs.training.v1 import training_pb2 as pb
 from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer
@@ -42,7 +49,7 @@ class TrainingServicer(TrainingServiceServicer):
         self, request_iterator: AsyncIterator[pb.ImportDatasetRequest], context: Any
     ) -> pb.Dataset:
         """See training.proto."""
-        return write_dataset(await self._datasets.import_parts(read_parts(request_iterator)))
+        return write_import(await self._datasets.import_parts(read_parts(request_iterator)))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:
         """See training.proto."""

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 
 from services.train.catalogue import BaseModelEntry
-from services.train.datasets import FileHeader, UnreadableDataset
+from services.train.datasets import FileHeader, Imported, UnreadableDataset
 from services.train.events import Failure, Progress
 from services.train.jobs.record import JobRecord
 from services.train.jobs.submission import Knob, Order
@@ -132,6 +132,21 @@ def write_dataset(snapshot: Snapshot | UnreadableDataset) -> pb.Dataset:
         labels=snapshot.labels,
         create_time=write_time(snapshot.create_time),
     )
+
+
+def write_import(imported: Imported) -> pb.Dataset:
+    """Write a snapshot's summary with what is doubtful about it."""
+    dataset = write_dataset(imported.snapshot)
+    dataset.findings.extend(
+        pb.Finding(
+            kind=finding.kind.value,
+            message=finding.message,
+            count=finding.count,
+            places=finding.places,
+        )
+        for finding in imported.findings
+    )
+    return dataset
 
 
 def write_base_model(entry: BaseModelEntry) -> pb.BaseModel:

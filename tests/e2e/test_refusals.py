@@ -136,12 +136,17 @@ def test_damage_is_told_beside_what_is_whole(up: Up, tmp_path: Path) -> None:
     assert (newest["error"], oldest["error"]["reason"]) == (None, "ARTIFACT_CORRUPT")
 
 
-def test_an_import_says_what_its_splits_cannot_tell(up: Up, tmp_path: Path) -> None:
-    """Ten rows can be imported; that their validation split says little is said."""
+def test_an_import_says_what_is_doubtful(up: Up, tmp_path: Path) -> None:
+    """Ten rows can be imported; that their validation split says little is said, and which line has a text of another split."""
     file = tmp_path / "few.csv"
     rows = [f"text number {n},{'ab'[n % 2]},{'validation' if n < 1 else 'train'}" for n in range(10)]
-    file.write_text("\n".join(["text,label,split", *rows]))
+    file.write_text("\n".join(["text,label,split", *rows, "Text number 2!,a,validation"]))
     run = up.tagsmith("data", "import", "few", file, "--task", "classification")
     assert run.code == 0
-    assert "caution: 1 validation rows" in run.err
-    assert "caution: no validation row for 1 of 2 labels: b" in run.err
+    assert "caution: 2 validation rows" in run.err
+    assert "caution: 'b': no row of validation has it" in run.err
+    assert re.search(r"caution: the same text is in another split.*\(1x: few\.csv:12\)", run.err)
+    findings = json.loads(
+        up.tagsmith("data", "import", "few", file, "--task", "classification", "--json").out
+    )["findings"]
+    assert {"LEAK", "UNPROVED_LABEL", "SMALL_VALIDATION"} <= {each["kind"] for each in findings}

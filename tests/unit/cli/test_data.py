@@ -3,31 +3,26 @@
 from services.cli.data import cautions
 
 
-def record(**splits):
-    """A snapshot's record; each split is its rows by label."""
-    return {
-        "labels": sorted(splits["train"]),
-        "splits": {
-            name: {"row_count": sum(counts.values()), "label_counts": counts}
-            for name, counts in splits.items()
-        },
-    }
+def _finding(message: str, count: int, places: list[str]) -> dict[str, object]:
+    return {"kind": "LEAK", "message": message, "count": count, "places": places}
 
 
-def test_a_full_dataset_needs_no_caution():
-    """Enough validation rows of every label, and test rows: nothing to say."""
-    counts = {"a": 20, "b": 20}
-    assert list(cautions(record(train=counts, validation=counts, test=counts))) == []
+def test_a_good_dataset_needs_no_caution() -> None:
+    """Nothing was found: nothing to say."""
+    assert list(cautions({"findings": []})) == []
 
 
-def test_what_the_splits_cannot_tell_is_said():
-    """Few validation rows, labels without one, no test rows: each has its line, with its numbers."""
-    few, missing, test = cautions(record(train=dict.fromkeys("abcdefgh", 9), validation={"a": 2}))
-    assert "2 validation rows" in few
-    assert "7 of 8 labels: b, c, d, e, f, ..." in missing
-    assert "no test rows" in test
-
-
-def test_no_validation_rows_at_all():
-    """A dataset without the split is the worst case of few."""
-    assert "0 validation rows" in next(cautions(record(train={"a": 1, "b": 1})))
+def test_each_finding_has_a_line_with_its_first_places() -> None:
+    """Where there are more than are shown, the line says so; a finding about no rows has none."""
+    few, many, none = cautions(
+        {
+            "findings": [
+                _finding("a text leaks", 2, ["a.csv:3", "a.csv:9"]),
+                _finding("texts come twice", 31, [f"a.csv:{line}" for line in range(1, 21)]),
+                _finding("no test rows", 0, []),
+            ]
+        }
+    )
+    assert few == "caution: a text leaks (2x: a.csv:3, a.csv:9)"
+    assert many == "caution: texts come twice (31x: a.csv:1, a.csv:2, a.csv:3, a.csv:4, a.csv:5, ...)"
+    assert none == "caution: no test rows"

@@ -103,20 +103,68 @@ class FieldNames(_message.Message):
     def __init__(self, text: _Optional[str] = ..., label: _Optional[str] = ..., labels: _Optional[str] = ..., entities: _Optional[str] = ..., split: _Optional[str] = ...) -> None: ...
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "task", "splits", "labels", "create_time", "error")
+    __slots__ = ("name", "task", "splits", "labels", "create_time", "error", "findings")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     SPLITS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     task: Task
     splits: _containers.RepeatedCompositeFieldContainer[SplitSummary]
     labels: _containers.RepeatedScalarFieldContainer[str]
     create_time: _timestamp_pb2.Timestamp
     error: _status_pb2.Status
-    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., splits: _Optional[_Iterable[_Union[SplitSummary, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    findings: _containers.RepeatedCompositeFieldContainer[Finding]
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., splits: _Optional[_Iterable[_Union[SplitSummary, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
+
+class Finding(_message.Message):
+    __slots__ = ("kind", "message", "count", "places")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Finding.Kind]
+        CONFLICT: _ClassVar[Finding.Kind]
+        NEAR_CONFLICT: _ClassVar[Finding.Kind]
+        LEAK: _ClassVar[Finding.Kind]
+        NEAR_LEAK: _ClassVar[Finding.Kind]
+        CUT_WORD: _ClassVar[Finding.Kind]
+        UNMARKED_MENTION: _ClassVar[Finding.Kind]
+        SIMILAR_LABELS: _ClassVar[Finding.Kind]
+        UNPROVED_LABEL: _ClassVar[Finding.Kind]
+        SMALL_VALIDATION: _ClassVar[Finding.Kind]
+        NO_TEST: _ClassVar[Finding.Kind]
+        RARE_LABEL: _ClassVar[Finding.Kind]
+        IMBALANCE: _ClassVar[Finding.Kind]
+        DUPLICATE: _ClassVar[Finding.Kind]
+        NEAR_DUPLICATE: _ClassVar[Finding.Kind]
+        NOT_COMPARED: _ClassVar[Finding.Kind]
+    KIND_UNSPECIFIED: Finding.Kind
+    CONFLICT: Finding.Kind
+    NEAR_CONFLICT: Finding.Kind
+    LEAK: Finding.Kind
+    NEAR_LEAK: Finding.Kind
+    CUT_WORD: Finding.Kind
+    UNMARKED_MENTION: Finding.Kind
+    SIMILAR_LABELS: Finding.Kind
+    UNPROVED_LABEL: Finding.Kind
+    SMALL_VALIDATION: Finding.Kind
+    NO_TEST: Finding.Kind
+    RARE_LABEL: Finding.Kind
+    IMBALANCE: Finding.Kind
+    DUPLICATE: Finding.Kind
+    NEAR_DUPLICATE: Finding.Kind
+    NOT_COMPARED: Finding.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    kind: Finding.Kind
+    message: str
+    count: int
+    places: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[_Union[Finding.Kind, str]] = ..., message: _Optional[str] = ..., count: _Optional[int] = ..., places: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SplitSummary(_message.Message):
     __slots__ = ("split", "row_count", "label_counts")

@@ -92,7 +92,8 @@ class TrainingServiceServicer:
     def ImportDataset(self, request_iterator, context):
         """Stores a dataset: one header per file, each followed by that file's bytes in chunks.
 
-        All rows are checked before anything is stored. Importing the same rows again returns the snapshot that is there.
+        All rows are checked before anything is stored; what is doubtful about good rows is told in `findings`, and hinders nothing. Importing
+        the same rows again returns the snapshot that is there.
         Errors: INVALID_ARGUMENT (DATASET_INVALID) with as many problems as fit an answer (at most 100), each naming file and line; PERMISSION_DENIED for a
         server path outside the allow-listed roots; UNAVAILABLE if the store cannot be written.
         """
