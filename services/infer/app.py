@@ -5,6 +5,7 @@ Exit codes: 0 stopped on request; 1 a part broke; 2 a setting cannot be used or 
 """
 
 import asyncio
+import os
 import sys
 from concurrent.futures import Executor
 from typing import Final
@@ -42,6 +43,8 @@ def main() -> int:
         settings = read_settings(InferSettings)
         configure_logs("infer", settings.log_level)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        # Calls are tokenized side by side already: sharing the texts of one out among further threads costs more than it gains.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_until_told(settings))
     except (SettingsInvalidError, PortTakenError, FieldInvalidError, StoreUnavailableError) as error:
@@ -94,7 +97,7 @@ async def _answer_calls(
     health: HealthServer,
     stop: asyncio.Event,
 ) -> None:
-    servicer = InferenceServicer(parts.answering, parts.residency)
+    servicer = InferenceServicer(parts.answering, parts.residency, streams_limit=settings.streams_limit)
     add_InferenceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # generated
     add_reflection(server, _SERVICE)
     await server.start()

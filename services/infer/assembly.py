@@ -63,7 +63,9 @@ async def assembled(
     async with AsyncExitStack() as stack:
         runners = stack.enter_context(_model_threads(hardware.runners, "runner", begin=_as_runner))
         texts = stack.enter_context(_model_threads(hardware.cores, "texts"))
-        loading = stack.enter_context(store_threads(1, "loading", begin=_as_loader))
+        has_threads = not all(each.is_on_callers_thread for each in hardware.executions)
+        as_loader = _as_runner if has_threads else _as_loader
+        loading = stack.enter_context(store_threads(1, "loading", begin=as_loader))
         probing = stack.enter_context(_model_threads(1, "probing", begin=_as_loader))
         asking = stack.enter_context(store_threads(_STORE_THREADS, "asking"))
         following = stack.enter_context(store_threads(_STORE_THREADS, "following"))
@@ -114,6 +116,7 @@ async def assembled(
         background = (
             asyncio.create_task(follower.run(), name="follow the store"),
             asyncio.create_task(prober.run(), name="probe"),
+            asyncio.create_task(prober.watch(), name="watch runs"),
             asyncio.create_task(
                 _report_readiness(settings, residency, prober, changed, health, ports),
                 name="report readiness",
@@ -131,7 +134,9 @@ def _as_runner() -> None:
 
 
 def _as_loader() -> None:
-    """Let the runners have a core before this thread: what answers goes before what will."""
+    """Let the runners have a core before this thread: what answers goes before what will. Not for sessions with threads of their own:
+    these are as nice as the thread that makes them.
+    """
     _be_nice(15)
 
 

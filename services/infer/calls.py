@@ -18,8 +18,8 @@ from shared.store.manifest import Task
 class TextLimits:
     """How much one call may carry."""
 
-    texts: int = 256
-    code_points: int = 100_000  # of each text
+    texts: int
+    code_points: int  # of each text
     models: int = 16  # that one call asks
 
 

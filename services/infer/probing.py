@@ -4,9 +4,9 @@ A text may be at fault for a failed run, or the accelerator. The probe tells whi
 any more, or answers them otherwise, this server is not ready, and after PROBES_TO_GIVE_UP failures in a row it ends, so that
 whoever watches it starts it anew elsewhere. Readiness reads the last result; it never waits for a probe, nor for the queue.
 
-A run, or a probe, that does not return at all is a broken accelerator too: HANGING_S after its begin the server ends.
+A run, or a probe, that does not return at all is a broken accelerator too: HANGING_S after its begin, and a look, the server ends.
 
-Concurrency: one task on the event loop; a probe blocks a thread of its own.
+Concurrency: two tasks on the event loop; a probe blocks a thread of its own.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from shared.telemetry.logs import get_logger
 
 PROBES_TO_GIVE_UP: Final = 3
 HANGING_S: Final = 120.0  # no batch takes so long on a machine that is fit to serve
+_LOOK_S: Final = 5.0  # between looks for runs that hang
 _BETWEEN_PROBES_S: Final = 0.5  # so that texts that fail by themselves cannot keep it busy
 
 _log = get_logger()
@@ -61,10 +62,8 @@ class Prober:
         self._suspicion.set()
 
     async def run(self) -> None:
-        """Probe until cancelled. Raises AcceleratorBrokenError when PROBES_TO_GIVE_UP in a row have failed, or a run hangs."""
+        """Probe until cancelled. Raises AcceleratorBrokenError when PROBES_TO_GIVE_UP in a row have failed."""
         while True:
-            if self._dispatcher.longest_run_s > HANGING_S:
-                raise AcceleratorBrokenError(f"a run has not returned for {HANGING_S:.0f} s")
             loaded = await self._next()
             if loaded is not None:
                 loaded.pin()  # to the end of its probes: one that was unloaded between them would seem broken
@@ -73,6 +72,12 @@ class Prober:
                 finally:
                     loaded.unpin()
                 await asyncio.sleep(_BETWEEN_PROBES_S)
+
+    async def watch(self) -> None:
+        """Look at what runs until cancelled. Raises AcceleratorBrokenError when a run hangs."""
+        while self._dispatcher.longest_run_s <= HANGING_S:  # noqa: ASYNC110  # nothing happens when a run hangs
+            await asyncio.sleep(_LOOK_S)
+        raise AcceleratorBrokenError(f"a run has not returned for {HANGING_S:.0f} s")
 
     async def _next(self) -> Loaded | None:
         try:

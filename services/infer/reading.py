@@ -93,9 +93,9 @@ class Reading:
         loaded = questions[0].loaded
         if is_bulk:
             await self.dispatcher.room_for_bulk()
-        estimated_tokens = sum(map(_estimated_tokens, first))
+        first_tokens, later_tokens = (sum(map(_estimated_tokens, each)) for each in (first, later))
         with self.dispatcher.admitted(
-            loaded, estimated_tokens, deadline_s=deadline_s, is_bulk=is_bulk
+            loaded, first_tokens, later_tokens=later_tokens, deadline_s=deadline_s, is_bulk=is_bulk
         ) as expect:
             read = partial(self._read_part, questions, deadline_s, is_bulk, expect)
             if len(parts) == 1:

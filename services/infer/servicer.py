@@ -1,5 +1,6 @@
 """The RPCs: decode, call, encode. Errors are mapped at the boundary (shared.rpc)."""
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +12,7 @@ from services.infer import wire
 from services.infer.answering import Answering
 from services.infer.residency.residency import Residency
 from services.infer.streaming import answer_stream
+from shared.errors import ModelLoadingError, QueueFullError
 from shared.names import parse_reference
 from shared.rpc.boundary import status_of
 from shared.stubs.inference.v1 import inference_pb2 as pb
@@ -27,10 +29,12 @@ _LONGEST_WAY_BACK_S: Final = 0.02
 class InferenceServicer(InferenceServiceServicer):
     """tagsmith.inference.v1.InferenceService."""
 
-    def __init__(self, answering: Answering, residency: Residency) -> None:
-        """Answer by `answering`, tell of `residency`."""
+    def __init__(self, answering: Answering, residency: Residency, *, streams_limit: int) -> None:
+        """Answer by `answering`, tell of `residency`; at most so many streams are open at once."""
         self._answering = answering
         self._residency = residency
+        self._streams_limit = streams_limit
+        self._streams = 0
 
     async def Classify(self, request: pb.ClassifyRequest, context: "Context") -> pb.ClassifyResponse:
         """Classify texts."""
@@ -75,21 +79,28 @@ class InferenceServicer(InferenceServiceServicer):
         async for response in self._stream(messages, answer, pb.StreamExtractEntitiesResponse):
             yield response
 
-    def _stream(
+    async def _stream(
         self, messages: AsyncIterator[Any], answer: Callable[[Any], Awaitable[Any]], response_type: Any
     ) -> AsyncIterator[Any]:
-        """Answer each message of a stream, or say in its place why not: the stream goes on."""
+        """Answer each message of a stream, or say in its place why not: the stream goes on. Raises QueueFullError for one too many."""
 
         async def answer_message(message: Any) -> Any:
             try:
                 wire.check_id(message.id)
-                return response_type(id=message.id, response=await answer(message.request))
+                return response_type(id=message.id, response=await _once_loaded(answer, message.request))
             except Exception as error:  # noqa: BLE001  # status_of maps or logs every kind
                 status = status_of(error, response_type.DESCRIPTOR.name.removesuffix("Response"))
                 return response_type(id=message.id, error=status)
 
-        stop = self._answering.gate.closing
-        return answer_stream(messages, answer_message, weight=wire.weight, stop=stop)
+        if self._streams >= self._streams_limit:
+            raise _too_many_streams(self._streams_limit)
+        self._streams += 1
+        try:
+            stop = self._answering.gate.closing
+            async for response in answer_stream(messages, answer_message, weight=wire.weight, stop=stop):
+                yield response
+        finally:
+            self._streams -= 1
 
     async def ListLoadedModels(
         self, request: pb.ListLoadedModelsRequest, context: "Context"
@@ -103,6 +114,24 @@ class InferenceServicer(InferenceServiceServicer):
         """Tell of one version in memory."""
         resident = self._residency.resident(parse_reference(request.model))
         return wire.loaded_model(resident, self._residency.aliases_of(resident.version))
+
+
+async def _once_loaded(answer: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
+    """Answer, waiting for the model if it is being loaded: a stream has nowhere else to go, and one that is sent in vain is long."""
+    while True:
+        try:
+            return await answer(request)
+        except ModelLoadingError as error:
+            await asyncio.sleep((error.retry_after_ms or 0) / 1000)
+
+
+def _too_many_streams(limit: int) -> QueueFullError:
+    error = QueueFullError(
+        f"{limit} streams are open, the limit of this server: try again later or add replicas.",
+        limit_streams=limit,
+    )
+    error.retry_after_ms = 1000
+    return error
 
 
 def _end_s(context: "Context") -> float:

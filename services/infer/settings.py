@@ -55,6 +55,7 @@ class InferSettings(BaseSettings):
 
     texts_limit: Annotated[int, Field(ge=1)] = 256  # of a call
     code_points_limit: Annotated[int, Field(ge=1)] = 100_000  # of a text
+    streams_limit: Annotated[int, Field(ge=1)] = 64  # open at once; each holds up to 5 MiB
 
     probe_interval_s: Annotated[float, Field(gt=0)] = 60  # of an idle server, between looks at what it knows
 

@@ -36,6 +36,7 @@ async def answer_stream(
     stopping = begin(stop.wait())
     reading: asyncio.Task[R | None] | None = None
     more, stopped = True, False
+    failure: BaseException | None = None  # of reading: what was read before is answered first
     try:
         while more or working:
             if more and reading is None and taken < 1:
@@ -43,7 +44,8 @@ async def answer_stream(
             task = await ended.get()
             if task is reading:
                 reading = None
-                message = task.result()
+                failure = task.exception()
+                message = None if failure else task.result()
                 if message is None:
                     more = False
                 else:
@@ -55,12 +57,15 @@ async def answer_stream(
             else:
                 taken -= working.pop(task)
                 yield task.result()
+        if failure is not None:
+            raise failure
         if stopped:
             raise draining()
     finally:
-        for left in (*working, stopping, *((reading,) if reading else ())):
-            left.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        left = (*working, stopping, *((reading,) if reading else ()))
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _awaited(answer: Awaitable[P]) -> P:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
-from shared.errors import TagsmithError
+from shared.errors import FieldInvalidError, TagsmithError
 from shared.rpc.status import internal_status, to_status
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
@@ -27,23 +28,23 @@ if TYPE_CHECKING:  # generic in their type stubs only
     _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Bounded(grpc.GenericRpcHandler):
-    """Handlers, each wrapped at its first call: an interceptor would be asked at every call, and cost a fifth of what gRPC does."""
+class Guarded(grpc.GenericRpcHandler):
+    """Handlers, none of which lets an error out unmapped. Each is wrapped at its first call: an interceptor would be asked at every call, and cost a fifth of what gRPC does."""
 
     def __init__(self, handlers: grpc.GenericRpcHandler) -> None:
         self._handlers = handlers
-        self._wrapped: dict[str, _Handler] = {}
+        self._guarded: dict[str, _Handler] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> _Handler | None:
         """Return the method's handler, wrapped; of an unknown method, None, which gRPC answers with UNIMPLEMENTED."""
         method = handler_call_details.method
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
+        guarded = self._guarded.get(method)
+        if guarded is None:
             handler = self._handlers.service(handler_call_details)
             if handler is None:
                 return None
-            wrapped = self._wrapped[method] = _wrapped(handler, method.rsplit("/", 1)[-1])
-        return wrapped
+            guarded = self._guarded[method] = _wrapped(handler, method.rsplit("/", 1)[-1])
+        return guarded
 
 
 def _wrapped(handler: _Handler, method: str) -> _Handler:
@@ -56,29 +57,50 @@ def _wrapped(handler: _Handler, method: str) -> _Handler:
     else:
         factory, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
     wrap = _streaming if handler.response_streaming else _unary
+    # gRPC would answer a request that cannot be read with UNKNOWN and its exception's words.
+    parse = handler.request_deserializer or _as_it_is
+    parsed = _each_read if handler.request_streaming else _read
     return factory(
-        wrap(behaviour, method),
-        request_deserializer=handler.request_deserializer,
+        wrap(behaviour, method, lambda request: parsed(request, parse)),
         response_serializer=handler.response_serializer,
     )
 
 
-def _unary(behaviour: Any, method: str) -> Any:
+def _as_it_is(request: bytes) -> bytes:
+    return request
+
+
+def _read(request: bytes, parse: Callable[[bytes], Any]) -> Any:
+    try:
+        return parse(request)
+    except DecodeError as error:
+        raise FieldInvalidError(
+            "request: cannot be read: it is no message of this method, or a string in it is not UTF-8.",
+            field="request",
+        ) from error
+
+
+async def _each_read(requests: AsyncIterator[bytes], parse: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _read(request, parse)
+
+
+def _unary(behaviour: Any, method: str, read: Callable[[Any], Any]) -> Any:
     async def call(request: Any, context: _Context) -> Any:
         with _Counted(method) as counted:
             try:
-                return await behaviour(request, context)
+                return await behaviour(read(request), context)
             except Exception as error:  # noqa: BLE001  # the boundary: _abort maps or logs every kind
                 await _abort(error, context, counted, method)
 
     return call
 
 
-def _streaming(behaviour: Any, method: str) -> Any:
+def _streaming(behaviour: Any, method: str, read: Callable[[Any], Any]) -> Any:
     async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
         with _Counted(method) as counted:
             try:
-                async for response in behaviour(request, context):
+                async for response in behaviour(read(request), context):
                     yield response
             except Exception as error:  # noqa: BLE001  # the boundary: _abort maps or logs every kind
                 await _abort(error, context, counted, method)
@@ -112,9 +134,6 @@ class _Counted:
 
 
 async def _abort(error: Exception, context: _Context, counted: _Counted, method: str) -> NoReturn:
-    if isinstance(error, grpc.aio.AbortError):  # a handler below has spoken already
-        counted.code = context.code().name if context.code() else "UNKNOWN"
-        raise error
     converted = rpc_status.to_status(status_of(error, method))
     counted.code = converted.code.name
     await context.abort_with_status(converted)

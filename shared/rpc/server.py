@@ -1,4 +1,4 @@
-"""How every gRPC server of Tagsmith is built and bound."""
+"""How Tagsmith's gRPC servers are built and bound; that of health is bound only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,10 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from shared.errors import PortTakenError
-from shared.rpc.boundary import Bounded
+from shared.rpc.boundary import Guarded
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_MOST_PENDING = 100_000
 
 
 class Server:
@@ -30,6 +31,10 @@ class Server:
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_send_message_length", -1),
                 *age,
+                # gRPC would cancel calls beyond a thousand that wait to be taken in, without a word that callers or metrics see:
+                # whether there is room is for the service to say.
+                ("grpc.server.max_pending_requests", _MOST_PENDING),
+                ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ]
@@ -40,10 +45,10 @@ class Server:
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """Answer by these handlers."""
-        self._server.add_generic_rpc_handlers(tuple(Bounded(each) for each in handlers))
+        self._server.add_generic_rpc_handlers(tuple(Guarded(each) for each in handlers))
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: dict[str, Any]) -> None:
-        """Do nothing: generated code gives the same handlers twice, and grpc.aio uses the generic ones."""
+        """Do nothing: generated code gives the same handlers a second time so, and gRPC would prefer these, which are not guarded."""
 
 
 def bind(server: Server | grpc.aio.Server, host: str, port: int) -> int:

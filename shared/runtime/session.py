@@ -53,8 +53,8 @@ class GraphSession:
 
 
 def speed_kind(graph: Graph, execution: Execution) -> str:
-    """Name all that a session's speed depends on but the processor: graphs of one architecture have one size."""
-    size_bytes, runtime = graph.file.size_bytes, onnxruntime.__version__
+    """Name all that a session's speed depends on but the processor: graphs of one architecture have one size, labels apart."""
+    size_bytes, runtime = f"{graph.file.size_bytes:.1e}", onnxruntime.__version__
     return f"{size_bytes} bytes, {graph.inputs} to {graph.outputs}, {execution}, ONNX Runtime {runtime}"
 
 

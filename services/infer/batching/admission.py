@@ -55,10 +55,16 @@ class Backlog:
             self._tokens_of.pop(model, None)
             self._work_ms.pop(model, None)
 
-    def note_run(self, *, expected_ms: float, took_ms: float) -> None:
-        """Learn from a batch, whose tokens cost `expected_ms` at the least, how far that is from today."""
+    def note_run(self, *, expected_ms: float, took_ms: float, others_wait: bool) -> None:
+        """Learn from a batch, whose tokens cost `expected_ms` at the least, how far that is from today.
+
+        Waiting work is worked off as it is while others wait: a batch that left nobody waiting may be small and cost more. It costs no
+        less, so a better one is learnt from too: else one hiccup could keep others out, and with them all that could be learnt.
+        """
         low, high = _SLOWDOWN_BOUNDS
         ratio = min(max(took_ms / expected_ms, low), high)
+        if not others_wait and ratio > self.slowdown:
+            return
         self.slowdown += _NEWEST * (ratio - self.slowdown)
 
     def wait_ms(self, model: str, *, is_bulk: bool = False) -> float:
@@ -75,13 +81,19 @@ class Backlog:
     ) -> None:
         """Raise QueueFullError, with the time after which there should be room, or DeadlineExpiredError.
 
-        `own_ms`: work of the call itself. A call of any size enters as long as the limit is not reached, so that every legal
+        `own_ms`: work of the call itself, at the least. A call of any size enters as long as the limit is not reached, so that every legal
         call can be answered; a model that has less than its share of the limit waiting enters even then. Bulk, which has waited
         for room, is refused for its deadline alone.
         """
         remaining_ms = 1000 * (deadline_s - now_s)
         if remaining_ms <= 0:
             raise DeadlineExpiredError("the deadline had passed when the call arrived.")
+        fastest_ms = own_ms / self._runners * _SLOWDOWN_BOUNDS[0]
+        if fastest_ms > remaining_ms:
+            raise DeadlineExpiredError(
+                f"the deadline is in {math.floor(remaining_ms)} ms, and the call alone would take {math.ceil(fastest_ms)} ms or more: "
+                "give it more time, or send fewer or shorter texts."
+            )
         mine = self._tokens_of.get(model, 0)
         share_tokens = self._limit_tokens / (len(self._tokens_of) + (model not in self._tokens_of))
         is_full = self.tokens - self._bulk_tokens >= self._limit_tokens

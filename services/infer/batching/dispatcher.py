@@ -18,6 +18,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from services.infer.batching.admission import Backlog
+from services.infer.batching.bulk_door import BulkDoor
 from services.infer.batching.isolation import IsolatedRun, Poisoned
 from services.infer.batching.items import Batch, Call, Computed, Item, Reader, Work
 from services.infer.batching.outcomes import Ran
@@ -74,22 +75,25 @@ class Dispatcher:
     on_fault: Callable[[Reader], None] = lambda _: None
     _queue: WindowQueue[Item] = field(init=False, default_factory=WindowQueue)
     _backlog: Backlog = field(init=False)
-    _bulk_waits: list[asyncio.Future[None]] = field(init=False, default_factory=list)
-    _free_runners: int = field(init=False)
+    _door: BulkDoor = field(init=False)
     _ahead: deque[Batch] = field(init=False, default_factory=deque)  # handed over, and not begun
-    _running: dict[Batch, None] = field(init=False, default_factory=dict)  # in the order in which they began
+    _running: set[Batch] = field(init=False, default_factory=set)
     _loop: asyncio.AbstractEventLoop = field(init=False, default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
-        """All runners begin free."""
-        self._free_runners = self.runner_count
+        """Nothing waits or runs."""
         self._backlog = Backlog(limit_tokens=self.queue_limit_tokens, runners=self.runner_count)
+        self._door = BulkDoor(lambda: self._backlog.has_room_for_bulk)
         metrics.QUEUE_TOKENS.set_function(lambda: self._backlog.tokens)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return self._free_runners == self.runner_count and not self._queue
+        return not self._running and not self._queue
+
+    @property
+    def _free_runners(self) -> int:
+        return self.runner_count - len(self._running)
 
     @property
     def longest_run_s(self) -> float:
@@ -101,26 +105,24 @@ class Dispatcher:
         reader: Reader,
         estimated_tokens: int,
         *,
+        later_tokens: int = 0,
         deadline_s: float = math.inf,
         is_bulk: bool = False,
     ) -> "Admitted":
-        """Let a call wait, which begins with so many tokens. Raises QueueFullError, DeadlineExpiredError."""
+        """Let a call wait, which begins with so many tokens and brings so many later. Raises QueueFullError, DeadlineExpiredError."""
         model, token_ms = reader.version.model, reader.lane.cost.token_ms
         self._backlog.check(
             model,
-            own_ms=estimated_tokens * token_ms,
+            own_ms=(estimated_tokens + later_tokens) * token_ms,
             now_s=self.clock(),
             deadline_s=deadline_s,
             is_bulk=is_bulk,
         )
-        return Admitted(self._backlog, self._let_bulk_in, model, token_ms, estimated_tokens, is_bulk)
+        return Admitted(self._backlog, self._door.let_in, model, token_ms, estimated_tokens, is_bulk)
 
     async def room_for_bulk(self) -> None:
-        """Wait until bulk may join what waits."""
-        while not self._backlog.has_room_for_bulk:
-            room = self._loop.create_future()
-            self._bulk_waits.append(room)
-            await room
+        """Wait until bulk may join what waits; the caller is admitted before it awaits anything else."""
+        await self._door.wait()
 
     async def run(
         self,
@@ -192,7 +194,6 @@ class Dispatcher:
         for reader in batch.readers:
             reader.pin()
         if self._free_runners:
-            self._free_runners -= 1
             self._start(batch, now_s)
         else:
             self._ahead.append(batch)
@@ -205,14 +206,12 @@ class Dispatcher:
         for reader in batch.readers:
             reader.unpin()
         now_s = self.clock()
-        del self._running[batch]
+        self._running.remove(batch)
         if self._ahead:
             self._start(self._ahead.popleft(), now_s)
-        else:
-            self._free_runners += 1
         took_ms = 1000 * (now_s - batch.started_s)
-        if batch.others_wait:  # only then waiting work is worked off like it
-            self._backlog.note_run(expected_ms=batch.least_ms, took_ms=took_ms)
+        if run.is_whole:  # the halves of a batch that failed tell nothing of those to come
+            self._backlog.note_run(expected_ms=batch.least_ms, took_ms=took_ms, others_wait=batch.others_wait)
         metrics.child(metrics.RUN_SECONDS, batch.items[0].model).observe(took_ms / 1000)
         self._pump()  # the runner's next batch first: what follows takes longer
         failure = ended.exception()  # a run contains every Exception; this is for what is none
@@ -220,19 +219,13 @@ class Dispatcher:
         failed = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Poisoned)]
         for reader in {reader: None for number in failed for reader in batch.items[number].work[1]}:
             self.on_fault(reader)
-        self._let_bulk_in()
+        self._door.let_in()
         for item, outcome in zip(batch.items, told(batch.items, outcomes), strict=True):
             item.call.settle(item.number, outcome)
 
     def _start(self, batch: Batch, now_s: float) -> None:
         batch.start(now_s)
-        self._running[batch] = None
-
-    def _let_bulk_in(self) -> None:
-        waits, self._bulk_waits = self._bulk_waits, []
-        for room in waits:
-            if not room.done():
-                room.set_result(None)
+        self._running.add(batch)
 
     def _drop(self, items: Iterable[Item], cause: str) -> None:
         waiting = self._queue.remove(items)

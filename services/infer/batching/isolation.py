@@ -6,7 +6,7 @@ thread that needs the GIL for long keeps the event loop waiting, longest when th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -31,45 +31,42 @@ class Pass(Protocol[R_co]):
 
 
 class IsolatedRun(Generic[W, R]):
-    """A batch: made, then computed, then asked for its outcomes. No step raises an Exception."""
+    """A batch: made, then computed, then asked for its outcomes. No step raises an Exception.
+
+    A window that breaks the making or the computing of a batch stands alone for it. What breaks the results of a batch that was
+    computed is no window's fault: then none of them has one.
+    """
 
     def __init__(self, begin: Callable[[Sequence[W]], Pass[R]], windows: Sequence[W]) -> None:
         self._begin, self._windows = begin, windows
-        self._halved: list[R | Poisoned] | None = None
-        self._pass: Pass[R] | _NotReady
+        self._pass: Pass[R] | None = None
+        self._error: Exception | None = None
+        self._halves: list[R | Poisoned] = []
         try:
             self._pass = begin(windows)
         except Exception as error:  # noqa: BLE001  # contained here: whatever a step raises belongs to its windows
-            self._pass = _NotReady(error)
+            self._error = error
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the batch was computed as one, or is still to be."""
+        return self._error is None
 
     def compute(self) -> None:
         """Compute the batch; where that fails, halve it until the guilty windows stand alone: about 2 log2(n) more runs for each."""
-        try:
-            self._pass.compute()
-        except Exception as error:  # noqa: BLE001
-            self._halved = _halved(self._begin, self._windows, error)
+        if self._pass is not None:
+            try:
+                self._pass.compute()
+            except Exception as error:  # noqa: BLE001
+                self._error = error
+        if self._error is not None:
+            self._halves = _halved(self._begin, self._windows, self._error)
 
     def outcomes(self) -> list[R | Poisoned]:
         """Return what became of the windows, in their order."""
-        if self._halved is not None:
-            return self._halved
-        try:
-            return _whole(self._pass, self._windows)
-        except Exception as error:  # noqa: BLE001
-            return [Poisoned(error)] * len(self._windows)
-
-
-@dataclass(frozen=True, slots=True)
-class _NotReady:
-    """Stands for a batch that could not be made ready."""
-
-    error: Exception
-
-    def compute(self) -> None:
-        raise self.error
-
-    def results(self) -> Sequence[Any]:
-        raise self.error
+        if self._pass is None or self._error is not None:
+            return self._halves
+        return _results(self._pass, self._windows)
 
 
 def _halved(
@@ -85,13 +82,13 @@ def _run(begin: Callable[[Sequence[W]], Pass[R]], windows: Sequence[W]) -> list[
     try:
         one = begin(windows)
         one.compute()
-        return _whole(one, windows)
     except Exception as error:  # noqa: BLE001
         return _halved(begin, windows, error)
+    return _results(one, windows)
 
 
-def _whole(one: Pass[R], windows: Sequence[W]) -> list[R | Poisoned]:
-    results = one.results()
-    if len(results) != len(windows):
-        raise ValueError(f"{len(results)} results for {len(windows)} windows")
-    return list(results)
+def _results(one: Pass[R], windows: Sequence[W]) -> list[R | Poisoned]:
+    try:
+        return [result for result, _ in zip(one.results(), windows, strict=True)]
+    except Exception as error:  # noqa: BLE001
+        return [Poisoned(error)] * len(windows)

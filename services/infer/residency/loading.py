@@ -10,7 +10,6 @@ from typing import Protocol
 
 from services.infer.cost import CostGrid, faster
 from services.infer.residency.footprint import Footprint, footprint
-from services.infer.residency.freed_memory import give_back
 from services.infer.residency.lanes import Lane, Lanes
 from services.infer.residency.measuring import Measuring
 from services.infer.residency.proving import prove
@@ -119,8 +118,7 @@ class StoreLoader:
             raise
 
     def tidy(self, in_memory: Collection[Manifest]) -> None:
-        """As Loader.tidy: keep the local copies of these versions' files, for a restart, and no others; free memory."""
-        give_back()
+        """As Loader.tidy: keep the local copies of these versions' files, for a restart, and no others."""
         self.cache.keep_only({file.digest for manifest in in_memory for file in manifest.files})
 
     def _warm(self, model: Model) -> None:

@@ -9,12 +9,13 @@ import asyncio
 from concurrent.futures import Executor
 from typing import Final
 
-from shared.errors import TagsmithError, VersionRejectedError
+from shared.errors import StoreUnavailableError, TagsmithError, VersionRejectedError
 from shared.names import ModelReference, VersionName
 from shared.store.models import ModelStore
 
 REFUSAL_TTL_S: Final = 1.0
 MOST_REFUSALS: Final = 1024
+MOST_QUESTIONS: Final = 256  # a question outlives its caller: a store that hangs must not collect them
 
 
 class Lookups:
@@ -28,12 +29,16 @@ class Lookups:
         self._refusals: dict[ModelReference, tuple[float, TagsmithError]] = {}
 
     async def version(self, reference: ModelReference) -> VersionName:
-        """Return the version meant. Raises what the store raises, and VersionRejectedError."""
+        """Return the version meant. Raises what the store raises, VersionRejectedError, and StoreUnavailableError if too many ask."""
         loop = asyncio.get_running_loop()
         until_s, refusal = self._refusals.get(reference, (0.0, None))
         if refusal is not None and loop.time() < until_s:
             raise refusal.with_traceback(None)  # else it would grow by every raise
         if reference not in self._asking:
+            if len(self._asking) >= MOST_QUESTIONS:
+                raise StoreUnavailableError(
+                    f"{MOST_QUESTIONS} questions to the store are not answered yet: try again later."
+                )
             question = loop.run_in_executor(self._threads, self._ask, reference)
             self._asking[reference] = question
             question.add_done_callback(lambda answered: self._note(reference, answered))

@@ -11,7 +11,7 @@ def loading(version: VersionName | None) -> ModelLoadingError:
 
 def not_in_memory(reference: ModelReference) -> TagsmithError:
     """Nobody has called it, so that there is nothing to tell of it."""
-    message = f"{reference} is not in this server's memory: a first call loads it."
+    message = f"{reference} is not in this server's memory: a first call loads it, if the store has it."
     if isinstance(reference, VersionName):
         return VersionNotFoundError(message, model=reference.model, version=reference.number)
     return AliasNotFoundError(message, model=reference.model, alias=reference.alias)

@@ -28,7 +28,6 @@ from services.infer.residency.resident import Loaded, Resident
 from services.infer.residency.routes import Route, dispensable, evictable, wanted
 from shared.errors import TagsmithError
 from shared.names import AliasName, ModelReference, VersionName
-from shared.runtime.model import Model
 from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
@@ -193,7 +192,7 @@ class Residency:
                 resident.step(Event.RETRIED)
         active = {version for version, each in self._residents.items() if each.state is State.ACTIVE}
         for route in self._routes.values():
-            route.advance(active)
+            route.advance(active, now_s)
         still_wanted = wanted(self._routes.values())
         for resident in self.residents:
             if resident.state is State.ACTIVE and resident.version not in still_wanted:
@@ -211,6 +210,8 @@ class Residency:
         resident = min(queued, key=lambda each: each.version not in required, default=None)
         if resident is not None:
             resident.step(Event.BEGUN)
+            for route in self._routes.values():
+                route.begin(resident.version, self._loop.time())
             self._is_loading = True
             self._begin(self._load(resident))
 
@@ -247,7 +248,7 @@ class Residency:
             return total_bytes([needed, *(each.loaded.footprint for each in self.residents if each.loaded)])
 
         in_use = {each.version for each in self.residents if each.pins}
-        for route in evictable(self._routes.values(), in_use):
+        for route in evictable(self._routes.values(), in_use, self._loop.time()):
             if would_take_bytes() <= self._memory_budget_bytes:
                 break
             if route.target != version:
@@ -264,6 +265,7 @@ class Residency:
     async def _tidy(self) -> None:
         in_memory = [each.loaded.model.manifest for each in self.residents if each.loaded is not None]
         try:
+            await self._in_loading_thread(give_back)
             await self._in_loading_thread(self._loader.tidy, in_memory)
         except Exception as error:  # noqa: BLE001  # copies too many harm no caller; the next load tries again
             _log.warning("cache_not_tidied", exc_info=error)
@@ -281,14 +283,11 @@ class Residency:
         metrics.LOADED_MODELS.remove(
             version.model, str(version.number), model.execution.precision, model.execution.provider
         )
-        self._loading_thread.submit(_close, model)
+        self._loading_thread.submit(model.close)
+        self._loading_thread.submit(give_back)
         _log.info("model_unloaded", model_version=str(version))
 
 
-def _close(model: Model) -> None:
-    model.close()
-    give_back()
-
-
 def _new_route(reference: ModelReference, now_s: float, *, required: bool) -> Route:
-    return Route(reference, required, now_s, target=reference if isinstance(reference, VersionName) else None)
+    target = reference if isinstance(reference, VersionName) else None
+    return Route(reference, required, now_s, target)

@@ -42,6 +42,7 @@ class Client:
 
     def __init__(self, address: str, channel: grpc.aio.Channel) -> None:
         self.address = address
+        self.channel = channel
         self.stub = InferenceServiceStub(channel)
 
     async def classify(self, model: str, texts: list[str], **fields: Any) -> pb.ClassifyResponse:

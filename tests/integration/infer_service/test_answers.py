@@ -290,6 +290,15 @@ async def test_loaded_models_are_told_in_truth(client: Client) -> None:
     ).code == "NOT_FOUND"
 
 
+@pytest.mark.parametrize("request_bytes", [b"\xff\xff\xff", b"\x12\x03\xed\xa0\x80"])
+async def test_bytes_that_are_no_request_are_told_so(client: Client, request_bytes: bytes) -> None:
+    """No message at all, and a text that is not UTF-8: INVALID_ARGUMENT with a reason, counted as such."""
+    call = client.channel.unary_unary("/tagsmith.inference.v1.InferenceService/Classify")(request_bytes)
+    refused = await refusal(call)
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "FIELD_INVALID")
+    assert "request: cannot be read" in refused.message
+
+
 async def test_reflection_and_health_answer(service: Service) -> None:
     """Tools can list the service; probes have a port of their own, with nothing else on it."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:

@@ -142,7 +142,7 @@ import time
 from pathlib import Path
 import services.infer.assembly as assembly, services.infer.probing as probing
 from shared.runtime.network import Pass
-assembly._LONGEST_RUN_S = probing.HANGING_S = 0.5
+assembly._LONGEST_RUN_S = probing.HANGING_S = probing._LOOK_S = 0.5
 compute = Pass.compute
 Pass.compute = lambda self: time.sleep(3600) if Path({told!r}).exists() else compute(self)
 """
@@ -152,9 +152,7 @@ async def test_g8_runs_that_never_return_end_the_process(shelf: Shelf, tmp_path:
     """A lost accelerator may raise nothing at all."""
     told = tmp_path / "hang"
     sabotage = HANGS_WHEN_TOLD.format(told=str(told))
-    with as_process(
-        shelf.folder, tmp_path / "cache", sabotage=sabotage, required_models="topics", probe_interval_s=0.3
-    ) as process:
+    with as_process(shelf.folder, tmp_path / "cache", sabotage=sabotage, required_models="topics") as process:
         await asyncio.to_thread(process.event, "ready")
         told.touch()
         async with connected(process.port) as client:

@@ -31,8 +31,9 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 @pytest.fixture
-async def service(shelf: Shelf, tmp_path: Path) -> AsyncIterator[Service]:
-    """One runner, small batches, room for few tokens, and for one model beside none that is required."""
+async def service(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    """One runner, small batches, room for few tokens, and for one model beside none that is required, which may go at once."""
+    monkeypatch.setattr("services.infer.residency.routes.STAY_S", 0.0)
     settings = {"threads": 1, "queue_limit_tokens": QUEUE_TOKENS, "batch_tokens": BATCH_TOKENS}
     async with (
         in_process(shelf, tmp_path / "cache", on_demand_limit=1, **settings) as service,

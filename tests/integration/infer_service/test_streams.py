@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -211,6 +212,55 @@ async def test_a_stream_can_be_talked_with(client: Client) -> None:
         assert (await call.read()).id == str(number)
     await call.done_writing()
     assert await call.read() is grpc.aio.EOF
+
+
+async def test_a_stream_waits_for_a_model_that_is_being_loaded(tmp_path: Path) -> None:
+    """Its first message loads it; not one is answered that it is on its way."""
+    shelf = Shelf(tmp_path)
+    shelf.good("topics", "classification")
+    async with (
+        in_process(shelf, tmp_path / "cache", allow_empty=True) as service,
+        connected(service.port) as client,
+    ):
+        sent = [_message(str(number), "card") for number in range(5)]
+        answered = [each async for each in client.stub.StreamClassify(iter(sent), timeout=30)]
+        assert sorted(each.id for each in answered) == [each.id for each in sent]
+        assert all(each.HasField("response") for each in answered)
+
+
+async def test_a_message_that_cannot_be_read_ends_the_stream_after_those_before_it(client: Client) -> None:
+    """INVALID_ARGUMENT, without a word of what was sent; what was sent before is answered."""
+    call = client.channel.stream_stream("/tagsmith.inference.v1.InferenceService/StreamClassify")(
+        iter([_message("1", "card").SerializeToString(), b"\xff\xff\xff"])
+    )
+    answered: list[str] = []
+
+    async def read() -> None:
+        async for message in call:
+            answered.append(pb.StreamClassifyResponse.FromString(message).id)
+
+    refused = await refusal(read())
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "FIELD_INVALID")
+    assert answered == ["1"]
+
+
+async def test_one_stream_too_many_is_refused(tmp_path: Path) -> None:
+    """Each may hold megabytes: more than so many at once wait elsewhere; one that ends makes room."""
+    shelf = Shelf(tmp_path)
+    shelf.good("topics", "classification")
+    async with (
+        in_process(shelf, tmp_path / "cache", "topics", streams_limit=1) as service,
+        connected(service.port) as client,
+    ):
+        open_one = client.stub.StreamClassify()
+        await open_one.write(_message("1", "card"))
+        assert (await open_one.read()).id == "1"
+        refused = await refusal(_drained(client.stub.StreamClassify(iter([_message("2", "card")]))))
+        assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
+        assert refused.retry_after_ms == 1000
+        await open_one.done_writing()
+        assert await open_one.read() is grpc.aio.EOF
+        assert [each.id async for each in client.stub.StreamClassify(iter([_message("3", "card")]))] == ["3"]
 
 
 async def test_the_streams_deadline_is_every_messages(

@@ -48,7 +48,7 @@ def test_a_cpu_gets_a_runner_for_each_core_and_small_batches(
     machine(OPENVINO, in_bf16=True)
     hardware = probe_hardware(settings(provider="cpu", **given))
     assert {(each.runs, each.threads) for each in hardware.executions} == {(runners, threads)}
-    assert (hardware.runners, hardware.batch_tokens) == (runners, batch_tokens)
+    assert (hardware.runners, hardware.batch_tokens, hardware.batches_ahead) == (runners, batch_tokens, 0)
 
 
 def test_a_gpu_gets_one_runner_and_large_batches(machine: Machine) -> None:
@@ -56,6 +56,7 @@ def test_a_gpu_gets_one_runner_and_large_batches(machine: Machine) -> None:
     machine(CUDA)
     hardware = probe_hardware(settings(provider="prefer-gpu", threads=16))
     assert (hardware.runners, hardware.batch_tokens, hardware.by_speed) == (1, 16_384, False)
+    assert hardware.batches_ahead == 1
     assert hardware.executions == (Execution(provider=CUDA), Execution())
     assert probe_hardware(settings(provider="require-gpu")).executions == (Execution(provider=CUDA),)
 

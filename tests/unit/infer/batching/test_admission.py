@@ -113,8 +113,10 @@ def test_a_call_that_would_be_answered_too_late_is_refused_at_once() -> None:
 
 
 def test_nothing_is_predicted_where_nothing_waits() -> None:
-    """An idle service tries, however long the call seems to take."""
-    assert _refusal(_backlog(), own_ms=5000, deadline_s=100.001) is None
+    """An idle service tries, unless it would have to be more than twice as fast as was measured."""
+    assert _refusal(_backlog(), own_ms=100, deadline_s=100.051) is None
+    with pytest.raises(DeadlineExpiredError, match="the call alone would take 50 ms or more"):
+        _backlog().check("banking", own_ms=100, now_s=100.0, deadline_s=100.049)
 
 
 @pytest.mark.parametrize("deadline_s", [100.0, 99.0, -math.inf])
@@ -129,10 +131,10 @@ def test_a_deadline_that_has_passed_is_no_reason_to_retry(deadline_s: float, wai
 def test_predictions_learn_how_long_runs_take_today(took_ms: float, slowdown: float) -> None:
     """Within a few dozen runs, and within bounds: one hiccup moves them by a tenth of the way."""
     backlog = _backlog(10**6, banking=200)
-    backlog.note_run(expected_ms=10.0, took_ms=took_ms)
+    backlog.note_run(expected_ms=10.0, took_ms=took_ms, others_wait=True)
     assert backlog.slowdown == pytest.approx(1 + (slowdown - 1) / 10)
     for _ in range(100):
-        backlog.note_run(expected_ms=10.0, took_ms=took_ms)
+        backlog.note_run(expected_ms=10.0, took_ms=took_ms, others_wait=True)
     assert backlog.slowdown == pytest.approx(slowdown, rel=0.01)
     assert backlog.wait_ms("banking") == pytest.approx(100 * slowdown, rel=0.01)
 
@@ -159,4 +161,19 @@ def test_counts_return_to_zero(changes: list[tuple[str, int, float]], order: obj
         assert backlog.wait_ms(model) >= -1e-6
     assert backlog.tokens == 0
     assert [backlog.wait_ms(model) for model in ("banking", "support", "legal")] == [0, 0, 0]
-    assert _refusal(backlog, own_ms=5000, deadline_s=100.001) is None
+    assert _refusal(backlog, own_ms=1, deadline_s=100.001) is None
+
+
+def test_a_hiccup_is_forgotten_though_nothing_waits_any_more() -> None:
+    """What it keeps out cannot teach otherwise: batches that leave nobody waiting teach too, where they take less; where they take more
+    they were small.
+    """
+    backlog = _backlog(10**6, banking=200)
+    for _ in range(20):
+        backlog.note_run(expected_ms=10.0, took_ms=80.0, others_wait=True)
+    assert backlog.slowdown > 6
+    for _ in range(50):
+        backlog.note_run(expected_ms=10.0, took_ms=10.0, others_wait=False)
+    assert backlog.slowdown == pytest.approx(1.0, rel=0.05)
+    backlog.note_run(expected_ms=10.0, took_ms=80.0, others_wait=False)
+    assert backlog.slowdown == pytest.approx(1.0, rel=0.05)

@@ -10,7 +10,7 @@ from services.infer.batching.admission import BULK_AHEAD_MS, CAUTION, Backlog
 from services.infer.batching.dispatcher import Dispatcher
 from services.infer.batching.queue import BULK_PATIENCE_S
 from services.infer.cost import Cell, CostGrid
-from shared.errors import QueueFullError
+from shared.errors import DeadlineExpiredError, QueueFullError
 from tests.unit.infer.batching.virtual import Reader, VirtualRunners, dispatcher, reader, windows
 
 pytestmark = pytest.mark.looptime
@@ -94,6 +94,36 @@ async def test_bulk_waits_outside() -> None:
     assert done == sorted(done)
     for each in messages:
         each.cancel()
+
+
+async def test_waiting_messages_cost_nothing_while_others_are_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand that wait are asked about room about as often as one comes in, not all of them each time; they come in in order."""
+    asked = 0
+    has_room = Backlog.has_room_for_bulk.fget
+    assert has_room is not None
+
+    def counted(backlog: Backlog) -> bool:
+        nonlocal asked
+        asked += 1
+        return bool(has_room(backlog))
+
+    monkeypatch.setattr(Backlog, "has_room_for_bulk", property(counted))
+    engine, version = _engine()
+    messages = [asyncio.create_task(_bulk(engine, version)) for _ in range(1000)]
+    await asyncio.gather(*messages)
+    assert asked < 10 * len(messages)
+
+
+async def test_a_message_that_is_called_in_and_refused_leaves_its_turn_to_the_next() -> None:
+    """Even where nothing else is going on that would wake anybody."""
+    engine, version = _engine()
+    with engine.admitted(version, 600_000, is_bulk=True):
+        late = asyncio.create_task(_bulk(engine, version, deadline_s=0.001))
+        next_one = asyncio.create_task(_bulk(engine, version))
+        await asyncio.sleep(0.01)
+    with pytest.raises(DeadlineExpiredError):
+        await late
+    assert await asyncio.wait_for(next_one, 1) == BATCH
 
 
 async def test_messages_that_leave_while_they_wait_give_their_turn_to_others() -> None:

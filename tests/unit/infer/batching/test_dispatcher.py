@@ -7,13 +7,16 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from prometheus_client import Counter
 from structlog.testing import capture_logs
 
 from services.infer.batching.outcomes import Incident
 from services.infer.cost import CostGrid
 from shared.names import VersionName
+from shared.telemetry import metrics
 from tests.unit.infer.batching.grids import per_run, per_token
 from tests.unit.infer.batching.virtual import (
+    FakeWindow,
     Lane,
     Reader,
     VirtualRunners,
@@ -178,6 +181,21 @@ async def test_batches_are_as_large_as_the_lanes_costs_ask_for(cost: CostGrid, s
     ran = await dispatcher().run((version,), windows(*range(40)))
     assert values(ran) == list(range(40))
     assert [len(batch) for batch in version.lane.batches] == sizes
+
+
+async def test_padding_is_counted() -> None:
+    """A batch's tokens, and what it computes for them: a window of 7 beside one of 8 is padded."""
+    engine, version = dispatcher(), reader(model="padded")
+    busy = asyncio.create_task(engine.run((version,), windows(0)))
+    await asyncio.sleep(0.1)
+    mixed = [FakeWindow(1, token_count=7), FakeWindow(2)]
+    assert (await engine.run((version,), mixed)).padded_tokens == 16  # type: ignore[arg-type]
+    await busy
+
+    def counted(metric: Counter) -> float:
+        return metric.labels("padded")._value.get()
+
+    assert (counted(metrics.BATCH_TOKENS), counted(metrics.PADDED_TOKENS)) == (8 + 15, 8 + 16)
 
 
 async def test_a_full_batch_is_handed_over_ahead() -> None:

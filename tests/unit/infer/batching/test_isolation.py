@@ -40,6 +40,7 @@ class Pass:
         self.doubling.fail("compute", self.windows)
 
     def results(self) -> list[int]:
+        self.doubling.fail("results", self.windows)
         return [2 * window for window in self.windows] + [0] * self.doubling.more_results
 
 
@@ -71,6 +72,13 @@ def test_one_guilty_of_many_costs_few_runs() -> None:
     doubling = Doubling({17})
     _run(doubling, list(range(64)))
     assert doubling.runs == 13
+
+
+def test_a_batch_whose_results_break_has_none() -> None:
+    """It was computed: that is no window's fault, and nothing is computed again."""
+    doubling = Doubling({1}, "results")
+    assert all(isinstance(result, Poisoned) for result in _run(doubling, [1, 2, 3]))
+    assert doubling.runs == 1
 
 
 def test_a_run_with_too_many_results_is_a_failed_run() -> None:

@@ -11,7 +11,15 @@ from services.infer.batching.admission import CAUTION
 from services.infer.batching.dispatcher import Dispatcher
 from shared.errors import DeadlineExpiredError, QueueFullError
 from tests.unit.infer.batching.grids import per_token
-from tests.unit.infer.batching.virtual import Reader, VirtualRunners, dispatcher, reader, values, windows
+from tests.unit.infer.batching.virtual import (
+    FakeWindow,
+    Reader,
+    VirtualRunners,
+    dispatcher,
+    reader,
+    values,
+    windows,
+)
 
 pytestmark = pytest.mark.looptime
 
@@ -113,6 +121,20 @@ async def test_a_call_of_which_one_window_is_late_leaves_whole() -> None:
         await engine.run((version,), windows(*range(90)), deadline_s=2.5)
     await asyncio.sleep(5)
     assert len(version.lane.batches) == 2
+    assert _backlog(engine) == 0
+
+
+async def test_a_window_of_a_call_that_is_late_anyway_does_not_run() -> None:
+    """Of three windows the long one cannot be in time any more: the last one, which could, would run for nobody."""
+    engine, version = dispatcher(runners=VirtualRunners(8.0)), reader(cost=per_token(1000.0))
+    busy = asyncio.create_task(engine.run((version,), windows(0)))
+    await asyncio.sleep(1)
+    parts = [FakeWindow(1, token_count=64), FakeWindow(2), FakeWindow(3)]
+    with pytest.raises(DeadlineExpiredError):
+        await engine.run((version,), parts, deadline_s=40.0)  # type: ignore[arg-type]
+    await busy
+    await asyncio.sleep(40)
+    assert version.lane.batches == [[0], [2]]  # 2 was chosen together with the finding that 1 is late
     assert _backlog(engine) == 0
 
 

@@ -35,8 +35,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return ran
 
 
-def _model(folder: Path, *, seed: int = 0, threads: int = 1, max_tokens: int = 64) -> Model:
-    manifest, paths = tiny_manifest(folder, "classification", seed=seed, max_tokens=max_tokens)
+MANY_LABELS = tuple(f"label-{number}" for number in range(3000))
+
+
+def _model(
+    folder: Path, *, seed: int = 0, threads: int = 1, max_tokens: int = 64, labels: tuple[str, ...] = ()
+) -> Model:
+    manifest, paths = tiny_manifest(folder, "classification", labels, seed=seed, max_tokens=max_tokens)
     return Model.load(manifest, Parts(lambda file: paths[file.digest]), Execution(threads=threads))
 
 
@@ -66,12 +71,14 @@ def test_a_kind_is_measured_once(tmp_path: Path, runs: list[tuple[int, int]], ru
 def test_what_the_costs_depend_on_is_measured_apart(
     tmp_path: Path, runs: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other threads a run, other runs at once, other batches, another processor."""
+    """Other threads a run, other runs at once, other batches, longer windows, a larger graph, another processor."""
     model, costs = _model(tmp_path / "model"), tmp_path / "costs"
     others = (
         lambda: _measured(costs, _model(tmp_path / "model", threads=2)),
         lambda: _measured(costs, model, runs_at_once=2),
         lambda: _measured(costs, model, batch_tokens=64),
+        lambda: _measured(costs, _model(tmp_path / "longer", max_tokens=100)),
+        lambda: _measured(costs, _model(tmp_path / "larger", labels=MANY_LABELS)),
         lambda: _measured(costs, model),
     )
     _measured(costs, model)

@@ -1,12 +1,15 @@
 """Versions under a budget of memory."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from services.infer.residency.footprint import footprint, total_bytes
-from shared.errors import ModelNotLoadableError
+from services.infer.residency.routes import STAY_S
+from shared.errors import ModelNotLoadableError, TagsmithError
+from shared.names import parse_reference
 from shared.runtime.execution import OPENVINO, Execution
 from tests.tiny import tiny_manifest
 from tests.unit.infer.residency.world import LOAD_S, World
@@ -32,7 +35,7 @@ async def test_the_least_recently_called_makes_room(tmp_path: Path) -> None:
         world.loader.sizes_bytes = dict.fromkeys(versions.values(), 40)
         await world.loaded("a")
         await world.loaded("b")
-        await asyncio.sleep(1)
+        await asyncio.sleep(STAY_S)
         await world.answering("a")
         await world.loaded("c")
         assert world.states() == {"a@1": "ACTIVE", "c@1": "ACTIVE"}
@@ -45,7 +48,7 @@ async def test_what_is_in_use_is_not_evicted(tmp_path: Path) -> None:
         versions = {name: world.publish(name, alias="production") for name in ("a", "b")}
         world.loader.sizes_bytes = dict.fromkeys(versions.values(), 60)
         await world.loaded("a")
-        async with world.held(versions["a"]):
+        async with world.held(parse_reference("a")):
             with pytest.raises(ModelNotLoadableError, match="120 bytes, the budget is 100"):
                 await world.loaded("b")
             assert world.states() == {"a@1": "ACTIVE", "b@1": "FAILED"}
@@ -63,3 +66,20 @@ async def test_a_new_version_that_does_not_fit_leaves_the_old_one_serving(tmp_pa
         await asyncio.sleep(LOAD_S + 3)
         assert await world.answering("banking") == first
         assert world.loader.loads == [first]
+
+
+@pytest.mark.parametrize("limits", [{"memory_budget_bytes": 100}, {"on_demand_limit": 1}])
+async def test_models_that_do_not_fit_side_by_side_all_get_answered(
+    tmp_path: Path, limits: dict[str, int]
+) -> None:
+    """Two callers, each calling its own model again and again: neither pushes out the other's before it has answered."""
+    async with World(tmp_path, **limits) as world:
+        versions = {name: world.publish(name, alias="production") for name in ("a", "b")}
+        world.loader.sizes_bytes = dict.fromkeys(versions.values(), 60)
+        answered = dict.fromkeys(versions, 0)
+        for _ in range(3000):
+            for name in versions:
+                with suppress(TagsmithError):
+                    answered[name] += await world.answering(name) == versions[name]
+            await asyncio.sleep(0.1)
+        assert min(answered.values()) > 100

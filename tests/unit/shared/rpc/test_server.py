@@ -1,6 +1,7 @@
 """Servers over real sockets: errors of all four kinds of calls, ports, health, draining."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -104,6 +105,26 @@ async def test_a_domain_error_reaches_the_caller_with_its_reason(
     assert explained.metadata == {"model": "banking"}
 
 
+async def test_handlers_registered_twice_as_generated_code_does_leak_nothing() -> None:
+    """gRPC would prefer those of the second way, which nobody has wrapped."""
+
+    async def broken(request: bytes, _: object) -> bytes:
+        raise ValueError(_SECRET)
+
+    handlers = {"Call": grpc.unary_unary_rpc_method_handler(broken)}
+    server = Server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("twice", handlers),))
+    server.add_registered_method_handlers("twice", handlers)
+    port = bind(server, "127.0.0.1", 0)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await opened.unary_unary("/twice/Call")(b"x")
+    await server.stop(None)
+    assert caught.value.code() == grpc.StatusCode.INTERNAL
+    assert _SECRET not in repr(caught.value)
+
+
 @pytest.mark.parametrize("method", _METHODS)
 async def test_an_unforeseen_error_leaks_nothing(channel: grpc.aio.Channel, method: str) -> None:
     """INTERNAL carries an incident id and no word of the exception."""
@@ -140,6 +161,24 @@ async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary("/kinds/Nothing")(b"")
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_burst_is_not_cancelled_by_grpc() -> None:
+    """However many calls wait to be taken in: gRPC's own limit of a thousand would answer CANCELLED, which nobody retries."""
+
+    async def busy(request: bytes, _: object) -> bytes:
+        time.sleep(0.0005)  # noqa: ASYNC251  # keeps the event loop, as much to do does
+        return request
+
+    server = Server()
+    handlers = {"Call": grpc.unary_unary_rpc_method_handler(busy)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("busy", handlers),))
+    port = bind(server, "127.0.0.1", 0)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        call = opened.unary_unary("/busy/Call")
+        assert await asyncio.gather(*(call(b"x") for _ in range(3000))) == [b"x"] * 3000
+    await server.stop(None)
 
 
 async def test_a_taken_port_is_refused_in_clear_words(channel: grpc.aio.Channel) -> None:
