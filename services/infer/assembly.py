@@ -38,6 +38,7 @@ _log = get_logger()
 _STORE_THREADS: Final = (
     4  # for calls' questions and for the follower's each; a hanging store takes these and no others
 )
+_NICEST: Final = 19
 _LONGEST_RUN_S: Final = 5.0  # that the end is put off for
 
 
@@ -140,9 +141,11 @@ def _as_loader() -> None:
     _be_nice(15)
 
 
-def _be_nice(niceness: int) -> None:
+def _be_nice(more: int) -> None:
+    """Step back behind the thread that has made this one, which may have stepped back already: to step forward is not allowed."""
     if sys.platform == "linux":  # where priorities are of threads
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        niceness = os.getpriority(os.PRIO_PROCESS, 0) + more
+        os.setpriority(os.PRIO_PROCESS, 0, min(niceness, _NICEST))
 
 
 @contextmanager

@@ -79,6 +79,15 @@ def _both(
     return Aim(name, figure, kind, bar, bar, show)
 
 
+_LOADED: Final = {
+    "throughput": "Waiting callers",
+    "long-tail": "Long-tail mix",
+    "latency": "One caller, and arrivals",
+    "overload": "Three times the capacity",
+    "heads": "50 frozen heads",
+    "promotion": "Promotion under load",
+}
+
 AIMS: Final[Sequence[Aim]] = (
     _both("128 callers, one text a call: server CPU a call above the ceiling's a text", "throughput.ratios.single_cpu_above_ceiling_ms", "at most", 0.40, _ms),
     _both("16 callers, 32 texts a call: server CPU a text to the ceiling's", "throughput.ratios.bulk_cpu_to_ceiling", "at most", 1.08, _times),
@@ -92,12 +101,14 @@ AIMS: Final[Sequence[Aim]] = (
     _both("Three times the capacity: answered in time, to the rate at the capacity", "overload.ratios.answered_to_capacity", "at least", 0.8, _times),
     _both("Three times the capacity: answers that come within their deadline", "overload.ratios.in_time_share", "at least", 0.999, _share),
     _both("Three times the capacity: refused within, p99 from a call's entry", "overload.ratios.refusal_p99_ms", "at most", 5.0, _ms),
-    _both("Three times the capacity, a second time: memory grows by", "overload.ratios.rss_growth", "at most", 0.02, _share),
+    _both("Three times the capacity, twice: memory grows from that at the capacity by", "overload.ratios.rss_growth", "at most", 0.02, _share),
     _both("50 frozen heads: memory of the other 49 to the encoder's file", "heads.ratios.rss_growth_to_encoder", "at most", 0.10, _share),
     _both("50 frozen heads: texts/s of a random mix to a single head's", "heads.ratios.mix_to_single", "at least", 0.9, _times),
     _both("Promotion under load: p99 in the swap to the one before", "promotion.ratios.swap_p99_to_before", "at most", 2.0, _times),
+    _both("Promotion under load: swaps that were seen to their end, of 20", "promotion.swaps_seen", "at least", 20, _count),
     _both("Promotion under load: calls that failed", "promotion.ratios.failed_calls", "at most", 0, _count),
     _both("20 promotions: memory grows by", "promotion.ratios.rss_growth", "at most", 0.02, _share),
+    *(_both(f"{words}: answers that were wrong, not whole, or lost", f"{name}.faults", "at most", 0, _count) for name, words in _LOADED.items()),
     _both("Soak: memory grows in an hour by", "soak.growth_share_per_hour", "at most", 0.02, _share),
     _both("Soak: calls that did not end", "soak.unended", "at most", 0, _count),
     _both("Soak: ends that a call may not have", "soak.unexpected", "at most", 0, _count),

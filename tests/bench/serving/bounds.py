@@ -14,7 +14,7 @@ _SESSION_KINDS: Final = tuple({"arena": a, "spinning": s} for a in (False, True)
 _PILOT_TEXTS: Final = 256
 _MEASURED_S: Final = 1.5
 _FEWEST_TEXTS: Final = 640  # fewer would not make even the largest batches of texts of one length
-_SINGLES: Final = 400
+_SINGLES: Final = 200
 
 
 class Bounds:
@@ -34,17 +34,19 @@ class Bounds:
         return self._bulk(corpus, texts, options)
 
     def singles(self, corpus: str) -> Figures:
-        """Run texts one by one, on one thread and on two: the better median."""
+        """Run texts one by one, on one thread and on two, with each kind of session: the best median, and what it was run with."""
         path = str(self._corpora[corpus])
 
-        def run(threads: int) -> Figures:
-            return self._patience.quietest(
+        def run(threads: int, kind: dict[str, bool]) -> Figures:
+            figures = self._patience.quietest(
                 lambda: self._ceiling.ask(
-                    "singles", corpus=path, start=0, count=_SINGLES, threads=threads, **_PLAIN
+                    "singles", corpus=path, start=0, count=_SINGLES, threads=threads, **kind
                 )
             )
+            return {**figures, "threads": threads}
 
-        return min((run(threads) for threads in (1, 2)), key=lambda figures: figures["p50_ms"])
+        found = (run(threads, kind) for threads in (1, 2) for kind in _SESSION_KINDS)
+        return min(found, key=lambda figures: figures["p50_ms"])
 
     def labels(self, corpus: str, places: Sequence[int]) -> list[list[str]]:
         """Return the labels that the texts at `places` may be answered with."""

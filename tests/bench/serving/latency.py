@@ -11,7 +11,7 @@ from tests.bench.serving.texts import BANKING
 
 _ROUNDS: Final = 3
 _ALONE_S: Final = 3.0
-_ARRIVALS_S: Final = 6.0
+_ARRIVALS_S: Final = 15.0
 _SHARE_OF_NAIVE: Final = 0.5
 
 

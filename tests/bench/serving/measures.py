@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, Final
 
+_FAULTS: Final = ("malformed", "lost", "answered_otherwise", "of_another_version")
 PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 
 
@@ -27,6 +28,16 @@ def spread_ms(seconds: Sequence[float]) -> dict[str, float]:
         **{f"p{percent:g}": round(1000 * percentile(ascending, percent), 3) for percent in PERCENTILES},
         "max": round(1000 * ascending[-1], 3),
     }
+
+
+def faults(figures: Any) -> float:
+    """Count the answers of Tagsmith that were wrong, not whole, or never came, in all tables of a measurement; others' faults are theirs."""
+    if isinstance(figures, list):
+        return sum(map(faults, figures))
+    if not isinstance(figures, dict):
+        return 0
+    tables = {name: each for name, each in figures.items() if not name.startswith(("naive", "echo"))}
+    return sum(figures.get(name, 0) for name in _FAULTS) + sum(map(faults, tables.values()))
 
 
 def settled(rounds: Sequence[dict[str, Any]], *, quiet_cores: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.bench.serving.texts import BANKING
 
 ALIAS: Final = "production"
 PROMOTIONS: Final = 20
-_EVERY_S: Final = 3.5
+_EVERY_S: Final = 5.0
 _BEFORE_S: Final = 1.0  # whose latencies a swap's are held to
 _AFTER_S: Final = 0.5  # after the new version's first answer, while the old one is let go
 _POLL_INTERVAL_MS: Final = 250
@@ -52,7 +52,9 @@ def promotion(stand: Stand) -> Figures:
         moves = _promote(stand.prepared, server, model)
         figures = stand.loaded(server, BANKING, is_checked=False)
     rows: list[Row] = figures.pop("rows")
-    return {**figures, **_swaps(rows, moves), "promotions": PROMOTIONS}
+    strangers = sum(status == frames.OK and which < 0 for _, _, status, which in rows)
+    told = _swaps(rows, moves, lost=figures["lost"])
+    return {**figures, **told, "of_another_version": strangers, "promotions": PROMOTIONS}
 
 
 def move(prepared: Prepared, model: str, number: int) -> None:
@@ -74,7 +76,7 @@ def _promote(prepared: Prepared, server: Server, model: str) -> list[dict[str, f
     return moves
 
 
-def _swaps(rows: list[Row], moves: list[dict[str, float]]) -> Figures:
+def _swaps(rows: list[Row], moves: list[dict[str, float]], *, lost: int) -> Figures:
     """Hold the calls of every swap to those before it."""
     before: list[float] = []
     meanwhile: list[float] = []
@@ -86,11 +88,11 @@ def _swaps(rows: list[Row], moves: list[dict[str, float]]) -> Figures:
             (sent + took for sent, took, _, which in rows if which == new and moved_s <= sent <= ends_s),
             default=None,
         )
-        if first_s is None:
-            continue
-        swap_s.append(first_s - moved_s)
+        if first_s is not None:
+            swap_s.append(first_s - moved_s)
+        over_s = ends_s if first_s is None else first_s + _AFTER_S
         before += [took for sent, took, *_ in rows if moved_s - _BEFORE_S <= sent < moved_s]
-        meanwhile += [took for sent, took, *_ in rows if moved_s <= sent <= first_s + _AFTER_S]
+        meanwhile += [took for sent, took, *_ in rows if moved_s <= sent <= over_s]
     rss = [each["rss_bytes"] for each in moves]
     first, last = rss[_SETTLED - 1 : _SETTLED - 1 + _AVERAGED], rss[-_AVERAGED:]
     told: dict[str, Any] = {"before_ms": spread_ms(before), "swap_ms": spread_ms(meanwhile)}
@@ -101,7 +103,7 @@ def _swaps(rows: list[Row], moves: list[dict[str, float]]) -> Figures:
         "rss_after_bytes": rss,
         "ratios": {
             "swap_p99_to_before": told["swap_ms"]["p99"] / told["before_ms"]["p99"],
-            "failed_calls": sum(status != frames.OK for _, _, status, _ in rows),
+            "failed_calls": sum(status != frames.OK for _, _, status, _ in rows) + lost,
             "rss_growth": sum(last) / sum(first) - 1,
         },
     }

@@ -1,6 +1,7 @@
 """The result file: what was measured, where, with which versions, and what it was held to."""
 
 import json
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -9,6 +10,7 @@ from typing import Any, Final
 from tests.bench.hardware import hardware
 from tests.bench.rows import RESULTS
 from tests.bench.serving.aims import claims
+from tests.bench.serving.measures import faults
 from tests.bench.serving.quiet import Figures
 
 RESULT: Final = RESULTS / "serving" / "cpu.json"
@@ -27,11 +29,17 @@ def keep(path: Path, arm: str, scenario: str, figures: Figures) -> list[dict[str
     here = surroundings()
     if {name: known.get(name) for name in here} != here:
         known = {**here, "arms": {}}
-    known["arms"].setdefault(arm, {})[scenario] = figures
+    known["arms"].setdefault(arm, {})[scenario] = {**figures, "faults": faults(figures), "commit": _commit()}
     known["claims"] = claims(known["arms"])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(_rounded(known), indent=1) + "\n")
     return [claim for claim in known["claims"] if (claim["arm"], claim["scenario"]) == (arm, scenario)]
+
+
+def _commit() -> str:
+    """Name what was measured: the commit, with a mark if files differ from it."""
+    command = ("git", "describe", "--always", "--dirty", "--abbrev=10")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _rounded(value: Any) -> Any:

@@ -40,7 +40,7 @@ class CallMaker:
             "too many": frozenset({frames.INVALID_ARGUMENT}),
             "no such model": frozenset({frames.NOT_FOUND, frames.UNAVAILABLE}),
             "malformed name": frozenset({frames.INVALID_ARGUMENT}),
-            "no message": frozenset({frames.INVALID_ARGUMENT, frames.INTERNAL, frames.UNKNOWN}),
+            "no message": frozenset({frames.INVALID_ARGUMENT}),
             "empty text": _WAITS,  # the text has an error, the call has none
         }
 

@@ -29,6 +29,13 @@ _ROWS: Final = (  # row, figure, its unit in the row's, digits
     ("p99 ms of these: naive server", "latency.arrivals.naive.latency_ms.OK.p99", 1, 1),
     ("p99 ms of these: Tagsmith", "latency.arrivals.tagsmith.latency_ms.OK.p99", 1, 1),
     ("Calls/s at three times the capacity: Tagsmith", f"{_OVERLOAD}.overload.calls_per_s", 1, 0),
+    ("p99 ms of its refusals, as callers see them", "overload.ratios.refusal_p99_seen_ms", 1, 0),
+    (
+        "% of its calls that are neither answered nor refused in time",
+        "overload.ratios.too_late_share",
+        0.01,
+        1,
+    ),
     ("Answered in time/s at the capacity: Tagsmith", f"{_OVERLOAD}.at_capacity.in_time_per_s", 1, 0),
     ("Answered in time/s at three times the capacity: Tagsmith", f"{_OVERLOAD}.overload.in_time_per_s", 1, 0),
     (
@@ -41,6 +48,7 @@ _ROWS: Final = (  # row, figure, its unit in the row's, digits
     ("Memory MB with 50 frozen heads", "heads.rss_all_bytes", 1e6, 0),
     ("File MB of their encoder", "heads.encoder_bytes", 1e6, 1),
     ("File MB of a head", "heads.head_bytes", 1e6, 1),
+    ("Memory MB at the most in 20 promotions", "promotion.rss_bytes.peak", 1e6, 0),
     ("p99 ms before a promotion", "promotion.before_ms.p99", 1, 1),
     ("p99 ms while it takes place", "promotion.swap_ms.p99", 1, 1),
     ("CPU ms of a call, 128 callers: Tagsmith's event loop", f"{_THREADS}.loop", 1, 2),
@@ -61,7 +69,11 @@ def speed_table(path: Path = RESULT) -> str:
         found = [find(figures, figure) for figures in arms.values()]
         lines.append(_line(row, ["" if each is None else f"{each / unit:,.{digits}f}" for each in found]))
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return "\n".join([*lines, "", f"Measured on {result['hardware']}; {versions}.", ""])
+    commits = sorted(
+        {each["commit"] for figures in arms.values() for each in figures.values() if "commit" in each}
+    )
+    where = f"Measured on {result['hardware']}; {versions}; at {', '.join(commits) or 'an earlier commit'}."
+    return "\n".join([*lines, "", where, ""])
 
 
 def aims_table(path: Path = RESULT) -> str:

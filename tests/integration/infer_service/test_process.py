@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import socket
+import sys
 import time
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -166,6 +168,26 @@ async def test_a_run_that_hangs_does_not_keep_a_server_that_is_told_to_stop(tmp_
             assert await asyncio.to_thread(process.stop) == 0
             assert time.monotonic() - started_s < 10
             assert (await refusal(call)).code in ("UNAVAILABLE", "CANCELLED")
+
+
+def _niceness_by_thread(pid: int) -> dict[int, int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return {int(task.name): os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+async def test_the_event_loop_goes_before_the_runners_and_these_before_the_loader(tmp_path: Path) -> None:
+    """Under overload calls must be refused faster than they come, and a model that is loaded must not slow those that answer."""
+    Shelf(tmp_path).good("topics", "classification")
+    with as_process(tmp_path / "store", tmp_path / "cache", required_models="topics") as process:
+        await asyncio.to_thread(process.event, "ready")
+        async with connected(process.port) as client:
+            await client.classify("topics", ["card"])
+        pid = process.process.pid
+        nice = _niceness_by_thread(pid)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert nice[pid] == own
+    assert set(nice.values()) == {own, min(19, own + 10), min(19, own + 15)}
 
 
 def test_a_part_that_breaks_ends_the_service_with_an_event(tmp_path: Path) -> None:

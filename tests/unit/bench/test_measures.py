@@ -5,7 +5,7 @@ import math
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from tests.bench.serving.measures import medians, percentile, settled, spread_ms
+from tests.bench.serving.measures import faults, medians, percentile, settled, spread_ms
 from tests.bench.serving.refusals import p99_below_ms, refusal_buckets
 from tests.bench.serving.soak import growth_bytes_per_hour
 
@@ -86,3 +86,17 @@ def test_growth_is_the_slope_after_settling() -> None:
         (float(second), 10**6 + 10 * second + (0 if second >= 100 else 10**9)) for second in range(0, 401, 5)
     ]
     assert growth_bytes_per_hour(looks) == pytest.approx(36_000)
+
+
+def test_faults_of_all_tables_count_and_those_of_other_servers_do_not() -> None:
+    """However deep a table lies, rounds too; what the naive server loses is its own."""
+    figures = {
+        "tagsmith": {"lost": 2, "latency_ms": {"OK": {"p50": 1.0}}, "burst": {"malformed": 1}},
+        "naive_fp32": {"lost": 50},
+        "echo_alone": {"malformed": 9000},
+        "rounds": [{"single": {"answered_otherwise": 3}}, {"single": {"answered_otherwise": 0}}],
+        "of_another_version": 4,
+        "texts_per_s": 700.0,
+    }
+    assert faults(figures) == 10
+    assert faults({"tagsmith": {"lost": 0}, "naive": {"lost": 1}}) == 0

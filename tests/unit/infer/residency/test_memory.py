@@ -83,3 +83,22 @@ async def test_models_that_do_not_fit_side_by_side_all_get_answered(
                     answered[name] += await world.answering(name) == versions[name]
             await asyncio.sleep(0.1)
         assert min(answered.values()) > 100
+
+
+async def test_freed_memory_is_given_back_after_a_load_and_after_an_unload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading frees as well: what files were read into."""
+    given_back: list[int] = []
+    monkeypatch.setattr(
+        "services.infer.residency.residency.give_back", lambda: given_back.append(len(world.loader.closed))
+    )
+    async with World(tmp_path, on_demand_limit=1) as world:
+        for name in ("a", "b"):
+            world.publish(name, alias="production")
+        await world.loaded("a")
+        assert given_back == [0]
+        await asyncio.sleep(STAY_S)
+        await world.loaded("b")
+        assert world.states() == {"b@1": "ACTIVE"}
+        assert given_back == [0, 1, 1]
