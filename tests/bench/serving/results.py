@@ -37,9 +37,13 @@ def keep(path: Path, arm: str, scenario: str, figures: Figures) -> list[dict[str
 
 
 def _commit() -> str:
-    """Name what was measured: the commit, with a mark if files differ from it."""
-    command = ("git", "describe", "--always", "--dirty", "--abbrev=10")
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """Name what was measured: the commit, with a mark if the services' files differ from it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(("git", *words), capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "services", "shared")
+    return git("rev-parse", "--short=10", "HEAD") + ("-dirty" if changed else "")
 
 
 def _rounded(value: Any) -> Any:
