@@ -81,18 +81,31 @@ def test_arrivals_wait_for_nobody() -> None:
     """While a server pauses calls go on to be sent, and each waits from the moment at which it was meant to be sent."""
     slow = Slow(0.0)
     ledger = Ledger([getpid()], keep_rows=True)
-    pausing = [threading.Timer(0.4, slow.pause.clear), threading.Timer(0.8, slow.pause.set)]
+    paused_s: list[float] = []
+
+    def pause() -> None:
+        slow.pause.clear()
+        paused_s.append(time.monotonic())
+
+    def go_on() -> None:
+        paused_s.append(time.monotonic())
+        slow.pause.set()
+
+    pausing = [threading.Timer(0.4, pause), threading.Timer(0.8, go_on)]
     with serving(slow, threads=2) as channel:
         for each in pausing:
             each.start()
         lost = open_loop(channel, requests(), ledger, calls_per_s=200, warm_up_s=0.1, measured_s=1.0, seed=7)
-    figures = ledger.figures()
     assert lost == 0
-    assert figures["calls_per_s"] == pytest.approx(200, rel=0.25)
-    latencies_s = sorted(row[1] for row in figures["rows"])
-    # Two fifths of the calls were meant to be sent during the pause; their waits are spread over its 0.4 s.
-    assert sum(each > 0.05 for each in latencies_s) / len(latencies_s) == pytest.approx(0.35, abs=0.2)
-    assert latencies_s[-1] == pytest.approx(0.4, abs=0.2)
+    began_s, ended_s = paused_s
+    # A call that is on its way when the pause begins may pass.
+    meant = [
+        (sent_s, took_s)
+        for sent_s, took_s, *_ in ledger.figures()["rows"]
+        if began_s + 0.05 < sent_s < ended_s
+    ]
+    assert len(meant) > 100 * (ended_s - began_s - 0.05)  # 200 a second, give or take
+    assert all(sent_s + took_s >= ended_s for sent_s, took_s in meant)
 
 
 def test_arrivals_are_those_of_the_seed() -> None:
