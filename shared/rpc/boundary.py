@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # generic in their type stubs only
 
 
 class Guarded(grpc.GenericRpcHandler):
-    """Handlers, none of which lets an error out unmapped. Each is wrapped at its first call: an interceptor would be asked at every call, and cost a fifth of what gRPC does."""
+    """Handlers, none of which lets an error out unmapped. Each is wrapped at its first call: an interceptor would be asked at every call."""
 
     def __init__(self, handlers: grpc.GenericRpcHandler) -> None:
         self._handlers = handlers

@@ -10,7 +10,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 from shared.data.inspection.findings import Finding, Kind, Placed, places
 from shared.data.inspection.likeness import canonical
 
-FEW: Final = 8  # rows of train; from as many on few-shot fine-tuning begins to be dependable
+FEW: Final = 8  # rows of train; fewer say little of what a label means
 IMBALANCED: Final = 20.0  # the most frequent label's rows to the rarest one's
 _SHORTEST: Final = 6  # letters of a label in which one may be a slip
 _MOST_NAMED: Final = 10
@@ -45,16 +45,16 @@ def _counts(rows: Sequence[Placed], split: str) -> Counter[str]:
 
 
 def _rare(rows: Sequence[Placed], train: Counter[str]) -> Iterator[Finding]:
-    rare = sorted(label for label, count in train.items() if count < FEW)
+    rare = {label for label, count in train.items() if count < FEW}
     if rare:
         yield Finding(
             Kind.RARE_LABEL,
-            f"{_named(rare)}: fewer than {FEW} examples in train; add some, or merge it with another",
+            f"{_named(sorted(rare))}: fewer than {FEW} examples in train; add some, or merge it with another",
             len(rare),
             places(
                 placed
                 for placed in rows
-                if placed.split == "train" and not set(rare).isdisjoint(placed.row.labels)
+                if placed.split == "train" and not rare.isdisjoint(placed.row.labels)
             ),
         )
 

@@ -2,7 +2,7 @@
 
 Texts are the same if their letters and digits are: case, spacing and punctuation apart. They are nearly the same if the sets of
 their 5-grams of characters have a Jaccard similarity of NEAR or more; candidates come from MinHash with locality-sensitive hashing
-(Broder 1997), and each is then measured, so that none is said to be near that is not; about one in a hundred near ones is missed.
+(Broder 1997), and each is then measured, so that none is said to be near that is not; some that are near may be missed.
 """
 
 import re

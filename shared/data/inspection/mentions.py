@@ -17,7 +17,8 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def mentions(rows: Sequence[Placed]) -> Iterator[Finding]:
-    """Look at the spans of all splits."""
+    """Look at the spans of all splits, if the rows are for entities."""
+    rows = [placed for placed in rows if placed.row.entities is not None]
     cut = [placed for placed in rows if any(_cuts_word(placed.row.text, at) for at in _edges(placed.row))]
     if cut:
         yield Finding(

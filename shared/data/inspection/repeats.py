@@ -8,7 +8,7 @@ from shared.data.inspection.findings import Finding, Kind, Placed, places
 from shared.data.inspection.likeness import canonical, near_pairs
 from shared.data.rows import Row
 
-MOST_COMPARED: Final = 100_000  # texts: half a minute
+MOST_COMPARED: Final = 100_000  # texts: an import waits for it
 
 
 def repeats(rows: Sequence[Placed]) -> Iterator[Finding]:

@@ -13,10 +13,7 @@ _GRAVEST_FIRST = list(Kind)
 
 
 def inspect(splits: Mapping[SplitName, Sequence[Row]]) -> list[Finding]:
-    """Return what is doubtful about rows that check_row and check_dataset have passed, the gravest first.
-
-    Takes about a third of a millisecond a row.
-    """
+    """Return what is doubtful about rows that check_row and check_dataset have passed, the gravest first."""
     rows = [
         Placed(row, split, number)
         for split, of_split in splits.items()

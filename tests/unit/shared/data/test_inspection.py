@@ -179,14 +179,14 @@ def test_a_mention_that_was_passed_over_is_found() -> None:
 def test_words_of_a_script_without_spaces_are_not_cut() -> None:
     """In Chinese an entity has letters on both sides."""
     row = Row("我要去北京旅游", entities=(Span(3, 5, "city"),))
-    assert about_rows({"train": [row] * 1, "validation": []})[0].kind is not Kind.CUT_WORD
+    assert about_rows({"train": [row], "validation": []})[0].kind is not Kind.CUT_WORD
 
 
 def test_an_extractors_texts_may_differ_in_a_slot() -> None:
     """That is what it learns from: no near conflict, and no near duplicate."""
     one = "please book the large table in Lisbon for tomorrow evening at eight"
     other = one.replace("Lisbon", "London")
-    train = [Row(each, entities=(Span(31, 37, "city"),)) for each in (one, other)] * 1
+    train = [Row(each, entities=(Span(31, 37, "city"),)) for each in (one, other)]
     kinds = {finding.kind for finding in about_rows({"train": train, "validation": []})}
     assert not {kind for kind in kinds if "NEAR" in kind}
 
