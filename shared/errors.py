@@ -8,13 +8,12 @@ message.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 
 class TagsmithError(Exception):
     """Something that a caller or an operator can understand and act on."""
 
-    reason: ClassVar[str]
+    reason: str  # of a class; of one that relays, of an object
     retry_after_ms: int | None = None  # how long to wait before trying again; None: that would not help
 
     def __init__(self, message: str, **metadata: str | int) -> None:
@@ -214,6 +213,12 @@ class TrainingDivergedError(TagsmithError):
     """Training produced numbers that are not finite."""
 
     reason = "TRAINING_DIVERGED"
+
+
+class TrainingOutOfMemoryError(TagsmithError):
+    """A single window does not fit into the memory of the training server."""
+
+    reason = "TRAINING_OUT_OF_MEMORY"
 
 
 class TrainerLostError(TagsmithError):

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from shared.names import VersionName
+from shared.store.evaluation import LabelScores, SplitEvaluation
 from shared.store.manifest import (
     BaseModelLineage,
     ClassificationDecoding,
@@ -27,10 +28,8 @@ from shared.store.manifest import (
     GoldenExample,
     GoldenSpan,
     Graph,
-    LabelScores,
     Lineage,
     Manifest,
-    SplitEvaluation,
     StoredFile,
     Task,
     Tokenization,

@@ -9,7 +9,7 @@ import grpc
 import typer
 from typer.core import TyperGroup
 
-from services.cli import answers, bases, data, evaluation, jobs, models, up
+from services.cli import answers, bases, data, evaluation, jobs, models, training, up
 from services.cli.failures import CommandError
 from services.cli.session import Session
 from shared.rpc.status import explain
@@ -40,7 +40,7 @@ app.command("up")(up.up)
 app.add_typer(data.app, name="data")
 app.command("bases")(bases.bases)
 app.add_typer(bases.app, name="base")
-app.command("train")(jobs.train)
+app.command("train")(training.train)
 app.command("jobs")(jobs.jobs)
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)

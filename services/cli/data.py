@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from services.cli.options import AsJson, FieldsOption, read_fields, session_of
+from services.cli.options import (
+    AsJson,
+    ColumnsOption,
+    FieldsOption,
+    OutOfScopeOption,
+    read_fields,
+    session_of,
+)
 from services.cli.paging import all_pages, tell_damage
 from services.cli.records import Record, dataset_record
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -60,6 +67,8 @@ def import_files(
         ),
     ] = None,
     fields: FieldsOption = None,
+    columns: ColumnsOption = None,
+    out_of_scope: OutOfScopeOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Store files as a dataset. All rows are checked first; the same rows again give the same snapshot."""
@@ -77,7 +86,11 @@ def import_files(
     if not parts and not server_path:
         raise typer.BadParameter("name at least one file", param_hint="FILES")
     header = pb.ImportFileHeader(
-        dataset=name, task=_TASKS[task], field_names=pb.FieldNames(**asdict(read_fields(fields)))
+        dataset=name,
+        task=_TASKS[task],
+        field_names=pb.FieldNames(**asdict(read_fields(fields))),
+        columns=columns or [],
+        out_of_scope_label=out_of_scope,
     )
     messages = _messages(header, parts, server_path or [])
     dataset = session.training.ImportDataset(messages, timeout=_IMPORT_TIMEOUT_S)
@@ -114,11 +127,15 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
 
 def cautions(record: Record) -> Iterator[str]:
     """Say what is doubtful about a dataset; each is allowed, and nothing else would warn of it."""
-    for finding in record["findings"]:
-        shown = ", ".join(finding["places"][:_MOST_SHOWN])
-        more = ", ..." if finding["count"] > _MOST_SHOWN and shown else ""
-        at = f" ({finding['count']}x: {shown}{more})" if shown else ""
-        yield f"caution: {finding['message']}{at}"
+    yield from map(caution, record["findings"])
+
+
+def caution(finding: Record) -> str:
+    """Say what is doubtful, and where first."""
+    shown = ", ".join(finding["places"][:_MOST_SHOWN])
+    more = ", ..." if finding["count"] > _MOST_SHOWN and shown else ""
+    at = f" ({finding['count']}x: {shown}{more})" if shown else ""
+    return f"caution: {finding['message']}{at}"
 
 
 def _messages(

@@ -3,6 +3,8 @@
 What is scored is what is served: the answers come over the RPCs, and every one from the same version.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -12,17 +14,34 @@ from rich.table import Table
 
 from services.cli.answers import batches, classify_batch, extract_batch
 from services.cli.failures import CommandError, local_error
-from services.cli.options import AsJson, FieldsOption, read_fields, session_of
+from services.cli.options import (
+    AsJson,
+    ColumnsOption,
+    FieldsOption,
+    OutOfScopeOption,
+    read_fields,
+    session_of,
+)
 from services.cli.records import Record
 from services.cli.session import Session
-from shared.data.readers import read_rows
-from shared.data.rows import Row, Span
+from shared.data.readers import Extras, read_rows
+from shared.data.rows import Row
 from shared.data.splits import assign_splits
 from shared.rpc.status import Explained, explain
-from shared.store.manifest import SplitEvaluation, Task
+from shared.store.evaluation import SplitEvaluation
+from shared.store.manifest import METRICS, Task
 from shared.stubs.inference.v1 import inference_pb2 as pb
 
 SplitChoice = Literal["train", "validation", "test", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows that are scored, and the labels of the model."""
+
+    name: str
+    rows: list[Row]
+    labels: list[str]
 
 
 def evaluate(
@@ -41,13 +60,16 @@ def evaluate(
         ),
     ] = "all",
     field: FieldsOption = None,
+    columns: ColumnsOption = None,
+    out_of_scope: OutOfScopeOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Score a served model on a labelled file."""
     session = session_of(context)
     loaded = _loaded(session, model)
     task = _task(loaded)
-    rows, problems = read_rows(file.name, file.read_bytes(), task, read_fields(field))
+    extras = Extras(tuple(columns or ()), out_of_scope)
+    rows, problems = read_rows(file.name, file.read_bytes(), task, read_fields(field), extras)
     if problems:
         summary = f"{file.name} has {len(problems)} problems"
         raise CommandError(
@@ -55,15 +77,18 @@ def evaluate(
         )
     splits = assign_splits(rows)
     chosen = rows if split == "all" else splits[split]
-    if not chosen:
+    in_scope = [row for row in chosen if not row.out_of_scope]
+    if not in_scope:
         raise local_error("DATASET_INVALID", f"{file.name} has no {split} rows")
 
     version = loaded.model_version
+    part = Part(file.name if split == "all" else split, in_scope, list(loaded.labels))
     if task != "entities":
-        scores = _score_classifier(session, version, task, chosen, list(loaded.labels))
+        others = [row for row in chosen if row.out_of_scope]
+        scores = _score_classifier(session, version, task, part, others)
     else:
-        scores = _score_extractor(session, version, chosen, list(loaded.labels), splits["train"])
-    _show(session, version, file.name, split, scores)
+        scores = _score_extractor(session, version, part, splits["train"])
+    _show(session, version, file.name, split, task, scores)
 
 
 def _loaded(session: Session, model: str) -> pb.LoadedModel:
@@ -90,36 +115,41 @@ def _task(loaded: pb.LoadedModel) -> Task:
 
 
 def _score_classifier(
-    session: Session, version: str, task: Task, rows: list[Row], labels: list[str]
+    session: Session, version: str, task: Task, part: Part, out_of_scope: list[Row]
 ) -> SplitEvaluation:
     top_k = 0 if task == "multi-label" else 1
-    given: list[list[str]] = []
-    for texts in batches(row.text for row in rows):
-        for record in classify_batch(session, pb.ClassifyRequest(model=version, texts=texts, top_k=top_k)):
-            given.append([each["label"] for each in _answered(record)["labels"] if each["is_given"]])
     # scikit-learn: a second that other commands need not wait
-    from shared.scoring import score_classification, score_multi_label
+    from shared.runtime.classification import LabelScore
+    from shared.scoring.evaluation import Split, evaluate_classification, evaluate_multi_label
 
+    answers: list[list[LabelScore]] = []
+    for texts in batches(row.text for row in (*part.rows, *out_of_scope)):
+        for record in classify_batch(session, pb.ClassifyRequest(model=version, texts=texts, top_k=top_k)):
+            answers.append([LabelScore(**each) for each in _answered(record)["labels"]])
+    split = Split(part.name, part.rows, part.labels)
     if task == "multi-label":
-        return score_multi_label([row.labels for row in rows], given, labels)
-    return score_classification([row.label or "" for row in rows], [best for (best,) in given], labels)
+        return evaluate_multi_label(split, answers)
+    return evaluate_classification(split, answers[: len(part.rows)], answers[len(part.rows) :])
 
 
-def _score_extractor(
-    session: Session, version: str, rows: list[Row], labels: list[str], train_rows: list[Row]
-) -> SplitEvaluation:
-    texts = [row.text for row in rows]
-    answered: list[list[Span]] = []
-    for batch in batches(texts):
-        for record in extract_batch(session, pb.ExtractEntitiesRequest(model=version, texts=batch)):
-            answered.append([Span(x["start"], x["end"], x["label"]) for x in _answered(record)["entities"]])
-    from shared.scoring import score_entities, surfaces  # as above
+def _score_extractor(session: Session, version: str, part: Part, train_rows: list[Row]) -> SplitEvaluation:
+    from shared.runtime.entities import EntitySpan  # as above
+    from shared.scoring.evaluation import Split, evaluate_entities
+    from shared.scoring.spans import surfaces
 
+    answers: list[list[EntitySpan]] = []
+    for texts in batches(row.text for row in part.rows):
+        for record in extract_batch(session, pb.ExtractEntitiesRequest(model=version, texts=texts)):
+            answers.append(
+                [
+                    EntitySpan(x["start"], x["end"], x["label"], x["score"])
+                    for x in _answered(record)["entities"]
+                ]
+            )
     seen = surfaces([row.text for row in train_rows], [row.entities or () for row in train_rows])
-    scores = score_entities([row.entities or () for row in rows], answered, labels, seen, texts)
-    if not train_rows:  # nothing is known of what the version has seen
-        scores.metrics.pop("unseen_span_recall", None)
-    return scores
+    split = Split(part.name, part.rows, part.labels)
+    # Without train rows nothing is known of what the version has seen.
+    return evaluate_entities(split, answers, seen if train_rows else None)
 
 
 def _answered(record: Record) -> Record:
@@ -137,9 +167,15 @@ def _answered(record: Record) -> Record:
     return record
 
 
-def _show(session: Session, version: str, file_name: str, split: str, scores: SplitEvaluation) -> None:
+def _show(
+    session: Session, version: str, file_name: str, split: str, task: Task, scores: SplitEvaluation
+) -> None:
     record = {"model_version": version, "file": file_name, "split": split, **scores.model_dump(mode="json")}
-    heading = f"{version} on {scores.row_count} rows ({file_name}, split {split})"
+    low, high = scores.interval or (0.0, 1.0)
+    heading = (
+        f"{version} on {scores.row_count} rows ({file_name}, split {split});"
+        f" 95 % interval of {METRICS[task]}: {low:.4f} to {high:.4f}"
+    )
     metrics = Table("metric", "value", box=None)
     for name, value in scores.metrics.items():
         metrics.add_row(name, f"{value:.4f}")
@@ -148,4 +184,19 @@ def _show(session: Session, version: str, file_name: str, split: str, scores: Sp
         labels.add_row(
             name, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support)
         )
-    session.show(record, heading, metrics, labels)
+    session.show(record, heading, metrics, labels, *slice_tables(scores))
+
+
+def slice_tables(scores: SplitEvaluation) -> Iterator[Table]:
+    """Show the scores of every value of every column, the worst first."""
+    for column in dict.fromkeys(each.column for each in scores.slices):
+        table = Table(column, "rows", "metric", "95 % interval", box=None)
+        for each in sorted(scores.slices, key=lambda scored: scored.metric):
+            if each.column == column:
+                table.add_row(
+                    each.value,
+                    str(each.row_count),
+                    f"{each.metric:.3f}",
+                    f"{each.low:.3f} to {each.high:.3f}",
+                )
+        yield table

@@ -13,13 +13,8 @@ from services.cli.paging import all_pages, tell_damage
 from services.cli.records import alias_record, model_record, version_record
 from services.cli.session import Session
 from shared.names import VersionName
+from shared.store.manifest import METRICS
 from shared.stubs.registry.v1 import registry_pb2 as pb
-
-_METRICS = {
-    "classification": "accuracy",
-    "multi-label": "micro_f1",
-    "entities": "span_f1",
-}  # the headline of each task
 
 ReasonOption = Annotated[str, typer.Option(help="Why, for the history.")]
 
@@ -147,7 +142,7 @@ def _show_versions(session: Session, model: str) -> None:
 
 
 def _headline(version: pb.ModelVersion, split: str) -> str:
-    metric = _METRICS.get(version.task, "")
+    metric = next((metric for task, metric in METRICS.items() if task == version.task), "")
     name = f"{split}.{metric}"
     if name not in version.metrics:
         return "-"

@@ -36,7 +36,7 @@ def read_fields(options: list[str] | None) -> FieldNames:
         or named.keys() - {f.name for f in fields(FieldNames)}
     ):
         raise typer.BadParameter(
-            "name each of text, label, labels, entities and split once at most, as in label=intent",
+            "name each of text, label, labels, entities, split and id once at most, as in label=intent",
             param_hint="--field",
         )
     return FieldNames(**named)
@@ -57,7 +57,21 @@ FieldsOption = Annotated[
     typer.Option(
         "--field",
         metavar="OURS=THEIRS",
-        help="What the files call text, label, labels, entities or split, such as label=intent; repeatable.",
+        help="What the files call text, label, labels, entities, split or id, such as label=intent; repeatable.",
+    ),
+]
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="Another column, such as domain, to score by each value of; repeatable.",
+    ),
+]
+OutOfScopeOption = Annotated[
+    str,
+    typer.Option(
+        "--out-of-scope", metavar="LABEL", help="Rows with this label belong to none of the labels."
     ),
 ]
 AliasOption = Annotated[str, typer.Option("--alias", help="The alias.")]

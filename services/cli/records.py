@@ -28,22 +28,63 @@ def dataset_record(dataset: training_pb2.Dataset) -> Record:
         "splits": {
             training_pb2.Split.Name(split.split).lower(): {
                 "row_count": split.row_count,
+                "out_of_scope_count": split.out_of_scope_count,
                 "label_counts": dict(sorted(split.label_counts.items())),
             }
             for split in dataset.splits
         },
         "labels": list(dataset.labels),
         "create_time": _time(dataset.create_time),
-        "findings": [
-            {
-                "kind": training_pb2.Finding.Kind.Name(finding.kind),
-                "message": finding.message,
-                "count": finding.count,
-                "places": list(finding.places),
-            }
-            for finding in dataset.findings
-        ],
+        "findings": [_finding_record(finding) for finding in dataset.findings],
         "error": _error(dataset),
+    }
+
+
+def _finding_record(finding: training_pb2.Finding) -> Record:
+    return {
+        "kind": training_pb2.Finding.Kind.Name(finding.kind),
+        "message": finding.message,
+        "count": finding.count,
+        "places": list(finding.places),
+    }
+
+
+def plan_record(plan: training_pb2.TrainingPlan) -> Record:
+    """Describe a plan."""
+    texts, cost = plan.texts, plan.cost
+    return {
+        "spec": spec_record(plan.spec),
+        "findings": [_finding_record(finding) for finding in plan.findings],
+        "texts": {
+            "row_count": texts.row_count,
+            "window_count": texts.window_count,
+            "long_row_count": texts.long_row_count,
+            "median_tokens": texts.median_tokens,
+            "p95_tokens": texts.p95_tokens,
+            "most_tokens": texts.most_tokens,
+            "unknown_token_share": texts.unknown_token_share,
+            "language_shares": dict(sorted(texts.language_shares.items(), key=lambda each: -each[1])),
+        },
+        "cost": {
+            "total_steps": cost.total_steps,
+            "step_ms": cost.step_duration.ToMicroseconds() / 1000,
+            "duration_ms": cost.duration.ToMilliseconds(),
+            "peak_memory_bytes": cost.peak_memory_bytes,
+        }
+        if plan.HasField("cost")
+        else None,
+        "suspects": [
+            {
+                "place": each.place,
+                "labels": list(each.labels),
+                "suggested_labels": list(each.suggested_labels),
+                "confidence": each.confidence,
+                "start": each.start,
+                "end": each.end,
+            }
+            for each in plan.suspects
+        ],
+        "advice": [{"field": each.field, "value": each.value, "reason": each.reason} for each in plan.advice],
     }
 
 
@@ -56,6 +97,7 @@ def base_record(base: training_pb2.BaseModel) -> Record:
         "licence": base.licence,
         "parameter_count": base.parameter_count,
         "max_tokens": base.max_tokens,
+        "layer_count": base.layer_count,
         "available": base.available,
         "digest": base.digest,
         "pooling": training_pb2.Pooling.Name(base.pooling),
@@ -82,22 +124,27 @@ def _set_fields(message: Message) -> Record:
     return described
 
 
+def spec_record(spec: training_pb2.TrainingSpec) -> Record:
+    """Describe what is trained."""
+    return {
+        "model": spec.model,
+        "dataset": spec.dataset,
+        "recipe": training_pb2.Recipe.Name(spec.recipe),
+        "base_model": spec.base_model,
+        "adaptable": spec.adaptable,
+        "seed": spec.seed,
+        "hyperparameters": _set_fields(spec.hyperparameters),
+    }
+
+
 def job_record(job: training_pb2.TrainingJob) -> Record:
     """Describe a job."""
-    progress, spec = job.progress, job.spec
+    progress = job.progress
     return {
         "id": job.id,
         "state": state_name(job),
         "model_version": job.model_version,
-        "spec": {
-            "model": spec.model,
-            "dataset": spec.dataset,
-            "recipe": training_pb2.Recipe.Name(spec.recipe),
-            "base_model": spec.base_model,
-            "adaptable": spec.adaptable,
-            "seed": spec.seed,
-            "hyperparameters": _set_fields(spec.hyperparameters),
-        },
+        "spec": spec_record(job.spec),
         "request_id": job.request_id,
         "promote_to": job.promote_to,
         "cancel_requested": job.cancel_requested,

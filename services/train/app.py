@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 from services.train.catalogue import Catalogue
 from services.train.datasets import Datasets
@@ -21,12 +21,13 @@ from services.train.jobs.submission import Submission
 from services.train.jobs.supervisor import Supervisor
 from services.train.jobs.table import JobTable
 from services.train.jobs.watch import Watch
+from services.train.planning import Planner
 from services.train.registry import Registry
 from services.train.registry_servicer import RegistryServicer
 from services.train.servicer import TrainingServicer
 from services.train.settings import TrainSettings
 from services.train.sources import Sources
-from services.train.spec import Assignment
+from services.train.spec import Assignment, JobSpec
 from shared.errors import PortTakenError, TagsmithError
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
@@ -132,10 +133,12 @@ class _Jobs:
         for job in self.table.unfinished():
             self._census.note(job)
         datasets = DatasetStore(objects)
+        submission = Submission(self.table, self.models, datasets, self._catalogue)
         self.servicer = TrainingServicer(
             table=self.table,
             watch=self.watch,
-            submission=Submission(self.table, self.models, datasets, self._catalogue),
+            submission=submission,
+            planner=Planner(submission, datasets, self._catalogue, engine, state_folder.surveys, self._work),
             datasets=Datasets(
                 datasets,
                 spool=state_folder.imports,
@@ -160,15 +163,15 @@ class _Jobs:
             assign=self._assign,
         )
 
-    def _base_folder(self, base_model: str | None) -> str | None:
-        return None if base_model is None else str(self._catalogue.find(base_model).folder)
-
     def _assign(self, job: JobRecord) -> Assignment:
-        return Assignment(
-            job_id=job.id,
-            version=job.version,
-            spec=job.spec,
-            store=self._settings.store,
-            base_model_folder=self._base_folder(job.spec.base_model),
-            threads=self._settings.trainer_threads,
-        )
+        return Assignment(job_id=job.id, version=job.version, **self._work(job.spec))
+
+    def _work(self, spec: JobSpec) -> dict[str, Any]:
+        base = None if spec.base_model is None else self._catalogue.find(spec.base_model)
+        return {
+            "spec": spec,
+            "store": self._settings.store,
+            "base_model_folder": str(base.folder) if base else None,
+            "languages": base.languages if base else (),
+            "threads": self._settings.trainer_threads,
+        }

@@ -40,6 +40,7 @@ class BaseModelEntry:
     licence: str  # SPDX id of the weights' licence, empty where the folder does not tell
     parameter_count: int  # embeddings counted
     max_tokens: int  # of a window, special tokens counted
+    layer_count: int  # above the embeddings; 0 where it is not on this machine
     size_bytes: int  # of the files that are read; 0 where it is not on this machine
     tokenizer_family: str  # WordPiece, BPE or Unigram
     source: str  # where it comes from, such as its name on the Hugging Face Hub; empty where nobody said
@@ -126,6 +127,7 @@ def _absent_entry(known: KnownBase) -> BaseModelEntry:
         licence=known.licence,
         parameter_count=known.parameter_count,
         max_tokens=known.max_tokens,
+        layer_count=0,
         size_bytes=0,
         tokenizer_family=known.tokenizer_family,
         source=known.source,
@@ -143,19 +145,17 @@ def _packaged_entry(folder: Path) -> BaseModelEntry:
         _absent_entry(KNOWN_BASES[DEFAULT_BASE_MODEL]),
         folder=folder,
         digest=base_digest(folder),
+        layer_count=_layer_count(_config(folder)),
         size_bytes=_size_bytes(folder),
         revision=_PACKAGE_NAME,
     )
 
 
 def _folder_entry(folder: Path) -> BaseModelEntry:
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    config = _config(folder)
     card = _front_matter(folder / "README.md")
     family = str(config.get("model_type", "unknown"))
-    layers, width = (
-        config.get("num_hidden_layers", config.get("n_layers")),
-        config.get("hidden_size", config.get("dim")),
-    )
+    layers, width = _layer_count(config), config.get("hidden_size", config.get("dim"))
     known, origin = KNOWN_BASES.get(folder.name), _origin(folder)
     return BaseModelEntry(
         id=folder.name,
@@ -164,6 +164,7 @@ def _folder_entry(folder: Path) -> BaseModelEntry:
         licence=next(iter(card.get("license", ())), "") or (known.licence if known else ""),
         parameter_count=_parameter_count(folder / "model.safetensors"),
         max_tokens=_window_limit(config, family),
+        layer_count=layers,
         size_bytes=_size_bytes(folder),
         tokenizer_family=_tokenizer_family(folder / "tokenizer.json"),
         source=origin.get("source", ""),
@@ -174,6 +175,15 @@ def _folder_entry(folder: Path) -> BaseModelEntry:
         pooling=_pooling(folder),
         is_default=folder.name == DEFAULT_BASE_MODEL,
     )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    return config
+
+
+def _layer_count(config: dict[str, Any]) -> int:
+    return int(config.get("num_hidden_layers", config.get("n_layers", 0)))
 
 
 def _origin(folder: Path) -> dict[str, str]:

@@ -17,9 +17,9 @@ from typing import BinaryIO, Final
 
 from services.train.pages import PageRequest, page_of
 from services.train.sources import Sources
-from shared.data.inspection.findings import Finding
+from shared.data.inspection.findings import Finding, placed
 from shared.data.inspection.report import inspect
-from shared.data.readers import USUAL_NAMES, FieldNames, read_rows
+from shared.data.readers import NO_EXTRAS, USUAL_NAMES, Extras, FieldNames, read_rows
 from shared.data.rows import Row, SplitName
 from shared.data.splits import assign_splits, check_dataset
 from shared.errors import (
@@ -50,6 +50,7 @@ class FileHeader:
     server_path: str
     task: Task | None  # None: not said, which is refused
     names: FieldNames = USUAL_NAMES
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,9 @@ class Datasets:
         problems: list[Problem] = []
         for file in files:
             file.data.seek(0)
-            found, faults = read_rows(file.header.file_name, file.data, task, file.header.names)
-            rows += found if file.header.split is None else _in_split(found, file.header.split)
+            header = file.header
+            found, faults = read_rows(header.file_name, file.data, task, header.names, header.extras)
+            rows += found if header.split is None else _in_split(found, header.split)
             problems += faults
         splits = assign_splits(rows)
         problems = problems or check_dataset(splits, task)  # of an incomplete set they would mislead
@@ -164,13 +166,18 @@ class Datasets:
                 problems,
                 **_place(problems[0].field),
             )
-        return Imported(self._datasets.save(first.dataset, task, splits), inspect(splits))
+        return Imported(self._datasets.save(first.dataset, task, splits), inspect(placed(splits)))
 
 
 def _check_header(header: FileHeader, before: Sequence[_SpooledFile]) -> None:
     check_id(header.dataset, field="header.dataset")
     if header.task is None:
         raise FieldInvalidError("header.task is not set.", field="header.task")
+    if header.extras.out_of_scope_label and header.task != "classification":
+        raise FieldInvalidError(
+            f"header.out_of_scope_label is for classification, not for {header.task}: a row without any label, or entity, says the same.",
+            field="header.out_of_scope_label",
+        )
     if (
         not header.file_name
         or len(header.file_name) > _MOST_NAME_CHARACTERS

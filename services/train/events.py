@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from services.train.plan import Report
 from shared.errors import ProblemsError, TagsmithError
 
 Phase = Literal["PREPARING", "TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"]
@@ -68,6 +69,13 @@ class Failure(_Event):
         )
 
 
+class Surveyed(_Event):
+    """What a survey found out."""
+
+    kind: Literal["surveyed"] = "surveyed"
+    report: Report
+
+
 class Finished(_Event):
     """The version is in the store, passed by the gate or refused by it; its manifest has all there is to know."""
 
@@ -81,5 +89,5 @@ class Failed(_Event):
     failure: Failure
 
 
-Event = Annotated[PhaseStarted | Progress | Finished | Failed, Field(discriminator="kind")]
-EVENT: TypeAdapter[PhaseStarted | Progress | Finished | Failed] = TypeAdapter(Event)
+TrainerEvent = PhaseStarted | Progress | Surveyed | Finished | Failed
+EVENT: TypeAdapter[TrainerEvent] = TypeAdapter(Annotated[TrainerEvent, Field(discriminator="kind")])

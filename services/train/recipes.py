@@ -10,7 +10,14 @@ from math import ceil
 from typing import Final
 
 from services.train.catalogue import BaseModelEntry
-from services.train.spec import FROM_SCRATCH, Hyperparameters, RecipeName, RecurrentShape
+from services.train.spec import (
+    FROM_SCRATCH,
+    ClassWeights,
+    Hyperparameters,
+    RecipeName,
+    RecurrentShape,
+    Schedule,
+)
 from shared.store.manifest import Task
 
 TASKS: Final[dict[RecipeName, tuple[Task, ...]]] = {
@@ -41,6 +48,11 @@ class Preset:
     label_smoothing: float
     steps: int  # aimed at
     epochs: tuple[int, int]  # fewest, most passes, whatever the number of steps
+    schedule: Schedule = "linear"
+    layer_decay: float = 1.0
+    unfreezing_share: float = 0.0
+    class_weights: ClassWeights = "equal"
+    averaging_decay: float = 0.0
     recurrent: RecurrentShape | None = None
 
 
@@ -110,15 +122,24 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
 }
 
 
+# About what a base has learnt already.
+_OF_LAYERS: Final = ("layer_decay", "frozen_layers", "freeze_embeddings", "unfreezing_share")
+
+
 def unused_knobs(recipe: RecipeName, task: Task, *, adaptable: bool) -> dict[str, str]:
     """Return the hyperparameters without any effect, each with why: setting one is refused, a job's spec is shown without them."""
     unused = {"pooling" if recipe in FROM_SCRATCH else "recurrent": f"has no effect on {recipe}"}
     if task == "multi-label":
         unused["label_smoothing"] = f"has no effect on {task}"
+    if task != "classification":
+        unused["most_refused_share"] = f"has no effect on {task}"
     if task == "entities":
         unused["pooling"] = f"has no effect on {task}"
     if not adaptable:
-        unused["encoder_learning_rate"] = "has no effect with adaptable off"
+        knobs = ("encoder_learning_rate", "precision", *_OF_LAYERS)
+        unused |= dict.fromkeys(knobs, "has no effect with adaptable off")
+    elif recipe in FROM_SCRATCH:
+        unused |= dict.fromkeys(_OF_LAYERS, f"has no effect on {recipe}: nothing is learnt yet")
     return unused
 
 
@@ -142,6 +163,11 @@ def default_hyperparameters(
         pooling=base.pooling if base else "masked-mean",
         label_smoothing=preset.label_smoothing,
         recurrent=preset.recurrent,
+        schedule=preset.schedule,
+        layer_decay=preset.layer_decay,
+        unfreezing_share=preset.unfreezing_share,
+        class_weights=preset.class_weights,
+        averaging_decay=preset.averaging_decay,
     )
 
 

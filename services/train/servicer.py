@@ -13,6 +13,8 @@ from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
 from services.train.jobs.watch import Watch
 from services.train.pages import PageRequest
+from services.train.plan_wire import write_plan
+from services.train.planning import Planner
 from services.train.wire import (
     read_order,
     read_parts,
@@ -35,6 +37,7 @@ class TrainingServicer(TrainingServiceServicer):
         table: JobTable,
         watch: Watch,
         submission: Submission,
+        planner: Planner,
         datasets: Datasets,
         catalogue: Catalogue,
     ) -> None:
@@ -42,6 +45,7 @@ class TrainingServicer(TrainingServiceServicer):
         self._table = table
         self._watch = watch
         self._submission = submission
+        self._planner = planner
         self._datasets = datasets
         self._catalogue = catalogue
 
@@ -61,9 +65,16 @@ class TrainingServicer(TrainingServiceServicer):
 
     async def CreateTrainingJob(self, request: pb.CreateTrainingJobRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""
-        order = read_order(request)
+        order = read_order(request.spec, promote_to=request.promote_to)
         take = self._submission.validate if request.validate_only else self._submission.submit
         return write_job(await asyncio.to_thread(take, order, request_id=request.request_id))
+
+    async def PlanTrainingJob(self, request: pb.PlanTrainingJobRequest, context: Any) -> pb.TrainingPlan:
+        """See training.proto."""
+        plan = await self._planner.plan(
+            read_order(request.spec), probes=not request.skip_probe, finds_suspects=request.find_suspects
+        )
+        return write_plan(plan)
 
     async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""

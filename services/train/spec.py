@@ -1,6 +1,6 @@
 """What a trainer is told: the resolved spec of a job, and the assignment file that carries it.
 
-`spec.json` in a job's folder is an Assignment. It is all that a trainer knows, on every engine.
+`spec.json` in a job's folder is an Assignment, or a Survey where nothing is to be trained. It is all that a trainer knows, on every engine.
 """
 
 from typing import Annotated, Final, Literal, Self
@@ -12,6 +12,9 @@ from shared.store.manifest import Task
 RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
 Pooling = Literal["masked-mean", "first-token"]
 Cell = Literal["gru", "lstm"]
+Schedule = Literal["linear", "cosine", "slanted-triangular"]
+ClassWeights = Literal["equal", "square-root", "balanced"]
+Precision = Literal["auto", "fp32", "bf16"]
 
 # These take no base, and so nothing can be frozen.
 FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset({"rnn-classifier"})
@@ -52,6 +55,27 @@ class Hyperparameters(_Record):
         float, Field(ge=0, lt=1)
     ]  # share of the target spread over all labels or tags; not for multi-label
     recurrent: RecurrentShape | None = None  # of rnn-classifier, and of no other recipe
+    # The defaults below are what jobs did that were accepted before these knobs were there.
+    schedule: Schedule = "linear"  # of the rates, after the warm-up
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = (
+        1.0  # the encoder's rate is multiplied by it for each layer below the top
+    )
+    frozen_layers: Annotated[int, Field(ge=0, le=100)] = (
+        0  # lowest layers that do not learn; with them the embeddings
+    )
+    freeze_embeddings: bool = False
+    # Of all steps: until then the encoder's layers begin to learn one after the other, the top first.
+    unfreezing_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: ClassWeights = "equal"  # of the labels or tags in the loss, by how rare they are
+    averaging_decay: Annotated[float, Field(ge=0, lt=1)] = (
+        0.0  # a step, of the moving average of the weights; 0: none
+    )
+    precision: Precision = "auto"  # of the encoder's multiplications; auto: bf16 on a GPU that has it
+    # Of in-scope rows that would be answered rightly: so many, at most, may be refused so that texts out of scope are.
+    most_refused_share: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    micro_batch_size: Annotated[int, Field(ge=1, le=1024)] | None = (
+        None  # windows computed at once; None: as many as fit
+    )
 
 
 class JobSpec(_Record):
@@ -79,12 +103,25 @@ class JobSpec(_Record):
         return self
 
 
-class Assignment(_Record):
+class Work(_Record):
+    """What every trainer process needs to know."""
+
+    spec: JobSpec
+    store: str  # the store's folder or URL
+    base_model_folder: str | None  # in Hub layout: config.json, model.safetensors, tokenizer.json
+    languages: tuple[str, ...] = ()  # that the base claims, ISO 639-1, or `mul`; none: nobody knows
+    threads: Annotated[int, Field(ge=1)]
+
+
+class Assignment(Work):
     """One job for one trainer process."""
 
     job_id: str
     version: str  # reserved for the job, name@number
-    spec: JobSpec
-    store: str  # the store's folder or URL
-    base_model_folder: str | None  # in Hub layout: config.json, model.safetensors, tokenizer.json
-    threads: Annotated[int, Field(ge=1)]
+
+
+class Survey(Work):
+    """A look at a job that may be."""
+
+    probes: bool  # take some steps, to know what training costs
+    finds_suspects: bool  # look for labels that are probably wrong

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,7 +15,8 @@ from services.train.jobs.record import JobRecord
 from services.train.jobs.submission import Knob, Order
 from services.train.recipes import unused_knobs
 from services.train.spec import Cell, JobSpec, Pooling, RecipeName
-from shared.data.readers import FieldNames
+from shared.data.inspection.findings import Finding
+from shared.data.readers import Extras, FieldNames
 from shared.data.rows import SPLIT_NAMES, SplitName
 from shared.errors import FieldInvalidError, Problem
 from shared.rpc.status import make_status, to_status
@@ -37,6 +38,18 @@ _RECIPES: Final[dict[RecipeName, str]] = {
 }
 _POOLINGS: Final[dict[Pooling, str]] = {"masked-mean": "MASKED_MEAN", "first-token": "FIRST_TOKEN"}
 _CELLS: Final[dict[Cell, str]] = {"gru": "GRU", "lstm": "LSTM"}
+_CHOICES: Final[dict[str, tuple[Any, Mapping[Any, str]]]] = {  # knobs whose values have names
+    "pooling": (pb.Pooling, _POOLINGS),
+    "schedule": (
+        pb.Schedule,
+        {"linear": "LINEAR", "cosine": "COSINE", "slanted-triangular": "SLANTED_TRIANGULAR"},
+    ),
+    "class_weights": (
+        pb.ClassWeights,
+        {"equal": "EQUAL", "square-root": "SQUARE_ROOT", "balanced": "BALANCED"},
+    ),
+    "precision": (pb.Precision, {"auto": "AUTO", "fp32": "FP32", "bf16": "BF16"}),
+}
 
 ValueT = TypeVar("ValueT")
 
@@ -53,6 +66,7 @@ async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncI
                 server_path=header.server_path,
                 task=_read_enum(_TASKS, pb.Task, header.task, field="header.task"),
                 names=FieldNames(**{field.name: value for field, value in header.field_names.ListFields()}),
+                extras=Extras(tuple(dict.fromkeys(header.columns)), header.out_of_scope_label),
             )
         elif request.HasField("chunk"):
             yield request.chunk
@@ -60,9 +74,8 @@ async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncI
             raise FieldInvalidError("An import message has neither a header nor a chunk.", field="part")
 
 
-def read_order(request: pb.CreateTrainingJobRequest) -> Order:
+def read_order(spec: pb.TrainingSpec, *, promote_to: str = "") -> Order:
     """Read what a caller wants to train. Raises FieldInvalidError for an enum value that this release does not know."""
-    spec = request.spec
     return Order(
         model=spec.model,
         dataset=spec.dataset,
@@ -71,19 +84,21 @@ def read_order(request: pb.CreateTrainingJobRequest) -> Order:
         adaptable=spec.adaptable if spec.HasField("adaptable") else None,
         hyperparameters=_read_knobs(spec.hyperparameters),
         seed=spec.seed if spec.HasField("seed") else None,
-        promote_to=request.promote_to,
+        promote_to=promote_to,
     )
 
 
 def _read_knobs(message: pb.Hyperparameters) -> dict[str, Knob]:
     """Read the knobs that are set."""
-    field, cell_field = "spec.hyperparameters.pooling", "spec.hyperparameters.recurrent.cell"
+    cell_field = "spec.hyperparameters.recurrent.cell"
     knobs: dict[str, Knob] = {
         each.name: value for each, value in message.ListFields() if each.message_type is None
     }
-    knobs.pop("pooling", None)
-    if (pooling := _read_enum(_POOLINGS, pb.Pooling, message.pooling, field=field)) is not None:
-        knobs["pooling"] = pooling
+    for knob, (enum, names) in _CHOICES.items():
+        knobs.pop(knob, None)
+        value = _read_enum(names, enum, getattr(message, knob), field=f"spec.hyperparameters.{knob}")
+        if value is not None:
+            knobs[knob] = value
     if message.HasField("recurrent"):
         shape: dict[str, int | str] = {each.name: value for each, value in message.recurrent.ListFields()}
         shape.pop("cell", None)
@@ -97,7 +112,7 @@ def write_job(job: JobRecord) -> pb.TrainingJob:
     """Write a snapshot of a job."""
     return pb.TrainingJob(
         id=job.id,
-        spec=_write_spec(job.spec),
+        spec=write_spec(job.spec),
         request_id=job.request_id,
         promote_to=job.promote_to,
         state=job.state,
@@ -125,6 +140,7 @@ def write_dataset(snapshot: Snapshot | UnreadableDataset) -> pb.Dataset:
                 split=_SPLITS[split],
                 row_count=snapshot.splits[split].row_count,
                 label_counts=snapshot.splits[split].label_counts,
+                out_of_scope_count=snapshot.splits[split].out_of_scope_count,
             )
             for split in SPLIT_NAMES
             if split in snapshot.splits
@@ -137,16 +153,15 @@ def write_dataset(snapshot: Snapshot | UnreadableDataset) -> pb.Dataset:
 def write_import(imported: Imported) -> pb.Dataset:
     """Write a snapshot's summary with what is doubtful about it."""
     dataset = write_dataset(imported.snapshot)
-    dataset.findings.extend(
-        pb.Finding(
-            kind=finding.kind.value,
-            message=finding.message,
-            count=finding.count,
-            places=finding.places,
-        )
-        for finding in imported.findings
-    )
+    dataset.findings.extend(map(write_finding, imported.findings))
     return dataset
+
+
+def write_finding(finding: Finding) -> pb.Finding:
+    """Write something doubtful."""
+    return pb.Finding(
+        kind=finding.kind.value, message=finding.message, count=finding.count, places=finding.places
+    )
 
 
 def write_base_model(entry: BaseModelEntry) -> pb.BaseModel:
@@ -168,6 +183,7 @@ def write_base_model(entry: BaseModelEntry) -> pb.BaseModel:
         revision=entry.revision,
         tasks=list(_TASKS.values()),
         limits=entry.limits,
+        layer_count=entry.layer_count,
     )
 
 
@@ -178,7 +194,8 @@ def write_time(time: datetime) -> Timestamp:
     return message
 
 
-def _write_spec(spec: JobSpec) -> pb.TrainingSpec:
+def write_spec(spec: JobSpec) -> pb.TrainingSpec:
+    """Write what is trained, defaults filled in."""
     return pb.TrainingSpec(
         model=spec.model,
         dataset=spec.dataset,
@@ -193,8 +210,7 @@ def _write_spec(spec: JobSpec) -> pb.TrainingSpec:
 def _write_hyperparameters(spec: JobSpec) -> pb.Hyperparameters:
     unused = unused_knobs(spec.recipe, spec.task, adaptable=spec.adaptable)
     values = spec.hyperparameters.model_dump(exclude=set(unused))
-    if "pooling" in values:
-        values["pooling"] = _POOLINGS[spec.hyperparameters.pooling]
+    values |= {knob: names[values[knob]] for knob, (_, names) in _CHOICES.items() if knob in values}
     if "recurrent" in values:
         values["recurrent"]["cell"] = _CELLS[values["recurrent"]["cell"]]
     return pb.Hyperparameters(**values)

@@ -16,6 +16,8 @@ from shared.store.manifest import Task
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet", ".conll")
 
+_MOST_VALUE_CODE_POINTS = 256  # of an id or a column: names, not texts
+
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -29,6 +31,7 @@ class FieldNames:
     labels: str = "labels"
     entities: str = "entities"
     split: str = "split"
+    id: str = "id"
 
     def needed(self, task: Task) -> tuple[str, str]:
         """Those that every record for `task` must have."""
@@ -39,13 +42,28 @@ class FieldNames:
 USUAL_NAMES = FieldNames()
 
 
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is read of a row beside its text and its annotation."""
+
+    columns: tuple[str, ...] = ()  # kept for scores by slice
+    out_of_scope_label: str = ""  # classification: rows with this label belong to none; empty: there are none
+
+
+NO_EXTRAS = Extras()
+
+
 def read_rows(
-    file_name: str, data: BinaryIO | bytes, task: Task, names: FieldNames = USUAL_NAMES
+    file_name: str,
+    data: BinaryIO | bytes,
+    task: Task,
+    names: FieldNames = USUAL_NAMES,
+    extras: Extras = NO_EXTRAS,
 ) -> tuple[list[Row], list[Problem]]:
     """Read every row of a file of labelled rows for `task`. The file's name tells the format, one of SUFFIXES.
 
-    Records have `text`, then `label`, `labels` or `entities`, and maybe `split`, under these names or those of `names`; other fields
-    are ignored. A label may stand in a list of one; where there are no `labels`, the list may be in `label`. An entity is {start, end, label}, {start_offset, end_offset, label} or [start, end,
+    Records have `text`, then `label`, `labels` or `entities`, and maybe `split` and `id`, under these names or those of `names`; other
+    fields are ignored but for those that `extras` names. A label may stand in a list of one; where there are no `labels`, the list may be in `label`. An entity is {start, end, label}, {start_offset, end_offset, label} or [start, end,
     label]; where there is no `entities`, the list may be in `label`. In a cell, labels and entities are a JSON list, or nothing for none;
     labels may also stand with `;` between.
     CoNLL has no names: its text and entities are made of its tokens and tags.
@@ -65,10 +83,11 @@ def read_rows(
 
     rows: list[Row] = []
     problems: list[Problem] = []
-    for line, record in _records(suffix, content, task, names):
+    missing = set(extras.columns)
+    for line, record in _records(suffix, content, task, names, extras):
         where = f"{file_name}:{line}"
         try:
-            row = _row(record, task, names)
+            row = _row(record, task, names, extras)
         except LineError as error:
             problems.append(Problem(where, str(error)))
             continue
@@ -76,12 +95,14 @@ def read_rows(
         problems += faults
         if not faults:
             rows.append(replace(row, where=where))
+            missing.difference_update(column for column, _ in row.columns)
     if not rows and not problems:
         problems.append(Problem(file_name, "has no rows"))
+    problems += [Problem(file_name, f"no row has a value in column `{each}`") for each in sorted(missing)]
     return rows, problems
 
 
-def _records(suffix: str, content: bytes, task: Task, names: FieldNames) -> Records:
+def _records(suffix: str, content: bytes, task: Task, names: FieldNames, extras: Extras) -> Records:
     needed = names.needed(task)
     match suffix:
         case ".jsonl":
@@ -91,22 +112,47 @@ def _records(suffix: str, content: bytes, task: Task, names: FieldNames) -> Reco
         case ".parquet":
             from shared.data.formats import parquet  # its library is large, and few files need it
 
-            return parquet.records(content, (*needed, names.label, names.split))
+            return parquet.records(content, (*needed, names.label, names.split, names.id, *extras.columns))
     return delimited.records(
-        content, needed, (*needed, names.split), delimiter="\t" if suffix == ".tsv" else ","
+        content,
+        needed,
+        (*needed, names.split, names.id, *extras.columns),
+        delimiter="\t" if suffix == ".tsv" else ",",
     )
 
 
-def _row(record: Record | LineError, task: Task, names: FieldNames) -> Row:
+def _row(record: Record | LineError, task: Task, names: FieldNames, extras: Extras) -> Row:
     if isinstance(record, LineError):
         raise record
-    text = _string(record, names.text)
-    split = _split(record, names.split)
-    if task == "classification":
-        return Row(text, label=_label(record, names.label), split=split)
+    row = Row(
+        _string(record, names.text),
+        split=_split(record, names.split),
+        id=_plain(record.get(names.id), names.id),
+        columns=tuple(
+            (column, value)
+            for column in sorted(extras.columns)
+            if (value := _plain(record.get(column), column))
+        ),
+    )
     if task == "multi-label":
-        return Row(text, label_set=_label_set(record, names), split=split)
-    return Row(text, entities=_spans(record, names), split=split)
+        return replace(row, label_set=_label_set(record, names))
+    if task == "entities":
+        return replace(row, entities=_spans(record, names))
+    label = _label(record, names.label)
+    if label and label == extras.out_of_scope_label:
+        return replace(row, out_of_scope=True)
+    return replace(row, label=label)
+
+
+def _plain(value: object, field: str) -> str:
+    """Read a field whose value is one thing and may be left out: empty then. Raises LineError."""
+    if value is None:
+        return ""
+    if not isinstance(value, str | int | float):
+        raise LineError(f"field `{field}` is neither a string nor a number")
+    if len(text := str(value)) > _MOST_VALUE_CODE_POINTS:
+        raise LineError(f"field `{field}` has more than {_MOST_VALUE_CODE_POINTS} code points")
+    return text
 
 
 def _string(record: Record, field: str) -> str:

@@ -41,6 +41,11 @@ class Row:
     where: str = field(
         default="", compare=False
     )  # its place in a file, such as `train.csv:17`; empty: from the store
+    id: str = ""  # the owner's own name for it
+    columns: tuple[
+        tuple[str, str], ...
+    ] = ()  # what else is known of it, for scores by slice: (column, value)
+    out_of_scope: bool = False  # classification: it belongs to none of the labels, and has none
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -56,7 +61,7 @@ def check_row(row: Row, task: Task, *, where: str) -> list[Problem]:
     """Return everything that makes `row` unusable for `task`; `where` is its place, such as `train.csv:17`."""
     faults = list(_text_faults(row.text))
     if task == "classification":
-        faults += ["has no label"] if row.label is None else _label_faults("label", row.label)
+        faults += _only_label_faults(row)
     elif task == "multi-label":
         faults += _label_set_faults(row.label_set)
     elif row.entities is None:
@@ -73,6 +78,13 @@ def _text_faults(text: str) -> Iterator[str]:
         yield f"the text has {len(text)} code points; at most {MOST_CODE_POINTS} are allowed"
     if not _is_unicode(text):
         yield "the text holds half of a surrogate pair, which is no character"
+
+
+def _only_label_faults(row: Row) -> Iterator[str]:
+    if row.label is not None:
+        yield from _label_faults("label", row.label)
+    elif not row.out_of_scope:
+        yield "has no label"
 
 
 def _label_faults(name: str, label: str) -> Iterator[str]:

@@ -39,6 +39,7 @@ def check_dataset(splits: Mapping[SplitName, Sequence[Row]], task: Task) -> list
 
     The field is the split's name, or the place of the first row that the problem is about.
     """
+    splits = {name: [row for row in rows if not row.out_of_scope] for name, rows in splits.items()}
     empty = [name for name in ("train", "validation") if not splits.get(name)]
     if empty:
         return [

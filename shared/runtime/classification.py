@@ -28,19 +28,28 @@ def pool_windows(windows: Sequence[Window], logits: Sequence[Logits]) -> npt.NDA
 
 
 def rank_labels(
-    labels: Sequence[str], logits: npt.NDArray[np.floating], *, temperature: float, top_k: int = 0
+    labels: Sequence[str],
+    logits: npt.NDArray[np.floating],
+    *,
+    temperature: float,
+    unknown_below: float | None,
+    top_k: int = 0,
 ) -> list[list[LabelScore]]:
-    """Return of each text the `top_k` labels (0: all) by falling softmax score, ties in the order of `labels`; the first is given.
+    """Return of each text the `top_k` labels (0: all) by falling softmax score, ties in the order of `labels`.
 
-    `logits` is (texts, labels).
+    The first is given, unless its score is below `unknown_below`; `logits` is (texts, labels).
     """
+    enough = unknown_below or 0.0
     exponents = logits.astype(np.float64)
     exponents -= exponents.max(axis=1, keepdims=True)
     exponents /= temperature
     np.exp(exponents, out=exponents)
     exponents /= exponents.sum(axis=1, keepdims=True)
     return [
-        [LabelScore(labels[i], score, rank == 0) for rank, (i, score) in enumerate(of_text)]
+        [
+            LabelScore(labels[i], score, rank == 0 and score >= enough)
+            for rank, (i, score) in enumerate(of_text)
+        ]
         for of_text in _ranked(exponents, top_k)
     ]
 
@@ -49,6 +58,7 @@ def rank_label_set(
     labels: Sequence[str],
     logits: npt.NDArray[np.floating],
     *,
+    temperature: float,
     thresholds: Sequence[float],
     top_k: int = 0,
 ) -> list[list[LabelScore]]:
@@ -57,7 +67,7 @@ def rank_label_set(
     """
     return [
         [LabelScore(labels[i], score, score >= thresholds[i]) for i, score in of_text]
-        for of_text in _ranked(sigmoid(logits), top_k)
+        for of_text in _ranked(sigmoid(logits / temperature), top_k)
     ]
 
 

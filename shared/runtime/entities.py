@@ -27,9 +27,17 @@ class EntitySpan:
 
 
 def extract_spans(
-    labels: Sequence[str], units: Units, windows: Sequence[Window], logits: Sequence[Logits]
+    labels: Sequence[str],
+    units: Units,
+    windows: Sequence[Window],
+    logits: Sequence[Logits],
+    *,
+    temperature: float = 1.0,
 ) -> list[EntitySpan]:
-    """Decode one text. Element k of `logits` belongs to window k: (its tokens, special ones included; 2 * labels + 1 tags)."""
+    """Decode one text. Element k of `logits` belongs to window k: (its tokens, special ones included; 2 * labels + 1 tags).
+
+    Scores come of logits divided by `temperature`; which spans there are does not depend on it.
+    """
     if not len(units):
         return []
     scores = unit_logits(units.tokens, windows, logits)
@@ -37,7 +45,7 @@ def extract_spans(
     ranges = entity_ranges(path)
     if not ranges:
         return []
-    log_probabilities = _log_probabilities(scores, path)
+    log_probabilities = _log_probabilities(scores / temperature, path)
     return [
         EntitySpan(
             units.spans[first][0],

@@ -39,6 +39,7 @@ class SplitSummary(_Record):
     label_counts: dict[
         str, int
     ]  # rows of a label (classification, multi-label) or mentions of it (entities), by label
+    out_of_scope_count: int = 0  # rows, of `row_count`, that belong to no label
 
 
 class Snapshot(_Record):
@@ -72,6 +73,7 @@ class DatasetStore:
             split: SplitSummary(
                 digest=hashlib.sha256(data).hexdigest(),
                 row_count=len(rows[split]),
+                out_of_scope_count=sum(row.out_of_scope for row in rows[split]),
                 label_counts=dict(
                     sorted(Counter(label for row in rows[split] for label in row.labels).items())
                 ),
@@ -180,20 +182,34 @@ def _to_lines(rows: Sequence[Row]) -> bytes:
 
 
 def _to_object(row: Row) -> dict[str, object]:
+    """What is not there is left out, so that rows have the digest that they always had."""
+    extras: dict[str, object] = {}
+    if row.id:
+        extras["id"] = row.id
+    if row.columns:
+        extras["columns"] = dict(row.columns)
+    if row.out_of_scope:
+        return {"text": row.text, "out_of_scope": True, **extras}
     if row.label is not None:
-        return {"text": row.text, "label": row.label}
+        return {"text": row.text, "label": row.label, **extras}
     if row.entities is None:
-        return {"text": row.text, "labels": row.label_set}
-    return {"text": row.text, "entities": [[span.start, span.end, span.label] for span in row.entities]}
+        return {"text": row.text, "labels": row.label_set, **extras}
+    spans = [[span.start, span.end, span.label] for span in row.entities]
+    return {"text": row.text, "entities": spans, **extras}
 
 
 def _from_line(line: bytes, split: SplitName) -> Row:
-    row = json.loads(line)
-    if "label" in row:
-        return Row(row["text"], label=row["label"], split=split)
-    if "labels" in row:
-        return Row(row["text"], label_set=tuple(row["labels"]), split=split)
-    return Row(row["text"], entities=tuple(Span(*span) for span in row["entities"]), split=split)
+    read = json.loads(line)
+    return Row(
+        read["text"],
+        label=read.get("label"),
+        label_set=tuple(read["labels"]) if "labels" in read else None,
+        entities=tuple(Span(*span) for span in read["entities"]) if "entities" in read else None,
+        split=split,
+        id=read.get("id", ""),
+        columns=tuple(read.get("columns", {}).items()),
+        out_of_scope=read.get("out_of_scope", False),
+    )
 
 
 def _digest(task: Task, splits: Mapping[SplitName, SplitSummary]) -> str:

@@ -10,10 +10,17 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.names import VersionName
+from shared.store.evaluation import SplitEvaluation
 
-SCHEMA_VERSION: Final = 2  # 2: evaluations are of each variant, and there may be several
+SCHEMA_VERSION: Final = 3  # 3: scores are calibrated, and a version may abstain
+READABLE_SCHEMAS: Final = (2, 3)  # what 2 lacks has defaults
 
 Task = Literal["classification", "multi-label", "entities"]
+METRICS: Final[dict[Task, str]] = {  # what a task is judged by
+    "classification": "accuracy",
+    "multi-label": "micro_f1",
+    "entities": "span_f1",
+}
 VariantName = Literal["fp32", "int8"]  # fp32: as it was trained; int8: its multiplications in bytes
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -67,6 +74,9 @@ class ClassificationDecoding(_Record):
 
     activation: Literal["softmax"] = "softmax"
     temperature: Annotated[float, Field(gt=0)] = 1.0  # logits are divided by it; arXiv:1706.04599
+    unknown_below: Annotated[float, Field(ge=0, le=1)] | None = (
+        None  # a best score below it is no answer: the text is out of scope
+    )
     window_pooling: Literal["token-weighted-mean"] = "token-weighted-mean"
 
 
@@ -74,6 +84,7 @@ class MultiLabelDecoding(_Record):
     """How logits become labels, each for itself. Windows are pooled as for one label."""
 
     activation: Literal["sigmoid"] = "sigmoid"
+    temperature: Annotated[float, Field(gt=0)] = 1.0  # as for one label
     thresholds: tuple[
         Annotated[float, Field(gt=0, lt=1)], ...
     ]  # in the order of the labels: from here on a label is given
@@ -84,6 +95,7 @@ class EntitiesDecoding(_Record):
     """How logits become spans: one tag for each word, read at its first token; the best path without illegal moves."""
 
     scheme: Literal["bio"] = "bio"
+    temperature: Annotated[float, Field(gt=0)] = 1.0  # of the tags' probabilities; no path depends on it
     words: Literal["unicode"] = "unicode"  # shared.runtime.words
     window_choice: Literal["most-context"] = "most-context"
 
@@ -100,31 +112,9 @@ class GoldenExample(_Record):
     """A text whose answer is known; a loaded version must repeat it before it serves."""
 
     text: str
-    label: str | None = None  # classification: the best label
+    label: str | None = None  # classification: the label that is given; empty where the version abstains
     labels: tuple[str, ...] | None = None  # multi-label: all of them, sorted
     entities: tuple[GoldenSpan, ...] | None = None  # entities: all of them
-
-
-class LabelScores(_Record):
-    """Scores of one label on one split, [0, 1]."""
-
-    precision: float
-    recall: float
-    f1: float
-    support: int  # rows, or mentions, that truly have the label
-
-
-class SplitEvaluation(_Record):
-    """What the served variant scores on one split, computed through shared.runtime."""
-
-    row_count: int
-    metrics: dict[
-        str, float
-    ]  # accuracy, macro_f1 | micro_f1, macro_f1, subset_accuracy | span_precision, span_recall, span_f1, unseen_span_recall; all [0, 1]
-    per_label: dict[str, LabelScores]
-    confusion: tuple[
-        tuple[str, str, int], ...
-    ] = ()  # classification: (true label, answered label, rows), zeros left out
 
 
 class BaseModelLineage(_Record):
@@ -162,6 +152,15 @@ class GateCheck(_Record):
     detail: str
 
 
+class DataFinding(_Record):
+    """Something doubtful about the rows that a version learnt from; see shared.data.inspection."""
+
+    kind: str
+    message: str
+    count: int
+    places: tuple[str, ...]
+
+
 _DECODINGS: Final[dict[Task, type[BaseModel]]] = {
     "classification": ClassificationDecoding,
     "multi-label": MultiLabelDecoding,
@@ -172,7 +171,7 @@ _DECODINGS: Final[dict[Task, type[BaseModel]]] = {
 class Manifest(_Record):
     """A version. Written once, last, and never changed."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[2, 3] = SCHEMA_VERSION
     model: str
     number: Annotated[int, Field(ge=1)]
     state: Literal["published", "rejected"]
@@ -188,6 +187,7 @@ class Manifest(_Record):
         VariantName, dict[Literal["validation", "test"], SplitEvaluation]
     ]  # of each variant, as it is served
     gate_checks: tuple[GateCheck, ...]
+    findings: tuple[DataFinding, ...] = ()  # the gravest first
     lineage: Lineage
     create_time: datetime
 

@@ -25,7 +25,7 @@ from shared.names import ModelReference, VersionName
 from shared.store import layout
 from shared.store.aliases import AliasLog, AliasRecord
 from shared.store.failures import corrupt
-from shared.store.manifest import SCHEMA_VERSION, Manifest, StoredFile
+from shared.store.manifest import READABLE_SCHEMAS, Manifest, StoredFile
 from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
 from shared.store.records import create_record, create_sealed, parse_record, read_record, unseal
 
@@ -202,11 +202,11 @@ def _parse(version: VersionName, key: str, record: bytes) -> Manifest:
         return parse_record(key, record, Manifest)
     except ArtifactCorruptError:
         schema = _schema_version(record)
-        if schema in (0, SCHEMA_VERSION):
+        if schema in (0, *READABLE_SCHEMAS):
             raise
         cause = f"manifest schema {schema}"
         raise ModelNotLoadableError(
-            f"{version} has {cause}, this server reads {SCHEMA_VERSION}: ask one of its own release, or train it again",
+            f"{version} has {cause}, this server reads up to {max(READABLE_SCHEMAS)}: ask one of its own release, or train it again",
             model_version=str(version),
             cause=cause,
         ) from None

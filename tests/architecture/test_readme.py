@@ -5,7 +5,7 @@ from dataclasses import asdict
 import prometheus_client.metrics
 import pytest
 
-from services.train.recipes import DEFAULT_MAX_TOKENS, PRESETS
+from services.train.recipes import DEFAULT_MAX_TOKENS, PRESETS, TASKS, unused_knobs
 from services.train.spec import Hyperparameters, RecipeName
 from shared.telemetry import metrics
 from tests.architecture.readme import quoted, rows, section
@@ -98,7 +98,8 @@ def test_every_recipes_default_stands_in_the_readme() -> None:
     def shown(recipe: RecipeName, *, adaptable: bool) -> dict[str, str]:
         knobs = asdict(PRESETS[recipe, adaptable])
         fewest, most = knobs["epochs"]
-        unused = {} if adaptable else {"encoder_learning_rate": "–"}
+        (task, *_) = TASKS[recipe]
+        unused = dict.fromkeys(unused_knobs(recipe, task, adaptable=adaptable).keys() & knobs.keys(), "–")
         shape = knobs.pop("recurrent")
         numbers = {knob: str(value) for knob, value in knobs.items()}
         numbers["recurrent"] = ", ".join(f"{k} {v}" for k, v in shape.model_dump().items()) if shape else "–"

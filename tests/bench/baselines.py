@@ -31,7 +31,7 @@ from transformers import (
 )
 
 from shared.data.rows import Span
-from shared.scoring import score_entities
+from shared.scoring.spans import score_entities
 from tests.bench.data import BASE, Rows, read_split
 
 LEARNING_RATES = {

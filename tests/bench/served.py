@@ -19,9 +19,11 @@ from shared.data.rows import Span
 from shared.runtime.execution import Execution, Precision
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
-from shared.scoring import score_classification, score_entities, score_multi_label
+from shared.scoring.labels import score_classification, score_multi_label
+from shared.scoring.spans import score_entities
 from shared.store.cache import FileCache
-from shared.store.manifest import Manifest, SplitEvaluation, StoredFile, Variant, VariantName
+from shared.store.evaluation import SplitEvaluation
+from shared.store.manifest import Manifest, StoredFile, Variant, VariantName
 from shared.store.opening import open_store
 from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
 from shared.stubs.registry.v1 import registry_pb2, registry_pb2_grpc

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Final
 
 from services.train.engines.port import UNWATCHED, Engine, Exit, Trainer
-from services.train.events import Failed, Failure, Finished
+from services.train.events import Failed, Failure, Finished, TrainerEvent
 from services.train.jobs.ending import TrainerEnd, after_trainer
 from services.train.jobs.event_log import EventLog
 from services.train.jobs.publication import Publication
-from services.train.jobs.record import JobRecord, TrainerEvent
+from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
 from services.train.spec import SCRATCH, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.train.engines.port import UNWATCHED, Exit
-from services.train.events import Failed, Failure
-from services.train.jobs.record import JobRecord, TrainerEvent
+from services.train.events import Failed, Failure, TrainerEvent
+from services.train.jobs.record import JobRecord
 from shared.errors import GateRejectedError, TrainerLostError
 from shared.store.manifest import Manifest
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.train.events import EVENT
-from services.train.jobs.record import TrainerEvent
+from services.train.events import EVENT, TrainerEvent
 from shared.telemetry.logs import get_logger
 
 _log = get_logger()

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.train.engines.port import Handle
-from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress
+from services.train.events import Failure, PhaseStarted, Progress, TrainerEvent
 from services.train.jobs.lifecycle import FINAL, FinalState, State, check_transition, state_after
 from services.train.spec import JobSpec
 from shared.errors import JobAlreadyFinishedError
-
-TrainerEvent = PhaseStarted | Progress | Finished | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,11 @@ class StateFolder:
         """The folder where uploads are spooled."""
         return self.path / "imports"
 
+    @property
+    def surveys(self) -> Path:
+        """The folder of surveys under way."""
+        return self.path / "surveys"
+
     def job_folder(self, job_id: str) -> Path:
         """The folder of a job."""
         return self.path / "jobs" / job_id

@@ -231,7 +231,8 @@ def _hyperparameters(
     adaptable: bool,
 ) -> Hyperparameters | None:
     """Return the recipe's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
-    row_count = snapshot.splits["train"].row_count
+    train = snapshot.splits["train"]
+    row_count = train.row_count - train.out_of_scope_count
     changes = dict(order.hyperparameters)
     unused = unused_knobs(recipe, snapshot.task, adaptable=adaptable)
     for knob in sorted(unused.keys() & changes.keys()):
@@ -247,6 +248,11 @@ def _hyperparameters(
     if base is not None and isinstance(max_tokens, int) and max_tokens > base.max_tokens:
         problems.append(
             _knob_problem(("max_tokens",), f"is over the {base.max_tokens} that {base.id} allows")
+        )
+    frozen = changes.get("frozen_layers", 0)
+    if base is not None and isinstance(frozen, int) and frozen > base.layer_count:
+        problems.append(
+            _knob_problem(("frozen_layers",), f"is over the {base.layer_count} layers that {base.id} has")
         )
     if resolved is None or "max_epochs" in changes or "batch_size" not in changes:
         return resolved

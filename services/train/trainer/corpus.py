@@ -5,7 +5,7 @@ been others then.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.train.spec import JobSpec
 from shared.data.rows import SPLIT_NAMES, Row, SplitName, check_row
@@ -23,6 +23,12 @@ class Corpus:
     task: Task
     labels: tuple[str, ...]
     splits: dict[SplitName, list[Row]]  # train and validation have rows, test may have none
+    out_of_scope: dict[SplitName, list[Row]] = field(default_factory=dict)  # rows that belong to no label
+
+    @property
+    def all_rows(self) -> dict[SplitName, list[Row]]:
+        """Every row of every split; those out of scope, which come last, have no places of the snapshot."""
+        return {split: [*rows, *self.out_of_scope.get(split, ())] for split, rows in self.splits.items()}
 
 
 def read_corpus(datasets: DatasetStore, spec: JobSpec) -> Corpus:
@@ -40,7 +46,12 @@ def read_corpus(datasets: DatasetStore, spec: JobSpec) -> Corpus:
     if problems:
         raise DatasetInvalidError(f"{spec.dataset} cannot be used.", problems, dataset=spec.dataset)
     labels = tuple(sorted({label for row in splits["train"] for label in row.labels}))
-    return Corpus(task, labels, splits)
+    return Corpus(
+        task,
+        labels,
+        {split: [row for row in rows if not row.out_of_scope] for split, rows in splits.items()},
+        {split: [row for row in rows if row.out_of_scope] for split, rows in splits.items()},
+    )
 
 
 def _row_problems(split: SplitName, rows: Sequence[Row], task: Task) -> list[Problem]:

@@ -24,20 +24,23 @@ def vectors_of(encoder: Encoder, reading: Reading, examples: Sequence[Example], 
     batch = pad([example.window for example in examples], pad_id)
     hidden: Tensor
     pooled: Tensor
-    hidden, pooled = encoder(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
+    device = encoder.token_embeddings.device
+    hidden, pooled = encoder(
+        torch.from_numpy(batch.input_ids).to(device), torch.from_numpy(batch.attention_mask).to(device)
+    )
     if reading == "pooled":
         return pooled
     counts = torch.tensor([len(example.rows) for example in examples])
     windows = torch.repeat_interleave(torch.arange(len(examples)), counts)
     rows = torch.from_numpy(np.concatenate([example.rows for example in examples]))
-    return hidden[windows, rows]
+    return hidden[windows.to(device), rows.to(device)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
     """The vectors of many examples, one below the other; those of example i begin at `starts[i]`."""
 
-    vectors: Tensor  # (targets, width)
+    vectors: Tensor  # (targets, width), in main memory
     starts: tuple[int, ...]  # one more than there are examples
 
     def of(self, indices: Sequence[int]) -> Tensor:

@@ -5,9 +5,7 @@ Invariant: each line is one whole event, flushed before the next. One thread wri
 
 from pathlib import Path
 
-from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress
-
-TrainerEvent = PhaseStarted | Progress | Finished | Failed
+from services.train.events import Failure, TrainerEvent
 
 
 class Journal:

@@ -1,6 +1,6 @@
 """The two ways to learn: all weights, or a head on the outputs of an encoder that stays as it is.
 
-Both offer the loop the same face: parameters, an epoch of batches, the loss of a batch, the validation split's score.
+Both offer the loop the same face: parameters, an epoch of batches, the loss of a part of a batch, the validation split's score.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,15 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from services.train.spec import Hyperparameters
 from services.train.trainer.batching import training_batches
+from services.train.trainer.devices import autocast
 from services.train.trainer.examples import Example
 from services.train.trainer.features import Features, compute_features, vectors_of
 from services.train.trainer.network import Network
-from services.train.trainer.optimisation import ParameterGroup, parameter_groups
+from services.train.trainer.objective import Objective
+from services.train.trainer.optimisation import Group, encoder_groups
 from services.train.trainer.validation import Evaluation, Validation
 
 
@@ -31,43 +32,33 @@ class Learner(Protocol):
 
     @property
     def metric_name(self) -> str:
-        """accuracy or span_f1."""
+        """accuracy, micro_f1 or span_f1."""
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch, at least 1."""
 
-    def groups(self) -> list[ParameterGroup]:
+    def groups(self, total_steps: int) -> list[Group]:
         """The parameters with their peak rates."""
 
     def epoch(self, random: np.random.Generator) -> list[list[int]]:
         """The batches of one pass, as indices of examples."""
 
-    def loss(self, batch: Sequence[int]) -> Tensor:
-        """The mean loss of a batch, in train mode."""
+    def loss(self, part: Sequence[int], *, batch: Sequence[int]) -> Tensor:
+        """The share of a part of a batch in the batch's mean loss, in train mode."""
 
     def evaluate(self) -> Evaluation:
         """Score the validation split, in eval mode."""
 
 
-@dataclass(frozen=True, eq=False)
-class FineTuning:
-    """Adaptable on: the encoder, its embeddings and the head learn."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Lessons:
+    """What both ways learn from."""
 
-    network: Network
     examples: Sequence[Example]  # each with at least one target
+    objective: Objective
     validation: Validation
     hyperparameters: Hyperparameters
-    pad_id: int
-
-    @cached_property
-    def _usual_weight(self) -> float:
-        return usual_weight(self.examples)
-
-    @property
-    def module(self) -> nn.Module:
-        """See Learner."""
-        return self.network
 
     @property
     def metric_name(self) -> str:
@@ -79,24 +70,42 @@ class FineTuning:
         """See Learner."""
         return -(-len(self.examples) // self.hyperparameters.batch_size)
 
-    def groups(self) -> list[ParameterGroup]:
+    def _loss(self, logits: Tensor, part: Sequence[int], batch: Sequence[int]) -> Tensor:
+        target_count = sum(len(self.examples[i].targets) for i in batch)
+        return self.objective.loss(
+            logits.float(), [self.examples[i] for i in part], target_count=target_count
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FineTuning(_Lessons):
+    """Adaptable on: the encoder, or its upper layers, and the head learn."""
+
+    network: Network
+    pad_id: int
+
+    @property
+    def module(self) -> nn.Module:
+        """See Learner."""
+        return self.network
+
+    def groups(self, total_steps: int) -> list[Group]:
         """See Learner."""
         chosen = self.hyperparameters
-        return [
-            *parameter_groups(self.network.encoder, chosen.encoder_learning_rate, chosen.weight_decay),
-            *parameter_groups(self.network.head, chosen.head_learning_rate, chosen.weight_decay),
-        ]
+        head = Group(list(self.network.head.parameters()), chosen.head_learning_rate)
+        return [head, *encoder_groups(self.network.encoder.depths(), chosen, total_steps)]
 
     def epoch(self, random: np.random.Generator) -> list[list[int]]:
         """See Learner."""
-        lengths = [example.window.token_count for example in self.examples]
-        return training_batches(lengths, self.hyperparameters.batch_size, random)
+        return training_batches(self._lengths, self.hyperparameters.batch_size, random)
 
-    def loss(self, batch: Sequence[int]) -> Tensor:
+    def loss(self, part: Sequence[int], *, batch: Sequence[int]) -> Tensor:
         """See Learner."""
-        examples = [self.examples[i] for i in batch]
-        vectors = vectors_of(self.network.encoder, self.network.reading, examples, self.pad_id)
-        return mean_loss(self.network.head.head(vectors), examples, self._usual_weight, self.hyperparameters)
+        examples = [self.examples[i] for i in part]
+        with autocast(self.hyperparameters.precision):
+            vectors = vectors_of(self.network.encoder, self.network.reading, examples, self.pad_id)
+            logits = self.network.head.head(vectors)
+        return self._loss(logits, part, batch)
 
     def evaluate(self) -> Evaluation:
         """See Learner."""
@@ -105,44 +114,30 @@ class FineTuning:
             features = compute_features(
                 self.network.encoder, self.network.reading, self.validation.examples, self.pad_id
             )
-            return self.validation.evaluate(self.network.head.head(features.vectors))
+            vectors = features.vectors.to(self.network.encoder.token_embeddings.device)
+            return self.validation.evaluate(self.network.head.head(vectors).cpu())
+
+    @cached_property
+    def _lengths(self) -> list[int]:
+        return [example.window.token_count for example in self.examples]
 
 
-@dataclass(frozen=True, eq=False)
-class HeadTraining:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeadTraining(_Lessons):
     """Adaptable off: the head learns on vectors that were computed once."""
 
     head: nn.Module
-    examples: Sequence[Example]
     features: Features  # of `examples`
-    validation: Validation
     validation_features: Features
-    hyperparameters: Hyperparameters
-
-    @cached_property
-    def _usual_weight(self) -> float:
-        return usual_weight(self.examples)
 
     @property
     def module(self) -> nn.Module:
         """See Learner."""
         return self.head
 
-    @property
-    def metric_name(self) -> str:
+    def groups(self, _: int) -> list[Group]:
         """See Learner."""
-        return self.validation.metric_name
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """See Learner."""
-        return -(-len(self.examples) // self.hyperparameters.batch_size)
-
-    def groups(self) -> list[ParameterGroup]:
-        """See Learner."""
-        return parameter_groups(
-            self.head, self.hyperparameters.head_learning_rate, self.hyperparameters.weight_decay
-        )
+        return [Group(list(self.head.parameters()), self.hyperparameters.head_learning_rate)]
 
     def epoch(self, random: np.random.Generator) -> list[list[int]]:
         """See Learner. Vectors have no padding, so that any examples may meet."""
@@ -150,43 +145,12 @@ class HeadTraining:
         size = self.hyperparameters.batch_size
         return [order[i : i + size] for i in range(0, len(order), size)]
 
-    def loss(self, batch: Sequence[int]) -> Tensor:
+    def loss(self, part: Sequence[int], *, batch: Sequence[int]) -> Tensor:
         """See Learner."""
-        examples = [self.examples[i] for i in batch]
-        return mean_loss(
-            self.head(self.features.of(batch)), examples, self._usual_weight, self.hyperparameters
-        )
+        return self._loss(self.head(self.features.of(part)), part, batch)
 
     def evaluate(self) -> Evaluation:
         """See Learner."""
         self.head.eval()
         with torch.inference_mode():
             return self.validation.evaluate(self.head(self.validation_features.vectors))
-
-
-def usual_weight(examples: Sequence[Example]) -> float:
-    """Return the mean weight of the targets of `examples`."""
-    total = sum(example.weight * len(example.targets) for example in examples)
-    return total / sum(len(example.targets) for example in examples)
-
-
-def mean_loss(
-    logits: Tensor, examples: Sequence[Example], usual: float, hyperparameters: Hyperparameters
-) -> Tensor:
-    """Cross-entropy over the targets of `examples`, weighted; `logits` is (targets, outputs), at least one target.
-
-    Multi-label: the mean of the binary cross-entropies of all labels.
-
-    Weights count against the dataset's `usual` one, not the batch's own: windows of long texts meet in one batch, and dividing by
-    their own weights would give each of them the pull of a whole text.
-    """
-    targets = torch.from_numpy(np.concatenate([example.targets for example in examples]))
-    if targets.ndim == 2:
-        losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
-    else:
-        losses = functional.cross_entropy(
-            logits, targets, reduction="none", label_smoothing=hyperparameters.label_smoothing
-        )
-    counts = torch.tensor([len(example.targets) for example in examples])
-    weights = torch.tensor([example.weight / usual for example in examples]).repeat_interleave(counts)
-    return (losses * weights).mean()

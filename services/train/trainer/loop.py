@@ -1,7 +1,7 @@
 """The training loop, for every recipe: a generator of progress that does no I/O.
 
 Steps, evaluates about once an epoch, stops when the task metric has not improved for `patience` evaluations, and leaves the best
-weights in the learner. Among equal metrics the lower validation loss is best: small validation sets tie often. The driver
+weights, or averages of them, in the learner. Among equal metrics the lower validation loss is best: small validation sets tie often. The driver
 decides what becomes of the events; it may stop listening at any time, and then the weights are those of the last step.
 """
 
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from services.train.events import Progress
 from services.train.spec import Hyperparameters
+from services.train.trainer.accumulation import Accumulation
+from services.train.trainer.averaging import Averaging
 from services.train.trainer.learners import Learner
 from services.train.trainer.optimisation import Optimisation
 from services.train.trainer.validation import Evaluation
@@ -30,10 +32,11 @@ class _Best:
     weights: dict[str, Tensor] = field(default_factory=dict)
     without_better: int = 0  # evaluations since the metric rose
 
-    def consider(self, evaluation: Evaluation, learner: Learner) -> None:
+    def consider(self, evaluation: Evaluation, learner: Learner, *, counts: bool) -> None:
+        """Keep the learner's weights if they are better; else it `counts`, or not, as one without."""
         best = self.evaluation
         rose = best is None or evaluation.metric > best.metric
-        self.without_better = 0 if rose else self.without_better + 1
+        self.without_better = 0 if rose else self.without_better + counts
         if best is None or (evaluation.metric, -evaluation.loss) > (best.metric, -best.loss):
             self.evaluation = evaluation
             self.weights = copy.deepcopy(learner.module.state_dict())
@@ -42,19 +45,26 @@ class _Best:
 def fit(
     learner: Learner, hyperparameters: Hyperparameters, *, seed: int, now: Callable[[], float]
 ) -> Iterator[Progress]:
-    """Teach `learner`. `now` is a monotonic clock in seconds. Raises TrainingDivergedError."""
+    """Teach `learner`. `now` is a monotonic clock in seconds. Raises TrainingDivergedError, TrainingOutOfMemoryError."""
     total_steps = hyperparameters.max_epochs * learner.steps_per_epoch
-    interval = max(learner.steps_per_epoch, FEWEST_STEPS_BETWEEN_EVALUATIONS)
-    optimisation = Optimisation(learner.groups(), hyperparameters, total_steps)
+    interval = evaluation_interval(learner.steps_per_epoch)
+    optimisation = Optimisation(learner.groups(total_steps), hyperparameters, total_steps)
+    averaging = Averaging(learner.module, hyperparameters.averaging_decay)
+    accumulation = Accumulation(learner, hyperparameters)
     meter = _Meter(learner.metric_name, total_steps, now)
     best, random, step = _Best(), np.random.default_rng(seed), 0
     for epoch in range(1, hyperparameters.max_epochs + 1):
         for batch in learner.epoch(random):
             step += 1
             learner.module.train()
-            meter.count(optimisation.step(learner.loss(batch), step), len(batch))
+            loss = accumulation.gradients(batch, optimisation)
+            optimisation.step(loss, step)
+            averaging.count()
+            meter.count(loss, len(batch))
             if step % interval == 0 or step == total_steps:
-                best.consider(evaluation := learner.evaluate(), learner)
+                with averaging.applied():
+                    evaluation = learner.evaluate()
+                    best.consider(evaluation, learner, counts=step > optimisation.last_begin)
                 yield meter.report(step, epoch, evaluation, best.evaluation)
             elif meter.due():
                 yield meter.report(step, epoch)
@@ -62,6 +72,11 @@ def fit(
                 learner.module.load_state_dict(best.weights)
                 return
     learner.module.load_state_dict(best.weights)
+
+
+def evaluation_interval(steps_per_epoch: int) -> int:
+    """Return how many steps there are from one look at validation to the next."""
+    return max(steps_per_epoch, FEWEST_STEPS_BETWEEN_EVALUATIONS)
 
 
 class _Meter:

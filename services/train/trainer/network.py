@@ -5,6 +5,7 @@ logits (..., outputs). The same modules are trained, exported and, in eval mode,
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -36,6 +37,26 @@ class Encoder(nn.Module):
     @abstractmethod
     def token_embeddings(self) -> Tensor:
         """One row for each token id, (vocabulary, embedding width)."""
+
+    @property
+    @abstractmethod
+    def layers(self) -> Sequence[nn.Module]:
+        """The layers above the embeddings, the lowest first."""
+
+    def depths(self) -> list[list[nn.Parameter]]:
+        """The parameters by depth: first those below the first layer, then each layer's; what follows the last goes with it."""
+        layer_of = {
+            id(parameter): depth
+            for depth, layer in enumerate(self.layers, start=1)
+            for parameter in layer.parameters()
+        }
+        depths: list[list[nn.Parameter]] = [[] for _ in range(len(self.layers) + 1)]
+        after = 0
+        for parameter in self.parameters():  # in the order in which they were made, which is that of the flow
+            depth = layer_of.get(id(parameter))
+            after = len(self.layers) if depth == len(self.layers) else after
+            depths[after if depth is None else depth].append(parameter)
+        return depths
 
     @abstractmethod
     def hidden_states(

@@ -1,58 +1,92 @@
-"""How weights move: AdamW with bias correction, a linear warm-up, a linear decay to nothing, clipped gradients.
+"""How weights move: AdamW with bias correction, a rate that follows the recipe's schedule, clipped gradients.
 
 Biases and norms do not decay; the head's rate is higher than the encoder's, because the head starts from nothing.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
-from transformers import get_linear_schedule_with_warmup
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from services.train.spec import Hyperparameters
+from services.train.trainer.rates import factor, first_steps, layer_rates
 from shared.errors import TrainingDivergedError
-
-ParameterGroup = dict[str, Any]
 
 _LARGEST_GRADIENT_NORM: Final = 1.0
 
 
-def parameter_groups(module: nn.Module, learning_rate: float, weight_decay: float) -> list[ParameterGroup]:
-    """The parameters of `module` for the optimiser; those of one dimension are biases and norms."""
-    parameters = list(module.parameters())
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Weights that learn alike: from the step `begin`, counted from 0, on, with a rate of `peak` at most."""
+
+    parameters: Sequence[nn.Parameter]
+    peak: float
+    begin: int = 0
+
+
+def encoder_groups(
+    depths: Sequence[Sequence[nn.Parameter]], chosen: Hyperparameters, total_steps: int
+) -> list[Group]:
+    """Return the groups of an encoder, by `Encoder.depths`; those that stay as they are do not appear, and are told not to learn."""
+    frozen = chosen.frozen_layers + 1 if chosen.frozen_layers else int(chosen.freeze_embeddings)
+    for parameter in (each for depth in depths[:frozen] for each in depth):
+        parameter.requires_grad_(False)
+    peaks = layer_rates(chosen.encoder_learning_rate, layers=len(depths) - 1, decay=chosen.layer_decay)
+    learning = list(zip(depths, peaks, strict=True))[frozen:]
+    begins = first_steps(len(learning), unfreezing_share=chosen.unfreezing_share, total=total_steps)
     return [
-        {
-            "params": [each for each in parameters if each.ndim > 1],
-            "lr": learning_rate,
-            "weight_decay": weight_decay,
-        },
-        {"params": [each for each in parameters if each.ndim <= 1], "lr": learning_rate, "weight_decay": 0.0},
+        Group(parameters, peak, begin)
+        for (parameters, peak), begin in zip(reversed(learning), begins, strict=True)
     ]
 
 
 class Optimisation:
     """The optimiser and its schedule over `total_steps`."""
 
-    def __init__(
-        self, groups: Sequence[ParameterGroup], hyperparameters: Hyperparameters, total_steps: int
-    ) -> None:
-        """`groups` carry their peak learning rates."""
-        self._parameters: list[nn.Parameter] = [each for group in groups for each in group["params"]]
-        self._optimiser = torch.optim.AdamW(groups, fused=True)
-        warmup_steps = math.ceil(hyperparameters.warmup_share * total_steps)
-        self._schedule = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]
-            self._optimiser, warmup_steps, total_steps
+    def __init__(self, groups: Sequence[Group], chosen: Hyperparameters, total_steps: int) -> None:
+        """See the class. Groups that begin later have no gradients until then, which saves their backward pass."""
+        self._groups = groups
+        self._optimiser = torch.optim.AdamW(
+            [each for group in groups for each in _decaying_or_not(group, chosen.weight_decay)], fused=True
         )
+        factors = (
+            partial(
+                factor,
+                chosen.schedule,
+                begin=group.begin,
+                total=total_steps,
+                warmup_share=chosen.warmup_share,
+            )
+            for group in groups
+            for _ in range(2)
+        )
+        self._schedule = LambdaLR(self._optimiser, list(factors))
+        self._wake(0)
 
-    def step(self, loss: Tensor, number: int) -> float:
-        """Take optimiser step `number` and return the loss. Raises TrainingDivergedError if it, or its gradient, is not finite."""
+    @property
+    def last_begin(self) -> int:
+        """The step from which on all groups learn."""
+        return max(group.begin for group in self._groups)
+
+    @property
+    def rates(self) -> list[float]:
+        """The present rate of each group."""
+        return [float(rate) for rate in self._schedule.get_last_lr()[::2]]
+
+    def clear(self) -> None:
+        """Forget the gradients."""
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self._parameters, _LARGEST_GRADIENT_NORM)
-        value = loss.item()
-        if not (math.isfinite(value) and math.isfinite(norm.item())):
+
+    def step(self, loss: float, number: int) -> None:
+        """Take optimiser step `number`, from 1, with the gradients that are there. Raises TrainingDivergedError if they, or `loss`, are not finite."""
+        parameters = (each for group in self._groups for each in group.parameters)
+        norm = nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT_NORM)
+        if not (math.isfinite(loss) and math.isfinite(norm.item())):
             raise TrainingDivergedError(
                 f"Training diverged at step {number}: the loss is no longer a number. Lower the learning rates"
                 " (encoder_learning_rate, head_learning_rate) or raise warmup_share, and train again.",
@@ -60,4 +94,19 @@ class Optimisation:
             )
         self._optimiser.step()
         self._schedule.step()
-        return value
+        self._wake(number)
+
+    def _wake(self, step: int) -> None:
+        for group in self._groups:
+            for each in group.parameters:
+                each.requires_grad_(step >= group.begin)
+
+
+def _decaying_or_not(group: Group, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a group's matrices and, apart, what has one dimension: biases and norms."""
+    matrices = [each for each in group.parameters if each.ndim > 1]
+    vectors = [each for each in group.parameters if each.ndim <= 1]
+    return (
+        {"params": matrices, "lr": group.peak, "weight_decay": weight_decay},
+        {"params": vectors, "lr": group.peak, "weight_decay": 0.0},
+    )

@@ -13,18 +13,20 @@ from services.train.events import PhaseStarted, Progress
 from services.train.spec import Assignment, JobSpec
 from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
+from services.train.trainer.decoding import choose_decoding
 from services.train.trainer.examples import make_examples
 from services.train.trainer.export import ExportedGraph, Role, export
 from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.gate import gate, gate_variants
+from services.train.trainer.inspecting import look
 from services.train.trainer.network import Encoder
 from services.train.trainer.publishing import complete, draft, publish
 from services.train.trainer.quantising import quantise
 from services.train.trainer.reference import Reference
 from services.train.trainer.starting import start
 from services.train.trainer.teaching import Lesson
-from services.train.trainer.thresholds import choose_decoding
 from services.train.trainer.validation import Validation
+from shared.data.rows import SplitName
 from shared.processor import multiplies_bytes
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.tokenizer import TextTokenizer
@@ -51,9 +53,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    encoded = {
-        split: reader.encode([row.text for row in corpus.splits[split]]) for split in ("train", "validation")
-    }
+    _, findings = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
     mentions = check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     lesson = prepare(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
 
@@ -63,7 +64,13 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     emit(PhaseStarted(phase="EVALUATING"))
     reference = Reference(network, reader, corpus.labels)
     computed = reference.compute([row.text for row in corpus.splits["validation"]])
-    decoding = choose_decoding(corpus, computed)
+    refusable = [*corpus.out_of_scope.get("train", ()), *corpus.out_of_scope.get("validation", ())]
+    decoding = choose_decoding(
+        corpus,
+        computed,
+        reference.compute([row.text for row in refusable]),
+        most_refused_share=assignment.spec.hyperparameters.most_refused_share,
+    )
     judgements = [reference.judge(each, decoding) for each in computed]
 
     emit(PhaseStarted(phase="EXPORTING"))
@@ -71,7 +78,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     variants: dict[VariantName, dict[Role, ExportedGraph]] = {"fp32": graphs}
     if multiplies_bytes():  # elsewhere the gate would measure another arithmetic than int8 is served with
         variants |= quantise(graphs, scratch)
-    candidate = draft(assignment, corpus, reader, decoding, variants, beginning.tokenizer)
+    candidate = draft(assignment, corpus, findings, reader, decoding, variants, beginning.tokenizer)
     checks = (*mentions, *gate(reference, judgements, candidate, threads=assignment.threads))
     if all(check.passed for check in checks):
         checks += tuple(gate_variants(reference, judgements, candidate, corpus, threads=assignment.threads))
@@ -86,7 +93,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 def prepare(
     spec: JobSpec,
     corpus: Corpus,
-    encoded: Mapping[str, Sequence[EncodedText]],
+    encoded: Mapping[SplitName, Sequence[EncodedText]],
     encoder: Encoder,
     pad_id: int,
 ) -> Lesson:

@@ -15,10 +15,12 @@ from services.train.spec import Assignment
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.export import ExportedGraph, Role, describe_file
 from services.train.trainer.reference import Decoding
+from shared.data.inspection.findings import Finding
 from shared.names import VersionName
 from shared.runtime.reader import TextReader
 from shared.store.manifest import (
     BaseModelLineage,
+    DataFinding,
     GateCheck,
     Lineage,
     Manifest,
@@ -49,6 +51,7 @@ class Candidate:
 def draft(
     assignment: Assignment,
     corpus: Corpus,
+    findings: Sequence[Finding],
     reader: TextReader,
     decoding: Decoding,
     variants: Mapping[VariantName, Mapping[Role, ExportedGraph]],
@@ -75,6 +78,10 @@ def draft(
         golden_examples=(),
         evaluations={},
         gate_checks=(),
+        findings=tuple(
+            DataFinding(kind=each.kind, message=each.message, count=each.count, places=each.places)
+            for each in findings
+        ),
         lineage=_lineage(assignment),
         create_time=datetime.now(UTC),
     )

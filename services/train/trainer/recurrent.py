@@ -5,6 +5,8 @@ place. So padding never reaches a text's states, and the graph needs neither pac
 beforehand, which exporters get wrong (pytorch#191855, onnxruntime#11830). GRU: arXiv:1406.1078; LSTM: Hochreiter and Schmidhuber, 1997.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +42,11 @@ class RecurrentEncoder(Encoder):
     def token_embeddings(self) -> Tensor:
         """See Encoder."""
         return self.embeddings.weight
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """See Encoder. A layer is two networks."""
+        return [nn.ModuleList(pair) for pair in zip(self.forwards, self.backwards, strict=True)]
 
     def hidden_states(self, input_ids: Tensor, attention_mask: Tensor, _: Tensor | None) -> Tensor:
         """See Encoder."""

@@ -5,10 +5,12 @@ Computed by torch in eval mode, from the token ids and in the label order of tra
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import expit, logit, softmax
 
 from services.train.trainer.features import EVALUATION_BATCH_TOKENS
 from services.train.trainer.network import Network
@@ -21,6 +23,8 @@ from shared.runtime.windows import Window
 from shared.store.manifest import ClassificationDecoding, EntitiesDecoding, MultiLabelDecoding
 
 Logits = npt.NDArray[np.float32]
+_TINY: Final = 1e-12
+
 Decoding = ClassificationDecoding | MultiLabelDecoding | EntitiesDecoding
 
 
@@ -43,6 +47,7 @@ class Judgement(Computed):
 
     decision: Decision
     margin: float  # to another decision, in logits: of the least sure unit for entities, of the least sure label for several
+    probabilities: npt.NDArray[np.float64]  # (labels,), as they are to be served; none for entities
 
     @property
     def labels(self) -> frozenset[str]:
@@ -67,8 +72,16 @@ class Reference:
 
     def judge(self, computed: Computed, decoding: Decoding) -> Judgement:
         """Decide a text."""
-        decide = self._spans if isinstance(decoding, EntitiesDecoding) else self._labels
-        return Judgement(computed.encoded, computed.logits, *decide(computed, decoding))
+        decided: tuple[Decision, float]
+        if isinstance(decoding, EntitiesDecoding):
+            decided, probabilities = self._spans(computed), np.zeros(0)
+        elif isinstance(decoding, MultiLabelDecoding):
+            decided = self._label_set(computed.pooled, decoding)
+            probabilities = expit(computed.pooled / decoding.temperature)
+        else:
+            probabilities = softmax(computed.pooled / decoding.temperature)
+            decided = self._label(computed.pooled, probabilities, decoding)
+        return Judgement(computed.encoded, computed.logits, decided[0], decided[1], probabilities)
 
     def logits(
         self, windows: Sequence[Window], *, batch_tokens: int = EVALUATION_BATCH_TOKENS
@@ -86,16 +99,28 @@ class Reference:
             return [results[i] for i in range(len(windows))]
         return [results[i][: window.token_count] for i, window in enumerate(windows)]
 
-    def _labels(self, computed: Computed, decoding: Decoding) -> tuple[frozenset[str], float]:
-        pooled = computed.pooled
-        if not isinstance(decoding, MultiLabelDecoding):
-            return frozenset({self.labels[int(pooled.argmax())]}), _margin(pooled[np.newaxis])
-        thresholds = np.array(decoding.thresholds)
-        over = pooled - np.log(thresholds / (1 - thresholds))
+    def _label_set(
+        self, pooled: npt.NDArray[np.float64], decoding: MultiLabelDecoding
+    ) -> tuple[frozenset[str], float]:
+        over = pooled - decoding.temperature * logit(decoding.thresholds)
         given = frozenset(label for label, above in zip(self.labels, over >= 0, strict=True) if above)
         return given, float(np.abs(over).min())
 
-    def _spans(self, computed: Computed, _: Decoding) -> tuple[frozenset[tuple[int, int, str]], float]:
+    def _label(
+        self,
+        pooled: npt.NDArray[np.float64],
+        probabilities: npt.NDArray[np.float64],
+        decoding: ClassificationDecoding,
+    ) -> tuple[frozenset[str], float]:
+        """The best label, unless its probability is too low; the margin is to the nearer of the two other decisions."""
+        best, to_next = frozenset({self.labels[int(pooled.argmax())]}), _margin(pooled[np.newaxis])
+        if decoding.unknown_below is None:
+            return best, to_next
+        inside = np.clip([probabilities.max(), decoding.unknown_below], _TINY, 1 - _TINY)
+        over = decoding.temperature * float(-np.diff(logit(inside))[0])
+        return (best, min(to_next, over)) if over >= 0 else (frozenset(), -over)
+
+    def _spans(self, computed: Computed) -> tuple[frozenset[tuple[int, int, str]], float]:
         text, logits = computed.encoded, computed.logits
         assert text.units is not None  # noqa: S101 - a reader of the entities task always finds units
         spans = extract_spans(self.labels, text.units, text.windows, logits)

@@ -11,8 +11,15 @@ from shared.runtime.entities import EntitySpan
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
-from shared.scoring import score_classification, score_entities, score_multi_label, surfaces
-from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, SplitEvaluation, Task
+from shared.scoring.evaluation import (
+    Split,
+    evaluate_classification,
+    evaluate_entities,
+    evaluate_multi_label,
+)
+from shared.scoring.spans import surfaces
+from shared.store.evaluation import SplitEvaluation
+from shared.store.manifest import GoldenExample, GoldenSpan, Manifest, Task
 
 SPREAD_GOLDEN_EXAMPLES: Final = 16  # where the labels need no more
 MOST_GOLDEN_EXAMPLES: Final = 128  # they are users' texts, and each load answers them all
@@ -41,20 +48,19 @@ def add_answers(
 
 
 def evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "test"]) -> SplitEvaluation:
-    """Score a loaded variant on a split that has rows."""
-    rows, train = corpus.splits[split], corpus.splits["train"]
-    texts = [row.text for row in rows]
-    answers = _answers(model, texts)
-    if corpus.task == "classification":
-        best = [_given(answer)[0] for answer in answers]
-        return score_classification([row.label or "" for row in rows], best, corpus.labels)
+    """Evaluate a loaded variant on a split that has rows."""
+    rows = corpus.splits[split]
+    part = Split(split, rows, corpus.labels)
+    answers = model.answer([row.text for row in rows])
+    if corpus.task == "entities":
+        train = corpus.splits["train"]
+        seen = surfaces([row.text for row in train], [row.entities or () for row in train])
+        return evaluate_entities(part, [_spans(answer) for answer in answers], seen)
+    labels = [_labels(answer) for answer in answers]
     if corpus.task == "multi-label":
-        return score_multi_label(
-            [row.labels for row in rows], [_given(each) for each in answers], corpus.labels
-        )
-    seen = surfaces([row.text for row in train], [row.entities or () for row in train])
-    true = [row.entities or () for row in rows]
-    return score_entities(true, [_spans(answer) for answer in answers], corpus.labels, seen, texts)
+        return evaluate_multi_label(part, labels)
+    others = model.answer([row.text for row in corpus.out_of_scope.get(split, ())])
+    return evaluate_classification(part, labels, [_labels(answer) for answer in others])
 
 
 def _golden_examples(models: Sequence[Model], judgements: Sequence[Judgement]) -> tuple[GoldenExample, ...]:
@@ -97,7 +103,7 @@ def _answers(model: Model, texts: Sequence[str]) -> list[Answer]:
 
 def _golden(task: Task, text: str, answer: Answer) -> GoldenExample:
     if task == "classification":
-        return GoldenExample(text=text, label=_given(answer)[0])
+        return GoldenExample(text=text, label="".join(_given(answer)))
     if task == "multi-label":
         return GoldenExample(text=text, labels=tuple(sorted(_given(answer))))
     spans = (GoldenSpan(start=span.start, end=span.end, label=span.label) for span in _spans(answer))
@@ -105,7 +111,11 @@ def _golden(task: Task, text: str, answer: Answer) -> GoldenExample:
 
 
 def _given(answer: Answer) -> list[str]:
-    return [each.label for each in answer if isinstance(each, LabelScore) and each.is_given]
+    return [each.label for each in _labels(answer) if each.is_given]
+
+
+def _labels(answer: Answer) -> list[LabelScore]:
+    return [each for each in answer if isinstance(each, LabelScore)]
 
 
 def _spans(answer: Answer) -> list[EntitySpan]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.train.catalogue import base_digest, is_base_folder
-from services.train.spec import Assignment
+from services.train.spec import Work
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.export import check_exportable
 from services.train.trainer.network import Encoder
@@ -23,7 +23,7 @@ class Start:
     tokenizer: Path
 
 
-def start(assignment: Assignment, corpus: Corpus, scratch: Path) -> Start:
+def start(assignment: Work, corpus: Corpus, scratch: Path) -> Start:
     """Load or make what the spec asks for; what is learnt is written into `scratch`. Raises BaseModelNotFoundError, SpecInvalidError."""
     chosen = assignment.spec.hyperparameters
     if chosen.recurrent is None:
@@ -37,7 +37,7 @@ def start(assignment: Assignment, corpus: Corpus, scratch: Path) -> Start:
     return Start(RecurrentEncoder(chosen.recurrent, vocabulary_size=size, dropout=chosen.dropout), tokenizer)
 
 
-def check_base(assignment: Assignment) -> Path:
+def check_base(assignment: Work) -> Path:
     """Return the base's folder. Raises BaseModelNotFoundError if it is not the one that the job was accepted with."""
     spec, folder = assignment.spec, Path(assignment.base_model_folder or "")
     if not is_base_folder(folder) or base_digest(folder) != spec.base_digest:

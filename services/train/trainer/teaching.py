@@ -12,11 +12,13 @@ import torch
 
 from services.train.events import Progress
 from services.train.spec import JobSpec
+from services.train.trainer.devices import training_device
 from services.train.trainer.examples import Example
 from services.train.trainer.features import Features, compute_features
 from services.train.trainer.learners import FineTuning, HeadTraining, Learner
 from services.train.trainer.loop import REPORT_INTERVAL_S, fit
 from services.train.trainer.network import DeepHead, Encoder, LinearHead, Network, reading_of
+from services.train.trainer.objective import Objective
 from services.train.trainer.validation import Validation
 from shared.store.manifest import Task
 
@@ -36,19 +38,30 @@ class Lesson:
     pad_id: int
 
     def teach(self, report: Report) -> Network:
-        """Train to the end and return the network with its best weights. Raises TrainingDivergedError."""
-        network, learner = self._fine_tuning() if self.spec.adaptable else self._head_training(report)
+        """Train to the end and return the network with its best weights. Raises TrainingDivergedError, TrainingOutOfMemoryError."""
+        network, learner = self.begin(report)
         # The steps of a head alone are so small that a second thread would only be waited for.
         with _threads(torch.get_num_threads() if self.spec.adaptable else 1):
             for progress in fit(learner, self.spec.hyperparameters, seed=self.spec.seed, now=time.monotonic):
                 report(progress)
-        return network.eval()
+        return network.cpu().eval()  # all that follows asks for the arithmetic of a processor
+
+    def begin(self, report: Report) -> tuple[Network, Learner]:
+        """Make the network and what the loop teaches of it; a frozen encoder's one pass is taken here."""
+        return self._fine_tuning() if self.spec.adaptable else self._head_training(report)
 
     def _fine_tuning(self) -> tuple[Network, Learner]:
         chosen = self.spec.hyperparameters
         head = LinearHead(self.encoder.width, self.output_count, dropout=chosen.dropout)
-        network = Network(self.encoder, head, reading_of(self.task, self.spec))
-        learner = FineTuning(network, self.train, self.validation, chosen, self.pad_id)
+        network = Network(self.encoder, head, reading_of(self.task, self.spec)).to(training_device())
+        learner = FineTuning(
+            examples=self.train,
+            objective=Objective(self.train, self.output_count, chosen),
+            validation=self.validation,
+            hyperparameters=chosen,
+            network=network,
+            pad_id=self.pad_id,
+        )
         return network, learner
 
     def _head_training(self, report: Report) -> tuple[Network, Learner]:
@@ -60,11 +73,20 @@ class Lesson:
         def features(examples: Sequence[Example]) -> Features:
             return compute_features(self.encoder, reading, examples, self.pad_id, on_done=watch.count)
 
+        self.encoder.to(training_device())
         of_train, of_validation = features(self.train), features(self.validation.examples)
         head = DeepHead(
             self.encoder.width, self.output_count, dropout=chosen.dropout, vectors=of_train.vectors
         )
-        learner = HeadTraining(head, self.train, of_train, self.validation, of_validation, chosen)
+        learner = HeadTraining(
+            examples=self.train,
+            objective=Objective(self.train, self.output_count, chosen),
+            validation=self.validation,
+            hyperparameters=chosen,
+            head=head,
+            features=of_train,
+            validation_features=of_validation,
+        )
         return Network(self.encoder, head, reading), learner
 
 

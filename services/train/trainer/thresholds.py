@@ -4,17 +4,13 @@ Labels with few positive rows share one threshold, the best for all labels toget
 (SCutFBR of Fan and Lin, "A Study on Threshold Selection for Multi-label Classification", 2007, falls back likewise). Pure.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from services.train.trainer.corpus import Corpus
-from services.train.trainer.reference import Computed, Decoding
 from shared.data.rows import SplitName
-from shared.runtime.classification import sigmoid
-from shared.store.manifest import ClassificationDecoding, EntitiesDecoding, MultiLabelDecoding
 
 FEWEST_POSITIVES: Final = 20  # validation rows of a label that has a threshold of its own
 
@@ -28,16 +24,6 @@ _LEAST, _MOST = 0.01, 0.99  # of a threshold: 0 and 1 would give a label always,
 def present_labels(corpus: Corpus, split: SplitName) -> Present:
     """Return (rows, labels): whether the row has the label."""
     return np.array([[label in row.labels for label in corpus.labels] for row in corpus.splits[split]])
-
-
-def choose_decoding(corpus: Corpus, computed: Sequence[Computed]) -> Decoding:
-    """Return how the version's logits are decoded; `computed` are those of the validation rows."""
-    if corpus.task == "entities":
-        return EntitiesDecoding()
-    if corpus.task == "classification":
-        return ClassificationDecoding()
-    scores = np.stack([sigmoid(each.pooled) for each in computed])
-    return MultiLabelDecoding(thresholds=choose_thresholds(scores, present_labels(corpus, "validation")))
 
 
 def choose_thresholds(scores: Scores, present: Present) -> tuple[float, ...]:

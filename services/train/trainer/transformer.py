@@ -1,9 +1,10 @@
 """Pre-trained encoders: any transformer in Hub layout."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
 from services.train.trainer.network import Encoder
@@ -27,6 +28,12 @@ class TransformerEncoder(Encoder):
         """See Encoder."""
         table: Tensor = self.transformer.get_input_embeddings().get_parameter("weight")
         return table
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """See Encoder: the longest list of modules, whatever its family calls it."""
+        lists = [list(each) for each in self.transformer.modules() if isinstance(each, nn.ModuleList)]
+        return max(lists, key=len, default=[])
 
     def hidden_states(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None

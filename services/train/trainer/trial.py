@@ -18,7 +18,6 @@ from services.train.trainer.probes import ODD_TEXTS, Probes
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement, Logits, Reference
 from shared.runtime.batches import batch_by_length
-from shared.runtime.classification import sigmoid
 from shared.runtime.model import EncodedText, Model
 from shared.runtime.windows import Window
 
@@ -94,8 +93,7 @@ class Trial:
         furthest = 0.0
         for each in self._judgements:
             served = self._model.classify(each.encoded, [next(computed) for _ in each.encoded.windows])
-            trained = self._probabilities(each.pooled)
-            of_label = dict(zip(self._reference.labels, trained.tolist(), strict=True))
+            of_label = dict(zip(self._reference.labels, each.probabilities.tolist(), strict=True))
             furthest = max(furthest, *(abs(each.score - of_label[each.label]) for each in served))
         return Measure(furthest, f"largest difference in a probability, of {len(self._judgements)} texts")
 
@@ -174,9 +172,6 @@ class Trial:
             logits[:, 2 * i + 1] = 10
             yield self._model.extract(text, [logits])[0].label
 
-    def _probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return sigmoid(logits) if self._reference.reader.task == "multi-label" else _softmax(logits)
-
     def _measured(self) -> list[Logits]:
         if not self._computed:
             raise RuntimeError("the logits could not be computed")
@@ -209,11 +204,6 @@ def _same_encoding(one: EncodedText, other: EncodedText) -> bool:
         and one.units.spans == other.units.spans
         and np.array_equal(one.units.tokens, other.units.tokens)
     )
-
-
-def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    exponents = np.exp(logits - logits.max())
-    return np.asarray(exponents / exponents.sum())
 
 
 def largest_difference(computed: Sequence[Logits], expected: Sequence[Logits]) -> float:

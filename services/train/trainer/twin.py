@@ -14,9 +14,9 @@ from services.train.trainer.probes import Probes
 from services.train.trainer.reference import Judgement, Logits
 from services.train.trainer.serving import evaluate_split
 from services.train.trainer.trial import Measure, largest_difference
-from services.train.trainer.validation import METRICS
 from shared.runtime.model import Decision, Model
 from shared.runtime.reader import TextReader
+from shared.store.manifest import METRICS
 
 _MOST_WINDOWS: Final = 32  # of a drawn batch
 

@@ -19,11 +19,11 @@ from services.train.trainer.thresholds import Present, best_threshold, present_l
 from shared.runtime.classification import pool_windows, sigmoid
 from shared.runtime.entities import extract_spans
 from shared.runtime.model import EncodedText
-from shared.scoring import score_classification, score_entities
+from shared.scoring.labels import score_classification
+from shared.scoring.spans import score_entities
+from shared.store.manifest import METRICS
 
 Logits = npt.NDArray[np.float32]
-
-METRICS = {"classification": "accuracy", "multi-label": "micro_f1", "entities": "span_f1"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What an inspection finds, in words that an analyst can act on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -17,12 +17,15 @@ class Kind(StrEnum):
     NEAR_CONFLICT = "NEAR_CONFLICT"
     LEAK = "LEAK"
     NEAR_LEAK = "NEAR_LEAK"
+    UNKNOWN_TOKENS = "UNKNOWN_TOKENS"
+    FOREIGN_LANGUAGE = "FOREIGN_LANGUAGE"
     CUT_WORD = "CUT_WORD"
     UNMARKED_MENTION = "UNMARKED_MENTION"
     SIMILAR_LABELS = "SIMILAR_LABELS"
     UNPROVED_LABEL = "UNPROVED_LABEL"
     SMALL_VALIDATION = "SMALL_VALIDATION"
     NO_TEST = "NO_TEST"
+    DIRTY_TEXT = "DIRTY_TEXT"
     RARE_LABEL = "RARE_LABEL"
     IMBALANCE = "IMBALANCE"
     DUPLICATE = "DUPLICATE"
@@ -54,6 +57,21 @@ class Placed:
         return self.row.where or f"{self.split}:{self.number}"
 
 
+def placed(splits: Mapping[SplitName, Sequence[Row]]) -> list[Placed]:
+    """Give every row its place."""
+    return [
+        Placed(row, split, number)
+        for split, rows in splits.items()
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def by_gravity(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort, the gravest first."""
+    order = list(Kind)
+    return sorted(findings, key=lambda finding: order.index(finding.kind))
+
+
 def places(rows: Iterable[Placed]) -> tuple[str, ...]:
     """Name the first of `rows`."""
-    return tuple(placed.place for placed, _ in zip(rows, range(MOST_PLACES), strict=False))
+    return tuple(each.place for each, _ in zip(rows, range(MOST_PLACES), strict=False))

@@ -23,7 +23,8 @@ from shared.names import VersionName
 from shared.store import layout
 from shared.store.cache import FileCache
 from shared.store.datasets import DatasetStore
-from shared.store.manifest import Manifest, SplitEvaluation, StoredFile
+from shared.store.evaluation import SplitEvaluation
+from shared.store.manifest import Manifest, StoredFile
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
 from shared.store.records import seal, unseal

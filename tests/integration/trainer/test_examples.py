@@ -8,7 +8,7 @@ import torch
 
 from services.train.trainer.batching import training_batches
 from services.train.trainer.examples import make_examples
-from services.train.trainer.learners import mean_loss, usual_weight
+from services.train.trainer.objective import Objective
 from shared.data.rows import Row, Span
 from shared.runtime.entities import extract_spans
 from shared.runtime.reader import TextReader
@@ -85,13 +85,13 @@ def test_a_long_text_pulls_as_hard_as_a_short_one(tokenizer: TextTokenizer) -> N
     encoded = reader.encode(texts)
     of_text = make_examples([Row(text, label="person") for text in texts], encoded, ENTITIES_LABELS)
     examples = [(i, example) for i, examples in enumerate(of_text) for example in examples]
-    usual = usual_weight([example for _, example in examples])
+    objective = Objective([example for _, example in examples], len(ENTITIES_LABELS), FAST)
     pull = np.zeros(len(texts))
     lengths = [example.window.token_count for _, example in examples]
     for batch in training_batches(lengths, 8, np.random.default_rng(0)):
         logits = torch.zeros(len(batch), len(ENTITIES_LABELS), requires_grad=True)
         chosen = [examples[i] for i in batch]
-        mean_loss(logits, [example for _, example in chosen], usual, FAST).backward()
+        objective.loss(logits, [example for _, example in chosen], target_count=len(chosen)).backward()
         assert logits.grad is not None
         for (text, _), gradient in zip(chosen, logits.grad.abs().sum(dim=1).tolist(), strict=True):
             pull[text] += gradient

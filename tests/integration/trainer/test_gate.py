@@ -174,7 +174,7 @@ def test_wrong_thresholds_are_rejected(trained: Trained) -> None:
     outcome = trained("multi-label", True)
     decoding = outcome.candidate.manifest.decoding
     assert isinstance(decoding, MultiLabelDecoding)
-    raised = decoding.model_copy(update={"thresholds": tuple(0.99 for _ in decoding.thresholds)})
+    raised = decoding.model_copy(update={"thresholds": tuple(0.999 for _ in decoding.thresholds)})
     manifest = outcome.candidate.manifest.model_copy(update={"decoding": raised})
     assert failed_checks(outcome, replace(outcome.candidate, manifest=manifest)) == {"fp32.decisions"}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from services.train.spec import Hyperparameters
 from services.train.trainer.corpus import read_corpus
 from services.train.trainer.network import DeepHead
-from services.train.trainer.optimisation import Optimisation, parameter_groups
+from services.train.trainer.optimisation import Group, Optimisation
 from services.train.trainer.pipeline import prepare
 from services.train.trainer.transformer import load_encoder
 from shared.runtime.reader import TextReader
@@ -30,12 +30,24 @@ CHANGES: dict[str, float | str] = {
     "dropout": 0.5,
     "pooling": "first-token",
     "label_smoothing": 0.0,
+    "schedule": "cosine",
+    "layer_decay": 0.5,
+    "frozen_layers": 1,
+    "freeze_embeddings": True,
+    "unfreezing_share": 0.5,
+    "averaging_decay": 0.9,
+    "precision": "bf16",
+    "micro_batch_size": 4,
 }
 NOT_ABOUT_STEPS = {
     "patience",
     "max_tokens",
     "recurrent",
-}  # test_loop, test_training, test_recurrent show these
+    "class_weights",  # its rows are balanced
+    "most_refused_share",  # chosen when the weights are
+}  # test_loop, test_training, test_recurrent, test_techniques show these
+
+DECAYING = FAST.model_copy(update={"weight_decay": 0.125, "warmup_share": 0.0})
 
 Weights = dict[str, Tensor]
 
@@ -86,29 +98,23 @@ def test_a_knob_changes_what_is_learnt(
 
 
 def test_matrices_decay_and_biases_do_not() -> None:
-    """Weight decay is for what has two dimensions; the rate is for all."""
-    matrices, vectors = parameter_groups(nn.Linear(3, 2), 0.25, 0.125)
-    assert [tuple(each.shape) for each in matrices["params"]] == [(2, 3)]
-    assert [tuple(each.shape) for each in vectors["params"]] == [(2,)]
-    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.125, 0.0)
-    assert (matrices["lr"], vectors["lr"]) == (0.25, 0.25)
-
-
-def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
-    """Over ten steps with a warm-up of four: a line up to the peak, a line down to nought."""
-    groups = parameter_groups(layer := nn.Linear(1, 1), 1.0, 0.0)
-    optimisation = Optimisation(groups, FAST.model_copy(update={"warmup_share": 0.4}), 10)
-    rates = []
-    for number in range(1, 11):
-        rates.append(groups[0]["lr"])  # the optimiser keeps the present rate there
-        optimisation.step(layer(torch.ones(1, 1)).sum(), number)
-    assert rates == pytest.approx([0, 0.25, 0.5, 0.75, 1, 5 / 6, 4 / 6, 0.5, 2 / 6, 1 / 6])
+    """Weight decay is for what has two dimensions: without any gradient it alone moves weights."""
+    layer = nn.Linear(3, 2)
+    before = {name: weight.clone() for name, weight in layer.state_dict().items()}
+    optimisation = Optimisation([Group(list(layer.parameters()), 0.25)], DECAYING, 10)
+    for each in layer.parameters():
+        each.grad = torch.zeros_like(each)
+    optimisation.step(0.0, 1)
+    after = layer.state_dict()
+    torch.testing.assert_close(after["weight"], before["weight"] * (1 - 0.25 * 0.125))
+    assert torch.equal(after["bias"], before["bias"])
 
 
 def test_gradients_are_clipped() -> None:
     """However steep the loss, the gradient of a step has a norm of one at most."""
     layer = nn.Linear(4, 1)
-    Optimisation(parameter_groups(layer, 0.1, 0.0), FAST, 10).step(1e4 * layer(torch.ones(1, 4)).sum(), 1)
+    (1e4 * layer(torch.ones(1, 4)).sum()).backward()
+    Optimisation([Group(list(layer.parameters()), 0.1)], FAST, 10).step(1.0, 1)
     norm = torch.cat([each.grad.flatten() for each in layer.parameters() if each.grad is not None]).norm()
     assert norm.item() == pytest.approx(1.0, rel=1e-3)
 

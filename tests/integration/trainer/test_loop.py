@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from services.train.events import Progress
 from services.train.trainer.batching import training_batches
 from services.train.trainer.loop import FEWEST_STEPS_BETWEEN_EVALUATIONS, fit
-from services.train.trainer.optimisation import ParameterGroup, parameter_groups
+from services.train.trainer.optimisation import Group
 from services.train.trainer.validation import Evaluation
 from shared.errors import TrainingDivergedError
 from tests.integration.trainer.world import FAST
@@ -23,7 +23,12 @@ class Scripted:
     metric_name = "accuracy"
 
     def __init__(
-        self, script: Sequence[tuple[float, float]], *, steps_per_epoch: int, diverges_at: int = 0
+        self,
+        script: Sequence[tuple[float, float]],
+        *,
+        steps_per_epoch: int,
+        diverges_at: int = 0,
+        begin: int = 0,
     ) -> None:
         self.module = nn.Linear(1, 1)
         self.steps_per_epoch = steps_per_epoch
@@ -32,14 +37,15 @@ class Scripted:
         self._script = iter(script)
         self._losses = count(1)
         self._diverges_at = diverges_at
+        self._begin = begin
 
-    def groups(self) -> list[ParameterGroup]:
-        return parameter_groups(self.module, 0.1, 0.0)
+    def groups(self, _: int) -> list[Group]:
+        return [Group([self.module.weight], 0.1), Group([self.module.bias], 0.1, self._begin)]
 
     def epoch(self, random: np.random.Generator) -> list[list[int]]:
         return [[0, 1] for _ in range(self.steps_per_epoch)]
 
-    def loss(self, batch: Sequence[int]) -> Tensor:
+    def loss(self, part: Sequence[int], *, batch: Sequence[int]) -> Tensor:
         self.modes.append(self.module.training)
         loss: Tensor = self.module(torch.ones(1, 1)).sum()
         return loss * float("nan") if next(self._losses) == self._diverges_at else loss
@@ -55,9 +61,11 @@ def clock() -> Iterator[float]:
     return (number / 1000 for number in count())
 
 
-def run(learner: Scripted, *, epochs: int, patience: int) -> list[Progress]:
+def run(learner: Scripted, *, epochs: int, patience: int, averaging_decay: float = 0.0) -> list[Progress]:
     """Every progress of a training."""
-    chosen = FAST.model_copy(update={"max_epochs": epochs, "patience": patience})
+    chosen = FAST.model_copy(
+        update={"max_epochs": epochs, "patience": patience, "averaging_decay": averaging_decay}
+    )
     ticks = clock()
     return list(fit(learner, chosen, seed=1, now=lambda: next(ticks)))
 
@@ -71,6 +79,26 @@ def test_early_stopping_restores_the_best_weights() -> None:
     assert not torch.equal(learner.module.weight, learner.seen[3])
     assert (progress[-1].step, progress[-1].total_steps) == (120, 150)
     assert (progress[-1].metric, progress[-1].best_metric) == (0.7, 0.9)
+
+
+def test_patience_waits_until_every_layer_learns() -> None:
+    """Under gradual unfreezing an evaluation says nothing about layers that have not begun."""
+    learner = Scripted([(0.9, 1), (0.8, 1), (0.7, 1), (0.6, 1), (0.5, 1)], steps_per_epoch=30, begin=60)
+    run(learner, epochs=5, patience=2)
+    assert len(learner.seen) == 4
+    assert torch.equal(learner.module.weight, learner.seen[0])
+
+
+def test_the_average_is_what_is_evaluated_and_kept() -> None:
+    """With averaging a look sees weights between those of the beginning and those that the steps have come to; the kept ones are those seen."""
+    plain = Scripted([(0.5, 1), (0.9, 1)], steps_per_epoch=40)
+    averaged = Scripted([(0.5, 1), (0.9, 1)], steps_per_epoch=40)
+    averaged.module.load_state_dict(plain.module.state_dict())
+    start = plain.module.weight.item()
+    run(plain, epochs=2, patience=9)
+    run(averaged, epochs=2, patience=9, averaging_decay=0.98)
+    assert plain.seen[1].item() < averaged.seen[1].item() < start
+    assert torch.equal(averaged.module.weight, averaged.seen[1])
 
 
 def test_the_best_weights_are_restored_without_an_early_stop() -> None:

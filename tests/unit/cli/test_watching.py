@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from services.cli.failures import CommandError
-from services.cli.jobs import _follow
+from services.cli.jobs import follow_job
 from services.cli.watching import show_progress, watch_job
 from shared.rpc.status import make_status
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -94,6 +94,6 @@ def test_an_alias_that_did_not_move_is_told(capsys):
     with serving(training=Watched(([SUCCEEDED], None), unmoved=True)) as session:
         session.as_json = True
         with pytest.raises(CommandError) as caught:
-            _follow(session, "job-1")
+            follow_job(session, "job-1")
     assert caught.value.explained.reason == "ALIAS_CONFLICT"
     assert '"SUCCEEDED"' in capsys.readouterr().out

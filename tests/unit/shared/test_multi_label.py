@@ -11,7 +11,7 @@ from shared.data.readers import read_rows
 from shared.data.rows import Row, check_row
 from shared.errors import Problem
 from shared.runtime.classification import rank_label_set, sigmoid
-from shared.scoring import score_multi_label
+from shared.scoring.labels import score_multi_label
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
 
@@ -91,7 +91,7 @@ def test_labels_are_given_from_their_thresholds_on(values, threshold):
     """Each label is for itself: given if, and only if, its own sigmoid reaches its own threshold; scores fall."""
     logits = np.array(values, np.float32)
     labels = [f"l{i}" for i in range(len(values))]
-    (ranked,) = rank_label_set(labels, logits[None], thresholds=[threshold] * len(values))
+    (ranked,) = rank_label_set(labels, logits[None], temperature=1.0, thresholds=[threshold] * len(values))
     assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
     expected = {
         label: 1 / (1 + np.exp(-np.float64(logit))) for label, logit in zip(labels, logits, strict=True)

@@ -9,7 +9,8 @@ from seqeval.metrics.v1 import precision_recall_fscore_support
 from seqeval.scheme import IOB2
 from sklearn.metrics import classification_report
 
-from shared.scoring import score_classification, score_entities, surfaces
+from shared.scoring.labels import score_classification
+from shared.scoring.spans import score_entities, surfaces
 
 LABELS = ("a", "b", "c")
 

@@ -15,18 +15,18 @@ from tests.unit.train.jobs.records import LATER, NOW, PROGRESS, SPEC, job_record
 def order_of(**spec: object) -> dict[str, object]:
     """The hyperparameters that an order has."""
     request = pb.CreateTrainingJobRequest(spec=pb.TrainingSpec(model="m", dataset="d", **spec))  # type: ignore[arg-type]
-    return dict(read_order(request).hyperparameters)
+    return dict(read_order(request.spec).hyperparameters)
 
 
 def test_what_is_not_set_is_left_open() -> None:
     """An order holds only what its caller set; a 0 that was set is not an unset field."""
     request = pb.CreateTrainingJobRequest(spec=pb.TrainingSpec(model="m", dataset="d"))
-    order = read_order(request)
+    order = read_order(request.spec)
     assert (order.recipe, order.base_model, order.adaptable, order.seed) == (None, "", None, None)
     assert order.hyperparameters == {}
     request.spec.adaptable = False
     request.spec.seed = 0
-    order = read_order(request)
+    order = read_order(request.spec)
     assert (order.adaptable, order.seed) == (False, 0)
     assert order_of(hyperparameters=pb.Hyperparameters(dropout=0, patience=0)) == {
         "dropout": 0,
@@ -67,7 +67,7 @@ def test_an_enum_value_of_a_newer_release_is_refused(spec: dict[str, object]) ->
 def test_a_resolved_spec_goes_there_and_back() -> None:
     """What a job says of its spec, submitted again, is the same spec."""
     message = write_job(job_record())
-    order = read_order(pb.CreateTrainingJobRequest(spec=message.spec))
+    order = read_order(message.spec)
     assert Hyperparameters.model_validate(order.hyperparameters) == SPEC.hyperparameters
     assert (order.model, order.dataset, order.recipe, order.base_model, order.adaptable, order.seed) == (
         SPEC.model,

@@ -38,6 +38,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRAINER_LOST: _ClassVar[ErrorReason]
     GATE_REJECTED: _ClassVar[ErrorReason]
     INTERNAL: _ClassVar[ErrorReason]
+    TRAINING_OUT_OF_MEMORY: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 TEXT_EMPTY: ErrorReason
 TEXT_TOO_LONG: ErrorReason
@@ -70,3 +71,4 @@ TRAINING_DIVERGED: ErrorReason
 TRAINER_LOST: ErrorReason
 GATE_REJECTED: ErrorReason
 INTERNAL: ErrorReason
+TRAINING_OUT_OF_MEMORY: ErrorReason

@@ -34,6 +34,27 @@ class Recipe(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENTITY_EXTRACTOR: _ClassVar[Recipe]
     RNN_CLASSIFIER: _ClassVar[Recipe]
 
+class Schedule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCHEDULE_UNSPECIFIED: _ClassVar[Schedule]
+    LINEAR: _ClassVar[Schedule]
+    COSINE: _ClassVar[Schedule]
+    SLANTED_TRIANGULAR: _ClassVar[Schedule]
+
+class ClassWeights(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CLASS_WEIGHTS_UNSPECIFIED: _ClassVar[ClassWeights]
+    EQUAL: _ClassVar[ClassWeights]
+    SQUARE_ROOT: _ClassVar[ClassWeights]
+    BALANCED: _ClassVar[ClassWeights]
+
+class Precision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRECISION_UNSPECIFIED: _ClassVar[Precision]
+    AUTO: _ClassVar[Precision]
+    FP32: _ClassVar[Precision]
+    BF16: _ClassVar[Precision]
+
 class Cell(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CELL_UNSPECIFIED: _ClassVar[Cell]
@@ -57,6 +78,18 @@ RECIPE_UNSPECIFIED: Recipe
 TRANSFORMER_CLASSIFIER: Recipe
 ENTITY_EXTRACTOR: Recipe
 RNN_CLASSIFIER: Recipe
+SCHEDULE_UNSPECIFIED: Schedule
+LINEAR: Schedule
+COSINE: Schedule
+SLANTED_TRIANGULAR: Schedule
+CLASS_WEIGHTS_UNSPECIFIED: ClassWeights
+EQUAL: ClassWeights
+SQUARE_ROOT: ClassWeights
+BALANCED: ClassWeights
+PRECISION_UNSPECIFIED: Precision
+AUTO: Precision
+FP32: Precision
+BF16: Precision
 CELL_UNSPECIFIED: Cell
 GRU: Cell
 LSTM: Cell
@@ -73,34 +106,40 @@ class ImportDatasetRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[ImportFileHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ImportFileHeader(_message.Message):
-    __slots__ = ("dataset", "file_name", "split", "server_path", "task", "field_names")
+    __slots__ = ("dataset", "file_name", "split", "server_path", "task", "field_names", "columns", "out_of_scope_label")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     SERVER_PATH_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     FIELD_NAMES_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_SCOPE_LABEL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     file_name: str
     split: Split
     server_path: str
     task: Task
     field_names: FieldNames
-    def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., field_names: _Optional[_Union[FieldNames, _Mapping]] = ...) -> None: ...
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    out_of_scope_label: str
+    def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., field_names: _Optional[_Union[FieldNames, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., out_of_scope_label: _Optional[str] = ...) -> None: ...
 
 class FieldNames(_message.Message):
-    __slots__ = ("text", "label", "labels", "entities", "split")
+    __slots__ = ("text", "label", "labels", "entities", "split", "id")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
     text: str
     label: str
     labels: str
     entities: str
     split: str
-    def __init__(self, text: _Optional[str] = ..., label: _Optional[str] = ..., labels: _Optional[str] = ..., entities: _Optional[str] = ..., split: _Optional[str] = ...) -> None: ...
+    id: str
+    def __init__(self, text: _Optional[str] = ..., label: _Optional[str] = ..., labels: _Optional[str] = ..., entities: _Optional[str] = ..., split: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "task", "splits", "labels", "create_time", "error", "findings")
@@ -140,6 +179,9 @@ class Finding(_message.Message):
         DUPLICATE: _ClassVar[Finding.Kind]
         NEAR_DUPLICATE: _ClassVar[Finding.Kind]
         NOT_COMPARED: _ClassVar[Finding.Kind]
+        UNKNOWN_TOKENS: _ClassVar[Finding.Kind]
+        FOREIGN_LANGUAGE: _ClassVar[Finding.Kind]
+        DIRTY_TEXT: _ClassVar[Finding.Kind]
     KIND_UNSPECIFIED: Finding.Kind
     CONFLICT: Finding.Kind
     NEAR_CONFLICT: Finding.Kind
@@ -156,6 +198,9 @@ class Finding(_message.Message):
     DUPLICATE: Finding.Kind
     NEAR_DUPLICATE: Finding.Kind
     NOT_COMPARED: Finding.Kind
+    UNKNOWN_TOKENS: Finding.Kind
+    FOREIGN_LANGUAGE: Finding.Kind
+    DIRTY_TEXT: Finding.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -167,7 +212,7 @@ class Finding(_message.Message):
     def __init__(self, kind: _Optional[_Union[Finding.Kind, str]] = ..., message: _Optional[str] = ..., count: _Optional[int] = ..., places: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SplitSummary(_message.Message):
-    __slots__ = ("split", "row_count", "label_counts")
+    __slots__ = ("split", "row_count", "label_counts", "out_of_scope_count")
     class LabelCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -178,10 +223,12 @@ class SplitSummary(_message.Message):
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     LABEL_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_SCOPE_COUNT_FIELD_NUMBER: _ClassVar[int]
     split: Split
     row_count: int
     label_counts: _containers.ScalarMap[str, int]
-    def __init__(self, split: _Optional[_Union[Split, str]] = ..., row_count: _Optional[int] = ..., label_counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    out_of_scope_count: int
+    def __init__(self, split: _Optional[_Union[Split, str]] = ..., row_count: _Optional[int] = ..., label_counts: _Optional[_Mapping[str, int]] = ..., out_of_scope_count: _Optional[int] = ...) -> None: ...
 
 class ListDatasetsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
@@ -218,7 +265,7 @@ class TrainingSpec(_message.Message):
     def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Hyperparameters(_message.Message):
-    __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling", "label_smoothing", "recurrent")
+    __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling", "label_smoothing", "recurrent", "schedule", "layer_decay", "frozen_layers", "freeze_embeddings", "unfreezing_share", "class_weights", "averaging_decay", "precision", "micro_batch_size", "most_refused_share")
     MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     ENCODER_LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +278,16 @@ class Hyperparameters(_message.Message):
     POOLING_FIELD_NUMBER: _ClassVar[int]
     LABEL_SMOOTHING_FIELD_NUMBER: _ClassVar[int]
     RECURRENT_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    LAYER_DECAY_FIELD_NUMBER: _ClassVar[int]
+    FROZEN_LAYERS_FIELD_NUMBER: _ClassVar[int]
+    FREEZE_EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    UNFREEZING_SHARE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    AVERAGING_DECAY_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    MICRO_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MOST_REFUSED_SHARE_FIELD_NUMBER: _ClassVar[int]
     max_epochs: int
     batch_size: int
     encoder_learning_rate: float
@@ -243,7 +300,17 @@ class Hyperparameters(_message.Message):
     pooling: Pooling
     label_smoothing: float
     recurrent: RecurrentShape
-    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., encoder_learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., warmup_share: _Optional[float] = ..., weight_decay: _Optional[float] = ..., dropout: _Optional[float] = ..., patience: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., label_smoothing: _Optional[float] = ..., recurrent: _Optional[_Union[RecurrentShape, _Mapping]] = ...) -> None: ...
+    schedule: Schedule
+    layer_decay: float
+    frozen_layers: int
+    freeze_embeddings: bool
+    unfreezing_share: float
+    class_weights: ClassWeights
+    averaging_decay: float
+    precision: Precision
+    micro_batch_size: int
+    most_refused_share: float
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., encoder_learning_rate: _Optional[float] = ..., head_learning_rate: _Optional[float] = ..., warmup_share: _Optional[float] = ..., weight_decay: _Optional[float] = ..., dropout: _Optional[float] = ..., patience: _Optional[int] = ..., max_tokens: _Optional[int] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., label_smoothing: _Optional[float] = ..., recurrent: _Optional[_Union[RecurrentShape, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, str]] = ..., layer_decay: _Optional[float] = ..., frozen_layers: _Optional[int] = ..., freeze_embeddings: _Optional[bool] = ..., unfreezing_share: _Optional[float] = ..., class_weights: _Optional[_Union[ClassWeights, str]] = ..., averaging_decay: _Optional[float] = ..., precision: _Optional[_Union[Precision, str]] = ..., micro_batch_size: _Optional[int] = ..., most_refused_share: _Optional[float] = ...) -> None: ...
 
 class RecurrentShape(_message.Message):
     __slots__ = ("cell", "layers", "width", "embedding_width", "vocabulary_size")
@@ -270,6 +337,97 @@ class CreateTrainingJobRequest(_message.Message):
     promote_to: str
     validate_only: bool
     def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class PlanTrainingJobRequest(_message.Message):
+    __slots__ = ("spec", "skip_probe", "find_suspects")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    SKIP_PROBE_FIELD_NUMBER: _ClassVar[int]
+    FIND_SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    spec: TrainingSpec
+    skip_probe: bool
+    find_suspects: bool
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., skip_probe: _Optional[bool] = ..., find_suspects: _Optional[bool] = ...) -> None: ...
+
+class TrainingPlan(_message.Message):
+    __slots__ = ("spec", "findings", "texts", "cost", "advice", "suspects")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    spec: TrainingSpec
+    findings: _containers.RepeatedCompositeFieldContainer[Finding]
+    texts: TextFacts
+    cost: TrainingCost
+    advice: _containers.RepeatedCompositeFieldContainer[Advice]
+    suspects: _containers.RepeatedCompositeFieldContainer[Suspect]
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., texts: _Optional[_Union[TextFacts, _Mapping]] = ..., cost: _Optional[_Union[TrainingCost, _Mapping]] = ..., advice: _Optional[_Iterable[_Union[Advice, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Suspect, _Mapping]]] = ...) -> None: ...
+
+class Suspect(_message.Message):
+    __slots__ = ("place", "labels", "suggested_labels", "confidence", "start", "end")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_LABELS_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    place: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    suggested_labels: _containers.RepeatedScalarFieldContainer[str]
+    confidence: float
+    start: int
+    end: int
+    def __init__(self, place: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., suggested_labels: _Optional[_Iterable[str]] = ..., confidence: _Optional[float] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+
+class TextFacts(_message.Message):
+    __slots__ = ("row_count", "window_count", "long_row_count", "median_tokens", "p95_tokens", "most_tokens", "unknown_token_share", "language_shares")
+    class LanguageSharesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LONG_ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    P95_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MOST_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_TOKEN_SHARE_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_SHARES_FIELD_NUMBER: _ClassVar[int]
+    row_count: int
+    window_count: int
+    long_row_count: int
+    median_tokens: int
+    p95_tokens: int
+    most_tokens: int
+    unknown_token_share: float
+    language_shares: _containers.ScalarMap[str, float]
+    def __init__(self, row_count: _Optional[int] = ..., window_count: _Optional[int] = ..., long_row_count: _Optional[int] = ..., median_tokens: _Optional[int] = ..., p95_tokens: _Optional[int] = ..., most_tokens: _Optional[int] = ..., unknown_token_share: _Optional[float] = ..., language_shares: _Optional[_Mapping[str, float]] = ...) -> None: ...
+
+class TrainingCost(_message.Message):
+    __slots__ = ("total_steps", "step_duration", "duration", "peak_memory_bytes")
+    TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_DURATION_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    total_steps: int
+    step_duration: _duration_pb2.Duration
+    duration: _duration_pb2.Duration
+    peak_memory_bytes: int
+    def __init__(self, total_steps: _Optional[int] = ..., step_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+
+class Advice(_message.Message):
+    __slots__ = ("field", "value", "reason")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    value: str
+    reason: str
+    def __init__(self, field: _Optional[str] = ..., value: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TrainingJob(_message.Message):
     __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision")
@@ -403,7 +561,7 @@ class ListBaseModelsResponse(_message.Message):
     def __init__(self, base_models: _Optional[_Iterable[_Union[BaseModel, _Mapping]]] = ...) -> None: ...
 
 class BaseModel(_message.Message):
-    __slots__ = ("id", "description", "languages", "licence", "parameter_count", "max_tokens", "available", "digest", "pooling", "is_default", "size_bytes", "tokenizer_family", "source", "revision", "tasks", "limits")
+    __slots__ = ("id", "description", "languages", "licence", "parameter_count", "max_tokens", "available", "digest", "pooling", "is_default", "size_bytes", "tokenizer_family", "source", "revision", "tasks", "limits", "layer_count")
     ID_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
@@ -420,6 +578,7 @@ class BaseModel(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    LAYER_COUNT_FIELD_NUMBER: _ClassVar[int]
     id: str
     description: str
     languages: _containers.RepeatedScalarFieldContainer[str]
@@ -436,4 +595,5 @@ class BaseModel(_message.Message):
     revision: str
     tasks: _containers.RepeatedScalarFieldContainer[Task]
     limits: str
-    def __init__(self, id: _Optional[str] = ..., description: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., parameter_count: _Optional[int] = ..., max_tokens: _Optional[int] = ..., available: _Optional[bool] = ..., digest: _Optional[str] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., is_default: _Optional[bool] = ..., size_bytes: _Optional[int] = ..., tokenizer_family: _Optional[str] = ..., source: _Optional[str] = ..., revision: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., limits: _Optional[str] = ...) -> None: ...
+    layer_count: int
+    def __init__(self, id: _Optional[str] = ..., description: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., parameter_count: _Optional[int] = ..., max_tokens: _Optional[int] = ..., available: _Optional[bool] = ..., digest: _Optional[str] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., is_default: _Optional[bool] = ..., size_bytes: _Optional[int] = ..., tokenizer_family: _Optional[str] = ..., source: _Optional[str] = ..., revision: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., limits: _Optional[str] = ..., layer_count: _Optional[int] = ...) -> None: ...

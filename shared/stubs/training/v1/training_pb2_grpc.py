@@ -49,6 +49,11 @@ class TrainingServiceStub:
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsRequest.SerializeToString,
                 response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsResponse.FromString,
                 _registered_method=True)
+        self.PlanTrainingJob = channel.unary_unary(
+                '/tagsmith.training.v1.TrainingService/PlanTrainingJob',
+                request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.PlanTrainingJobRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingPlan.FromString,
+                _registered_method=True)
         self.CreateTrainingJob = channel.unary_unary(
                 '/tagsmith.training.v1.TrainingService/CreateTrainingJob',
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.CreateTrainingJobRequest.SerializeToString,
@@ -103,6 +108,17 @@ class TrainingServiceServicer:
 
     def ListDatasets(self, request, context):
         """Lists the newest snapshot of every dataset, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanTrainingJob(self, request, context):
+        """Looks at a job that may be: what is doubtful about its rows, how they read to its base, what it would cost, and what an expert would
+        change. Trains and stores nothing.
+
+        Takes seconds, since the probe trains a few steps; calls wait for each other. Errors: what CreateTrainingJob refuses, and what would fail
+        the job before it trains.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,6 +185,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ListDatasets,
                     request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsRequest.FromString,
                     response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'PlanTrainingJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanTrainingJob,
+                    request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.PlanTrainingJobRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingPlan.SerializeToString,
             ),
             'CreateTrainingJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateTrainingJob,
@@ -260,6 +281,33 @@ class TrainingService:
             '/tagsmith.training.v1.TrainingService/ListDatasets',
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsRequest.SerializeToString,
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanTrainingJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tagsmith.training.v1.TrainingService/PlanTrainingJob',
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.PlanTrainingJobRequest.SerializeToString,
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingPlan.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.data.inspection.findings import MOST_PLACES, Finding, Kind
+from shared.data.inspection.findings import MOST_PLACES, Finding, Kind, placed
 from shared.data.inspection.likeness import NEAR, canonical, near_pairs
 from shared.data.inspection.report import inspect
 from shared.data.rows import Row, Span, SplitName
@@ -54,6 +54,11 @@ def clean() -> dict[SplitName, list[Row]]:
     }
 
 
+def inspect_splits(splits: dict[SplitName, list[Row]]) -> list[Finding]:
+    """Look at rows that stand in splits."""
+    return inspect(placed(splits))
+
+
 def only(found: Sequence[Finding], kind: Kind) -> Finding:
     """The one finding, which is of that kind."""
     assert [finding.kind for finding in found] == [kind]
@@ -62,7 +67,7 @@ def only(found: Sequence[Finding], kind: Kind) -> Finding:
 
 def test_a_clean_dataset_has_no_finding() -> None:
     """So that a finding means something."""
-    assert inspect(clean()) == []
+    assert inspect_splits(clean()) == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_a_text_that_comes_again_is_found(
     assert callable(other)
     splits = clean()
     splits[split].append(Row(other(splits["train"][0].text), label=label))
-    finding = only(inspect(splits), kind)
+    finding = only(inspect_splits(splits), kind)
     assert finding.places[0] == place
     assert finding.count == (2 if "CONFLICT" in kind else 1)
 
@@ -94,7 +99,7 @@ def test_findings_name_files_and_lines_where_they_are_known() -> None:
     splits["train"] += [
         Row(text(100).upper(), label="refund", where=f"more.csv:{line}") for line in range(1, 51)
     ]
-    finding = only(inspect(splits), Kind.DUPLICATE)
+    finding = only(inspect_splits(splits), Kind.DUPLICATE)
     assert finding.count == 50
     assert finding.places == tuple(f"more.csv:{line}" for line in range(1, MOST_PLACES + 1))
 
@@ -104,7 +109,7 @@ def test_a_label_spelt_two_ways_is_found() -> None:
     splits = clean()
     for slip in ("Delivery", "delivry"):
         splits["train"] = clean()["train"] + rows(slip, range(600, 610))
-        found = {finding.kind: finding for finding in inspect(splits)}
+        found = {finding.kind: finding for finding in inspect_splits(splits)}
         assert found[Kind.SIMILAR_LABELS].count == 10
         assert repr(slip) in found[Kind.SIMILAR_LABELS].message
         assert found[Kind.SIMILAR_LABELS].places[0] == "train:61"
@@ -112,14 +117,14 @@ def test_a_label_spelt_two_ways_is_found() -> None:
         clean()["train"] + rows("section-1", range(700, 710)) + rows("section-2", range(800, 810))
     )
     splits["train"] += rows("cat", range(900, 910)) + rows("car", range(1000, 1010))
-    assert Kind.SIMILAR_LABELS not in {finding.kind for finding in inspect(splits)}
+    assert Kind.SIMILAR_LABELS not in {finding.kind for finding in inspect_splits(splits)}
 
 
 def test_rare_unproved_and_unbalanced_labels_are_found() -> None:
     """Each says what to do about it."""
     splits = clean()
     splits["train"] += rows("fraud", range(1100, 1103)) + rows("other", range(2000, 2080))
-    found = {finding.kind: finding for finding in inspect(splits)}
+    found = {finding.kind: finding for finding in inspect_splits(splits)}
     assert set(found) == {Kind.RARE_LABEL, Kind.UNPROVED_LABEL, Kind.IMBALANCE}
     assert found[Kind.RARE_LABEL].places == ("train:61", "train:62", "train:63")
     assert "'fraud', 'other'" in found[Kind.UNPROVED_LABEL].message
@@ -129,7 +134,7 @@ def test_rare_unproved_and_unbalanced_labels_are_found() -> None:
 def test_splits_that_prove_little_are_told() -> None:
     """Few rows to validate by, none to test with."""
     splits = {**clean(), "validation": clean()["validation"][5:20], "test": []}
-    small, none = inspect(splits)
+    small, none = inspect_splits(splits)
     assert (small.kind, small.count, none.kind) == (Kind.SMALL_VALIDATION, 15, Kind.NO_TEST)
 
 
@@ -138,12 +143,12 @@ def test_that_near_texts_were_not_looked_for_is_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("shared.data.inspection.repeats.MOST_COMPARED", 10)
     splits = clean()
     splits["train"] += [Row(text(100).upper(), label="refund"), Row(f"{text(101)} ok", label="refund")]
-    assert {finding.kind for finding in inspect(splits)} == {Kind.DUPLICATE, Kind.NOT_COMPARED}
+    assert {finding.kind for finding in inspect_splits(splits)} == {Kind.DUPLICATE, Kind.NOT_COMPARED}
 
 
 def about_rows(splits: dict[SplitName, list[Row]]) -> list[Finding]:
     """What is found, the sizes of splits apart."""
-    return [each for each in inspect(splits) if each.kind not in (Kind.SMALL_VALIDATION, Kind.NO_TEST)]
+    return [each for each in inspect_splits(splits) if each.kind not in (Kind.SMALL_VALIDATION, Kind.NO_TEST)]
 
 
 def _mentions(shift: int = 0) -> list[Row]:

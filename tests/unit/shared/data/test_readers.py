@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.data.readers import read_rows
+from shared.data.readers import Extras, read_rows
 from shared.data.rows import Row, Span
 from shared.errors import Problem
 
@@ -24,11 +24,11 @@ def problems_of(name, content, task="classification"):
 
 
 def test_jsonl_rows_are_read():
-    """Label, split and entities come from their fields; other fields do not matter."""
+    """Label, split, id and entities come from their fields; other fields do not matter."""
     rows, problems = read(
         "a.jsonl", '{"text": "hi", "label": "greet", "split": "test", "id": 7}\n\n{"text":"é","label":"x"}'
     )
-    assert (rows, problems) == ([Row("hi", label="greet", split="test"), Row("é", label="x")], [])
+    assert (rows, problems) == ([Row("hi", label="greet", split="test", id="7"), Row("é", label="x")], [])
 
     rows, problems = read(
         "a.JSONL", '{"text": "hi Bo", "entities": [{"start": 3, "end": 5, "label": "person"}]}', "entities"
@@ -40,7 +40,10 @@ def test_csv_rows_are_read():
     """Columns may stand in any order beside others; quoted cells hold commas, quotes and line breaks; blank lines are skipped."""
     content = 'id,label,text,split\n1,a,"x, ""y""\nz",train\n\n2,b,w,\n'
     rows, problems = read("a.csv", content)
-    assert (rows, problems) == ([Row('x, "y"\nz', label="a", split="train"), Row("w", label="b")], [])
+    assert (rows, problems) == (
+        [Row('x, "y"\nz', label="a", split="train", id="1"), Row("w", label="b", id="2")],
+        [],
+    )
 
     content = 'text,entities\nhi Bo,"[{""start"": 3, ""end"": 5, ""label"": ""person""}]"\nnobody,\n'
     rows, problems = read("a.csv", content, "entities")
@@ -195,3 +198,42 @@ def test_reading_a_file_of_broken_quotes_ends() -> None:
     assert rows == []
     assert len(problems) == 101
     assert "were not read" in problems[-1].description
+
+
+CLINC = (
+    "text,label,domain,length\n"
+    "hello,greet,small talk,5\n"
+    "what wipers fit,oos,,15\n"
+    "pay my bill,pay,banking,11\n"
+)
+
+
+def test_columns_and_rows_out_of_scope_are_read_where_they_are_named():
+    """A column without a value is no part of its row; nothing of either is read unless it was asked for."""
+    extras = Extras(("length", "domain"), "oos")
+    rows, problems = read_rows("a.csv", CLINC.encode(), "classification", extras=extras)
+    assert problems == []
+    assert rows == [
+        Row("hello", label="greet", columns=(("domain", "small talk"), ("length", "5"))),
+        Row("what wipers fit", columns=(("length", "15"),), out_of_scope=True),
+        Row("pay my bill", label="pay", columns=(("domain", "banking"), ("length", "11"))),
+    ]
+    plain, _ = read_rows("a.csv", CLINC.encode(), "classification")
+    assert plain[1] == Row("what wipers fit", label="oos")
+
+
+def test_a_column_that_no_row_has_is_a_problem():
+    """A slip in its name would else be found when the scores are there."""
+    _, problems = read_rows("a.csv", CLINC.encode(), "classification", extras=Extras(("domian",)))
+    assert problems == [Problem("a.csv", "no row has a value in column `domian`")]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"), [("[1]", "neither a string nor a number"), (f'"{"x" * 257}"', "256 code")]
+)
+def test_a_value_that_is_none_is_a_problem(value, fault):
+    """Of a column and of an id: with its line."""
+    line = f'{{"text": "x", "label": "a", "domain": {value}}}'
+    _, (problem, *_) = read_rows("a.jsonl", line.encode(), "classification", extras=Extras(("domain",)))
+    assert problem.field == "a.jsonl:1"
+    assert fault in problem.description

@@ -19,7 +19,6 @@ from shared.store import layout
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
-from shared.stubs.training.v1 import training_pb2 as pb
 from tests.tiny import publish_tiny
 
 ORDER = Order(model="banking", dataset="support")
@@ -138,7 +137,7 @@ def test_the_spec_of_a_job_can_be_submitted_again(desk: Desk, dataset: str, adap
     """What a job says of its spec is an order for the same job, of every recipe."""
     order = replace(ORDER, dataset=dataset, adaptable=adaptable)
     job = desk.submission.submit(order, request_id="")
-    again = read_order(pb.CreateTrainingJobRequest(spec=write_job(job).spec))
+    again = read_order(write_job(job).spec)
     assert desk.submission.resolve(again) == job.spec
 
 
@@ -158,7 +157,7 @@ def test_a_recipe_from_scratch_has_no_base(desk: Desk) -> None:
     assert usual is not None
     assert spec.hyperparameters.recurrent == usual.model_copy(update={"cell": "lstm"})
     job = desk.submission.submit(RNN, request_id="")
-    again = read_order(pb.CreateTrainingJobRequest(spec=write_job(job).spec))
+    again = read_order(write_job(job).spec)
     assert desk.submission.resolve(again) == job.spec
 
 

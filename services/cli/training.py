@@ -1,0 +1,271 @@
+"""`tagsmith train`."""
+
+import uuid
+from typing import Annotated, Literal
+
+import typer
+
+from services.cli.jobs import follow_job
+from services.cli.options import AsJson, session_of, whole_number
+from services.cli.plans import show_plan
+from services.cli.records import job_record
+from shared.stubs.training.v1 import training_pb2 as pb
+
+RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
+PoolingName = Literal["masked-mean", "first-token"]
+CellName = Literal["gru", "lstm"]
+ScheduleName = Literal["linear", "cosine", "slanted-triangular"]
+ClassWeightsName = Literal["equal", "square-root", "balanced"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+_RECIPES = {
+    "transformer-classifier": pb.TRANSFORMER_CLASSIFIER,
+    "entity-extractor": pb.ENTITY_EXTRACTOR,
+    "rnn-classifier": pb.RNN_CLASSIFIER,
+}
+_POOLINGS = {"masked-mean": pb.MASKED_MEAN, "first-token": pb.FIRST_TOKEN}
+_CELLS = {"gru": pb.GRU, "lstm": pb.LSTM}
+_SCHEDULES = {
+    "linear": pb.LINEAR,
+    "cosine": pb.COSINE,
+    "slanted-triangular": pb.SLANTED_TRIANGULAR,
+}
+_CLASS_WEIGHTS = {"equal": pb.EQUAL, "square-root": pb.SQUARE_ROOT, "balanced": pb.BALANCED}
+_PRECISIONS = {"auto": pb.AUTO, "fp32": pb.FP32, "bf16": pb.BF16}
+_KNOBS = "Hyperparameters (default: the recipe's)"
+_RNN_KNOBS = "The network of rnn-classifier (default: the recipe's)"
+
+
+def train(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="The model to publish a version of.")],
+    dataset: Annotated[str, typer.Argument(help="A dataset (its newest snapshot) or NAME@sha256:DIGEST.")],
+    recipe: Annotated[
+        RecipeName | None, typer.Option(help="Default: the one for the dataset's task.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="A base model; `tagsmith bases` lists them.")] = None,
+    adaptable: Annotated[
+        bool | None,
+        typer.Option(
+            "--adaptable/--frozen",
+            help="All weights learn (default), or only the head: a fraction of the time.",
+        ),
+    ] = None,
+    promote: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ALIAS", help="Move this alias to the version if its gate passes, such as production."
+        ),
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Submit and do not wait.")] = False,
+    validate_only: Annotated[
+        bool, typer.Option("--validate-only", help="Check the job and do not submit it.")
+    ] = False,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            help="Look at the rows and the cost, give advice, and do not submit the job.",
+        ),
+    ] = False,
+    find_suspects: Annotated[
+        bool, typer.Option("--suspects", help="With --plan: look for labels that are probably wrong.")
+    ] = False,
+    request_id: Annotated[
+        str | None, typer.Option(help="The same id never makes a second job; for scripts that may run twice.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and dropout.")
+    ] = None,
+    max_epochs: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="[1, 1000]"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="Windows a step, [1, 1024]."
+        ),
+    ] = None,
+    encoder_learning_rate: Annotated[
+        float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
+    ] = None,
+    head_learning_rate: Annotated[
+        float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
+    ] = None,
+    warmup_share: Annotated[
+        float | None, typer.Option(rich_help_panel=_KNOBS, help="Of all steps, [0, 1).")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(rich_help_panel=_KNOBS, help="[0, 1]")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(rich_help_panel=_KNOBS, help="Before the head, [0, 1).")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_KNOBS,
+            help="Evaluations without a better metric, [1, 1000].",
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="Longest window, [8, 8192]."
+        ),
+    ] = None,
+    pooling: Annotated[
+        PoolingName | None, typer.Option(rich_help_panel=_KNOBS, help="For classifiers.")
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(rich_help_panel=_KNOBS, help="Spread over all labels, [0, 1).")
+    ] = None,
+    schedule: Annotated[
+        ScheduleName | None, typer.Option(rich_help_panel=_KNOBS, help="Of the rates, after the warm-up.")
+    ] = None,
+    layer_decay: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=_KNOBS, help="Of the encoder's rate, for each layer below the top, (0, 1]."
+        ),
+    ] = None,
+    frozen_layers: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_KNOBS,
+            help="Lowest layers that stay as they are, and the embeddings.",
+        ),
+    ] = None,
+    freeze_embeddings: Annotated[
+        bool | None,
+        typer.Option(
+            "--freeze-embeddings/--train-embeddings",
+            rich_help_panel=_KNOBS,
+            help="The embeddings stay as they are.",
+        ),
+    ] = None,
+    unfreezing_share: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=_KNOBS,
+            help="Of all steps, over which the layers begin to learn, the top first, [0, 1).",
+        ),
+    ] = None,
+    class_weights: Annotated[
+        ClassWeightsName | None, typer.Option(rich_help_panel=_KNOBS, help="How much rare labels count.")
+    ] = None,
+    averaging_decay: Annotated[
+        float | None,
+        typer.Option(rich_help_panel=_KNOBS, help="Of the moving average of the weights, a step, [0, 1)."),
+    ] = None,
+    precision: Annotated[
+        PrecisionName | None,
+        typer.Option(rich_help_panel=_KNOBS, help="Of the encoder's multiplications, while it learns."),
+    ] = None,
+    micro_batch_size: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_KNOBS,
+            help="Windows computed at once, [1, 1024].",
+        ),
+    ] = None,
+    most_refused_share: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=_KNOBS,
+            help="Of rows in scope, for rows out of scope, [0, 0.5].",
+        ),
+    ] = None,
+    cell: Annotated[
+        CellName | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Kind of recurrent unit.")
+    ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_RNN_KNOBS, help="[1, 4]"),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_RNN_KNOBS,
+            help="Units of each direction, [8, 1024].",
+        ),
+    ] = None,
+    embedding_width: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_RNN_KNOBS, help="[8, 1024]"),
+    ] = None,
+    vocabulary_size: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="INTEGER",
+            rich_help_panel=_RNN_KNOBS,
+            help="Tokens at most, [300, 100000].",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a base model on a dataset, or train an RNN from scratch, and watch until a version is published."""
+    session = session_of(context)
+    shape = pb.RecurrentShape(
+        cell=_CELLS[cell] if cell else None,
+        layers=layers,
+        width=width,
+        embedding_width=embedding_width,
+        vocabulary_size=vocabulary_size,
+    )
+    spec = pb.TrainingSpec(
+        model=model,
+        dataset=dataset,
+        recipe=_RECIPES[recipe] if recipe else None,
+        base_model=base or "",
+        adaptable=adaptable,
+        seed=seed,
+        hyperparameters=pb.Hyperparameters(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            encoder_learning_rate=encoder_learning_rate,
+            head_learning_rate=head_learning_rate,
+            warmup_share=warmup_share,
+            weight_decay=weight_decay,
+            dropout=dropout,
+            patience=patience,
+            max_tokens=max_tokens,
+            pooling=_POOLINGS[pooling] if pooling else None,
+            label_smoothing=label_smoothing,
+            schedule=_SCHEDULES[schedule] if schedule else None,
+            layer_decay=layer_decay,
+            frozen_layers=frozen_layers,
+            freeze_embeddings=freeze_embeddings,
+            unfreezing_share=unfreezing_share,
+            class_weights=_CLASS_WEIGHTS[class_weights] if class_weights else None,
+            averaging_decay=averaging_decay,
+            precision=_PRECISIONS[precision] if precision else None,
+            micro_batch_size=micro_batch_size,
+            most_refused_share=most_refused_share,
+            recurrent=shape if shape.ListFields() else None,
+        ),
+    )
+    if plan:
+        show_plan(session, spec, find_suspects=find_suspects)
+        return
+    request = pb.CreateTrainingJobRequest(
+        spec=spec,
+        request_id=request_id or uuid.uuid4().hex,  # so that a repeated call is the same job
+        promote_to=promote or "",
+        validate_only=validate_only,
+    )
+    job = session.call(session.training.CreateTrainingJob, request)
+    if validate_only:
+        session.show(job_record(job), f"this job would be accepted: {job.spec.model} from {job.spec.dataset}")
+    elif detach:
+        session.show(job_record(job), f"{job.id} accepted; it will publish {job.model_version}")
+    else:
+        session.tell(f"{job.id}: {job.model_version} from {job.spec.dataset}")
+        follow_job(session, job.id)

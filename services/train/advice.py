@@ -1,0 +1,115 @@
+"""What an expert would say of a spec, from what is known of its rows and its cost. Pure.
+
+Each rule stands on something measured: the curves by rows a label and the accuracy table of the README.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from services.train.catalogue import BaseModelEntry
+from services.train.plan import Advice, Report
+from services.train.spec import FROM_SCRATCH, JobSpec
+
+ROWS_FOR_SCRATCH: Final = (
+    300  # a label: where a network from scratch meets the frozen encoder on the plainer data set
+)
+_LONG_TRAINING: Final = timedelta(minutes=30)
+_FOREIGN: Final = 0.05  # share of rows in languages that the base does not claim
+_UNKNOWN: Final = 0.05  # share of tokens
+_LONG_ROWS: Final = 0.1  # share of rows of several windows
+
+
+def advise(
+    spec: JobSpec,
+    report: Report,
+    *,
+    rows_per_label: float,
+    base: BaseModelEntry | None,
+    bases: Sequence[BaseModelEntry],
+) -> list[Advice]:
+    """Return what to change, what matters most first; `bases` are all that the catalogue knows, `base` the spec's."""
+    return [
+        *_start(spec, rows_per_label),
+        *_languages(report, base, bases),
+        *_vocabulary(report, base),
+        *_windows(spec, report, base),
+        *_duration(spec, report),
+    ]
+
+
+def _start(spec: JobSpec, rows_per_label: float) -> Iterator[Advice]:
+    if spec.recipe in FROM_SCRATCH and rows_per_label < ROWS_FOR_SCRATCH:
+        yield Advice(
+            field="recipe",
+            value="transformer-classifier",
+            reason=f"there are {rows_per_label:.0f} train rows a label: a network from scratch was behind a frozen encoder up to some"
+            f" {ROWS_FOR_SCRATCH}, far behind with 20",
+        )
+
+
+def _languages(
+    report: Report, base: BaseModelEntry | None, bases: Sequence[BaseModelEntry]
+) -> Iterator[Advice]:
+    if base is None or not base.languages or "mul" in base.languages:
+        return
+    foreign = {
+        language: share
+        for language, share in report.texts.language_shares.items()
+        if language not in base.languages
+    }
+    if sum(foreign.values()) < _FOREIGN:
+        return
+    many = [each for each in bases if "mul" in each.languages or foreign.keys() <= set(each.languages)]
+    best = next((each for each in many if each.folder is not None), None) or next(iter(many), None)
+    if best is not None:
+        there = "" if best.folder is not None else f"; `tagsmith base add {best.source}` fetches it"
+        yield Advice(
+            field="base_model",
+            value=best.id,
+            reason=f"{sum(foreign.values()):.0%} of the rows are in {', '.join(sorted(foreign))}, and {base.id} is for"
+            f" {', '.join(base.languages)}{there}",
+        )
+
+
+def _vocabulary(report: Report, base: BaseModelEntry | None) -> Iterator[Advice]:
+    share = report.texts.unknown_token_share
+    if base is not None and share > _UNKNOWN and base.tokenizer_family == "WordPiece":
+        yield Advice(
+            field="base_model",
+            value="one whose tokenizer is BPE or Unigram",
+            reason=f"{share:.0%} of the tokens are unknown to {base.id}: they are all one to the model",
+        )
+
+
+def _windows(spec: JobSpec, report: Report, base: BaseModelEntry | None) -> Iterator[Advice]:
+    texts, chosen = report.texts, spec.hyperparameters
+    longest = base.max_tokens if base else chosen.max_tokens
+    if texts.long_row_count > _LONG_ROWS * texts.row_count and chosen.max_tokens < longest:
+        wanted = min(longest, max(texts.p95_tokens, chosen.max_tokens))
+        if wanted > chosen.max_tokens:
+            yield Advice(
+                field="hyperparameters.max_tokens",
+                value=str(wanted),
+                reason=f"{texts.long_row_count} of {texts.row_count} texts are longer than {chosen.max_tokens} tokens and are read in"
+                " pieces; longer windows read them whole, at a higher cost a window",
+            )
+
+
+def _duration(spec: JobSpec, report: Report) -> Iterator[Advice]:
+    cost = report.cost
+    if cost is None or not spec.adaptable or spec.recipe in FROM_SCRATCH or spec.task == "entities":
+        return
+    duration = timedelta(milliseconds=cost.duration_ms)
+    if duration > _LONG_TRAINING:
+        yield Advice(
+            field="adaptable",
+            value="false",
+            reason=f"training all weights takes up to {_in_words(duration)} on this machine; a head alone takes a fraction of that, and is a"
+            " baseline worth having",
+        )
+
+
+def _in_words(duration: timedelta) -> str:
+    minutes = round(duration.total_seconds() / 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"

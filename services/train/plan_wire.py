@@ -1,0 +1,38 @@
+"""Plans: from the domain to the wire. Pure functions."""
+
+from google.protobuf.duration_pb2 import Duration
+
+from services.train.plan import Cost, Plan, TextFacts
+from services.train.wire import write_finding, write_spec
+from shared.stubs.training.v1 import training_pb2 as pb
+
+
+def write_plan(plan: Plan) -> pb.TrainingPlan:
+    """Write a plan."""
+    return pb.TrainingPlan(
+        spec=write_spec(plan.spec),
+        findings=map(write_finding, plan.report.findings),
+        texts=_write_texts(plan.report.texts),
+        cost=None if plan.report.cost is None else _write_cost(plan.report.cost),
+        suspects=[pb.Suspect(**each.model_dump()) for each in plan.report.suspects],
+        advice=[pb.Advice(field=each.field, value=each.value, reason=each.reason) for each in plan.advice],
+    )
+
+
+def _write_texts(texts: TextFacts) -> pb.TextFacts:
+    return pb.TextFacts(**texts.model_dump())
+
+
+def _write_cost(cost: Cost) -> pb.TrainingCost:
+    return pb.TrainingCost(
+        total_steps=cost.total_steps,
+        step_duration=_duration(cost.step_ms),
+        duration=_duration(cost.duration_ms),
+        peak_memory_bytes=cost.peak_memory_bytes,
+    )
+
+
+def _duration(milliseconds: float) -> Duration:
+    message = Duration()
+    message.FromMicroseconds(round(1000 * milliseconds))
+    return message

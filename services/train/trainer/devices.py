@@ -1,0 +1,24 @@
+"""Where a training runs: the first GPU that CUDA sees, else the processor; and in which precision the encoder multiplies there."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from services.train.spec import Precision
+
+
+def training_device() -> torch.device:
+    """Return the device that weights learn on."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(precision: Precision) -> AbstractContextManager[None]:
+    """Have matrices multiply in bf16 where `precision` asks for it: weights, sums and the loss stay float32 (arXiv:1710.03740).
+
+    `auto` takes bf16 on a GPU that computes in it; on processors it is slower, or no faster, where there are no units for tiles of it.
+    """
+    device = training_device()
+    wanted = precision == "bf16" or (
+        precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    )
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)

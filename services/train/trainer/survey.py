@@ -1,0 +1,43 @@
+"""A look at a job that may be: its rows, how its base reads them, and what training would cost. Nothing is trained or stored."""
+
+from pathlib import Path
+
+import torch
+
+from services.train.plan import Report, Suspect
+from services.train.spec import Survey
+from services.train.trainer.corpus import read_corpus
+from services.train.trainer.fidelity import check_mentions
+from services.train.trainer.inspecting import look
+from services.train.trainer.network import reading_of
+from services.train.trainer.probing import probe
+from services.train.trainer.starting import start
+from services.train.trainer.suspects import find_suspects
+from shared.runtime.reader import TextReader
+from shared.runtime.tokenizer import TextTokenizer
+from shared.store.datasets import DatasetStore
+from shared.store.opening import open_store
+
+
+def survey(assignment: Survey, *, scratch: Path) -> Report:
+    """Look; raises what would fail a job before it trains, with every problem."""
+    torch.set_num_threads(assignment.threads)
+    torch.manual_seed(assignment.spec.seed)
+    corpus = read_corpus(DatasetStore(open_store(assignment.store)), assignment.spec)
+    beginning = start(assignment, corpus, scratch)
+    max_tokens = assignment.spec.hyperparameters.max_tokens
+    reader = TextReader(
+        TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
+    )
+    encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
+    facts, findings = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
+    suspects: list[Suspect] = []
+    if assignment.finds_suspects:
+        reading = reading_of(corpus.task, assignment.spec)
+        pad_id = reader.tokenizer.pad_id
+        suspects = find_suspects(corpus, encoded["train"], beginning.encoder, reading, pad_id)
+    cost = None
+    if assignment.probes:
+        cost = probe(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
+    return Report(findings=findings, texts=facts, cost=cost, suspects=tuple(suspects))

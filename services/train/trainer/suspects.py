@@ -1,0 +1,142 @@
+"""Rows whose labels are probably wrong: those that a probe, which never saw them, is least willing to give the label that they have.
+
+A linear probe on the base's own vectors is trained five times, each time without a fifth of the train split, and asked about that fifth
+(confident learning, arXiv:1911.00068: probabilities must be out of sample). Rows with the same text are kept in one fold. How sure the
+probe usually is of a label counts: a label that is hard for it is no reason to suspect all of its rows. For entities every unit is an
+example of its tag, and a row is as suspect as its most suspect unit.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from services.train.plan import Suspect
+from services.train.trainer.corpus import Corpus
+from services.train.trainer.examples import make_examples
+from services.train.trainer.features import compute_features
+from services.train.trainer.network import Encoder, Reading
+from shared.data.inspection.findings import Placed, placed
+from shared.data.inspection.likeness import canonical
+from shared.runtime.entities import most_context
+from shared.runtime.reader import EncodedText
+
+SHARE_NAMED: Final = 0.1  # of the train rows, the most suspect
+MOST_NAMED: Final = 1000
+_FOLDS: Final = 5
+_FEWEST: Final = 5  # targets of a label; of fewer, a probe that was shown even less of them knows nothing
+_STRENGTH: Final = 0.1  # LogisticRegression's C: strong enough not to learn what is wrong by heart
+_STEPS: Final = 200
+
+Vectors = npt.NDArray[np.float32]
+Targets = npt.NDArray[np.int64]  # (targets,), or (targets, labels), 1 for those that are present
+Probabilities = npt.NDArray[np.float64]  # (targets, outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """What the probe thinks of every target."""
+
+    score: Probabilities  # (targets,): how much less sure it is of what is given than it usually is; lower is more suspect
+    confidence: Probabilities  # (targets,): the probability that it gives to what is given
+    other: (
+        Targets  # (targets,): the output that it would give instead, or would turn round, of several labels
+    )
+
+
+def find_suspects(
+    corpus: Corpus, encoded: Sequence[EncodedText], encoder: Encoder, reading: Reading, pad_id: int
+) -> list[Suspect]:
+    """Return the most suspect rows of train, whose texts are `encoded`, the most suspect first."""
+    rows = placed({"train": corpus.splits["train"]})
+    examples = make_examples(corpus.splits["train"], encoded, corpus.labels)
+    flat = [(i, example) for i, of_row in enumerate(examples) for example in of_row]
+    vectors = compute_features(encoder, reading, [example for _, example in flat], pad_id).vectors.numpy()
+    owners = np.repeat([i for i, _ in flat], [len(example.targets) for _, example in flat])
+    targets = np.concatenate([example.targets for _, example in flat]).astype(np.int64)
+    numbers: dict[str, int] = {}
+    groups = [numbers.setdefault(canonical(each.row.text), len(numbers)) for each in rows]
+    doubts = find_doubts(vectors, targets, np.array(groups)[owners])
+    worst: dict[int, int] = {}  # the most suspect target of each row
+    for k in np.argsort(doubts.score, kind="stable").tolist():
+        worst.setdefault(int(owners[k]), k)
+    spans = [span for text in encoded for span in _spans(text)] if corpus.task == "entities" else []
+    most = min(MOST_NAMED, max(1, round(SHARE_NAMED * len(rows))))
+    return [
+        Suspect(
+            place=rows[i].row.id or rows[i].place,
+            labels=given,
+            suggested_labels=suggested,
+            confidence=float(doubts.confidence[k]),
+            start=spans[k][0] if spans else 0,
+            end=spans[k][1] if spans else 0,
+        )
+        for i, k in worst.items()
+        for given, suggested in [_told(corpus, rows[i], targets[k], int(doubts.other[k]))]
+        if given != suggested
+    ][:most]
+
+
+def find_doubts(vectors: Vectors, targets: Targets, groups: npt.NDArray[np.int64]) -> _Doubts:
+    """Ask a probe about every target that it was not trained on; targets of one group are in one fold. `vectors` is (targets, width)."""
+    probabilities = _out_of_fold(vectors, targets, groups)
+    if targets.ndim == 2:
+        right = np.where(targets == 1, probabilities, 1 - probabilities)
+        usual = np.where(targets == 1, _means(right, targets == 1), _means(right, targets == 0))
+        other = (right - usual).argmin(axis=1)
+        rows = np.arange(len(targets))
+        return _Doubts((right - usual)[rows, other], right[rows, other], other)
+    given = probabilities[np.arange(len(targets)), targets]
+    sums, counts = (np.bincount(targets, weights) for weights in (given, None))
+    usual = (sums / np.maximum(1, counts))[targets]
+    score = np.where(counts[targets] >= _FEWEST, given - usual, np.inf)
+    return _Doubts(score, given, probabilities.argmax(axis=1))
+
+
+def _means(values: Probabilities, chosen: npt.NDArray[np.bool_]) -> Probabilities:
+    """Return the mean of each column over its chosen rows, (columns,)."""
+    return np.asarray((values * chosen).sum(axis=0) / np.maximum(1, chosen.sum(axis=0)))
+
+
+def _out_of_fold(vectors: Vectors, targets: Targets, groups: npt.NDArray[np.int64]) -> Probabilities:
+    outputs = targets.shape[1] if targets.ndim == 2 else int(targets.max()) + 1
+    probabilities = np.zeros((len(targets), outputs))
+    folds = GroupKFold(min(_FOLDS, len(np.unique(groups))), shuffle=True, random_state=0)
+    for known, asked in folds.split(vectors, targets, groups):
+        probe = _probe(several=targets.ndim == 2).fit(vectors[known], targets[known])
+        columns = np.arange(outputs) if targets.ndim == 2 else probe.classes_
+        probabilities[np.ix_(asked, columns)] = probe.predict_proba(vectors[asked])
+    return probabilities
+
+
+def _probe(*, several: bool) -> Pipeline:
+    linear = LogisticRegression(C=_STRENGTH, max_iter=_STEPS)
+    return make_pipeline(StandardScaler(), OneVsRestClassifier(linear) if several else linear)
+
+
+def _spans(text: EncodedText) -> Iterator[tuple[int, int]]:
+    """Where each target of a text lies in it, in the order of its examples' targets."""
+    assert text.units is not None  # noqa: S101 - a reader of the entities task always finds units
+    chosen = most_context(text.units.tokens, text.windows)
+    for k in range(len(text.windows)):
+        yield from (text.units.spans[unit] for unit in np.flatnonzero(chosen == k).tolist())
+
+
+def _told(
+    corpus: Corpus, row: Placed, target: Targets, other: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the labels that are given and those that are suggested: of the row, or of the unit."""
+    labels = corpus.labels
+    if corpus.task == "entities":
+        return tuple(() if tag == 0 else (labels[(tag - 1) // 2],) for tag in (int(target), other))  # type: ignore[return-value]
+    if corpus.task == "multi-label":
+        given = set(row.row.labels)
+        return tuple(sorted(given)), tuple(sorted(given ^ {labels[other]}))
+    return (labels[int(target)],), (labels[other],)

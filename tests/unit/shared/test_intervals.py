@@ -1,0 +1,158 @@
+"""Intervals, slices, calibration and near misses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import bootstrap
+
+from shared.scoring.calibration import calibration_error, reliability
+from shared.scoring.intervals import difference, interval
+from shared.scoring.outcomes import metric_of, outcomes
+from shared.scoring.overlaps import overlap_f1s
+from shared.scoring.slices import slice_scores, widest_gap
+
+
+@dataclass(frozen=True)
+class Mention:
+    start: int
+    end: int
+    label: str
+
+
+def accuracy_rows(right: int, wrong: int) -> np.ndarray:
+    """Outcomes of one label a row."""
+    return outcomes([{"a"}] * (right + wrong), [{"a"}] * right + [{"b"}] * wrong)
+
+
+def test_the_metric_of_single_labels_is_accuracy_and_of_sets_micro_f1() -> None:
+    """The one formula for all tasks says what each is known by."""
+    assert metric_of(accuracy_rows(3, 1).sum(axis=0)) == 0.75
+    sets = outcomes([{"a", "b"}, set(), {"c"}], [{"a"}, {"b"}, {"c"}])
+    assert metric_of(sets.sum(axis=0)) == pytest.approx(2 * 2 / (3 + 3))
+    assert metric_of(outcomes([set()], [set()]).sum(axis=0)) == 0
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(93, 7), (450, 150), (30, 0)])
+def test_the_interval_is_the_percentile_bootstrap(right: int, wrong: int) -> None:
+    """As far from scipy's own as two draws are from each other; around the metric, and narrower with more rows."""
+    low, high = interval(accuracy_rows(right, wrong))
+    values = np.array([1.0] * right + [0.0] * wrong)
+    theirs = bootstrap(
+        (values,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert low == pytest.approx(theirs.low, abs=0.015)
+    assert high == pytest.approx(theirs.high, abs=0.015)
+    assert low <= right / (right + wrong) <= high
+    more_low, more_high = interval(accuracy_rows(10 * right, 10 * wrong))
+    assert more_high - more_low <= high - low
+
+
+def test_the_same_answers_have_the_same_interval() -> None:
+    """The draw has a seed of its own, and takes nothing from anybody's."""
+    rows = accuracy_rows(50, 14)
+    np.random.seed(5)
+    assert interval(rows) == interval(rows)
+
+
+def test_an_interval_of_nothing_says_nothing() -> None:
+    """No rows: anything may be."""
+    assert interval(outcomes([], [])) == (0.0, 1.0)
+
+
+def test_a_difference_is_paired() -> None:
+    """Ten rows better of a thousand, and none worse, is no chance, though each metric alone is wider than that."""
+    true = [{"a"}] * 1000
+    champion = [{"a"}] * 880 + [{"b"}] * 120
+    challenger = [{"a"}] * 890 + [{"b"}] * 110
+    gain, low, high = difference(outcomes(true, challenger), outcomes(true, champion))
+    assert gain == pytest.approx(0.01)
+    assert 0 < low < gain < high
+    own_low, own_high = interval(outcomes(true, champion))
+    assert high - low < (own_high - own_low) / 2
+
+
+def test_a_difference_of_equals_is_nothing() -> None:
+    """A version against itself."""
+    rows = accuracy_rows(70, 30)
+    assert difference(rows, rows) == (0.0, 0.0, 0.0)
+
+
+def test_slices_are_scored_apart() -> None:
+    """By each value of each column; a row without the column is in none of its slices; one with too many values is left out."""
+    rows = np.concatenate([accuracy_rows(8, 2), accuracy_rows(3, 7)])
+    columns: list[dict[str, str]] = [{"domain": "card", "row": str(i)} for i in range(10)]
+    columns += [{"domain": "loan", "lang": "de"}] * 9 + [{}]
+    many = np.tile(rows, (21, 1))
+    told = slice_scores(
+        many,
+        [c | ({"row": f"{k}-{i}"} if "row" in c else {}) for k in range(21) for i, c in enumerate(columns)],
+    )
+    assert [(each.column, each.value, each.row_count) for each in told] == [
+        ("domain", "card", 210),
+        ("domain", "loan", 189),
+        ("lang", "de", 189),
+    ]
+    assert told[0].metric == pytest.approx(0.8)
+    assert told[1].metric == pytest.approx(3 / 9)
+    assert told[0].low < 0.8 < told[0].high
+    ((worst, best),) = widest_gap(told, fewest_rows=50).values()
+    assert (worst.value, best.value) == ("loan", "card")
+    assert widest_gap(told, fewest_rows=200) == {}
+
+
+def test_calibration_is_guos_measure() -> None:
+    """Two bins: a hundred answers at 0.9 of which eight in ten are right, and a hundred at 0.5 that are half right."""
+    scores = np.array([0.9] * 100 + [0.5] * 100)
+    right = np.array([True] * 80 + [False] * 20 + [True] * 50 + [False] * 50)
+    bins = reliability(scores, right)
+    assert [(each.count, each.mean_score, each.share_right) for each in bins] == [
+        (100, pytest.approx(0.5), 0.5),
+        (100, pytest.approx(0.9), 0.8),
+    ]
+    assert calibration_error(bins) == pytest.approx(0.05)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=50))
+def test_every_answer_is_in_one_bin(answers: list[tuple[float, bool]]) -> None:
+    """Scores of 0 and 1 too."""
+    bins = reliability(np.array([s for s, _ in answers]), np.array([r for _, r in answers], dtype=bool))
+    assert sum(each.count for each in bins) == len(answers)
+    assert 0 <= calibration_error(bins) <= 1
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 4), st.sampled_from("XY")), max_size=4).map(
+    lambda drawn: [Mention(3 * start, 3 * start + 2 * length, label) for start, length, label in drawn]
+)
+
+
+@given(st.lists(st.tuples(SPANS, SPANS), max_size=6))
+def test_near_misses_never_count_more_than_mentions(rows: list[tuple[list[Mention], list[Mention]]]) -> None:
+    """Both scores are within [0, 1], the same from both sides, and 1 for a version that is right."""
+    true, answered = [t for t, _ in rows], [a for _, a in rows]
+    there, back = overlap_f1s(true, answered), overlap_f1s(answered, true)
+    assert there == pytest.approx(back)
+    assert all(0 <= each <= 1 for each in there.values())
+    if any(true):
+        apart = [_apart(spans) for spans in true]
+        assert set(overlap_f1s(apart, apart).values()) == ({1.0} if any(apart) else {0.0})
+
+
+def _apart(spans: Sequence[Mention]) -> list[Mention]:
+    kept: list[Mention] = []
+    for span in sorted(spans, key=lambda s: s.start):
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+    return kept
+
+
+def test_near_misses_are_scored_as_the_task_defines() -> None:
+    """One exact, one with other edges, one with another label, one missed, one made up."""
+    true = [[Mention(0, 4, "X"), Mention(10, 14, "X"), Mention(20, 24, "X"), Mention(30, 34, "X")]]
+    answered = [[Mention(0, 4, "X"), Mention(10, 12, "X"), Mention(20, 24, "Y"), Mention(40, 44, "X")]]
+    told = overlap_f1s(true, answered)
+    assert told["partial_f1"] == pytest.approx(2 * 2.5 / 8)
+    assert told["type_f1"] == pytest.approx(2 * 2 / 8)
