@@ -215,6 +215,12 @@ class TrainingDivergedError(TagsmithError):
     reason = "TRAINING_DIVERGED"
 
 
+class QualityGatesFailedError(TagsmithError):
+    """A version fails quality gates, and nobody said why it should be promoted nevertheless."""
+
+    reason = "QUALITY_GATES_FAILED"
+
+
 class TrainingOutOfMemoryError(TagsmithError):
     """A single window does not fit into the memory of the training server."""
 

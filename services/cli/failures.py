@@ -38,6 +38,9 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of `tagsmith 
     "STORE_UNAVAILABLE": "check the store's disk, rights and network, then try again",
     "MODEL_NOT_LOADABLE": "serve it where it can be loaded, or promote another version",
     "TRAINING_DIVERGED": "train again with a lower learning rate",
+    "QUALITY_GATES_FAILED": (
+        "`tagsmith models MODEL@VERSION` shows what was measured; `tagsmith promote --reason WHY` moves the alias nevertheless"
+    ),
     "TRAINING_OUT_OF_MEMORY": "train again with a lower --max-tokens or a smaller base",
     "TRAINER_LOST": "the job's log says more; train again, with less memory if it was killed for that",
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",

@@ -63,7 +63,7 @@ def promote(
     if "@" not in version:
         raise typer.BadParameter("say which version, such as support@7", param_hint="MODEL@VERSION")
     target = VersionName.parse(_version(session, version).name)
-    _move(session, target, alias, expected=expect, reason=reason or "promoted")
+    _move(session, target, alias, expected=expect, reason=reason)
 
 
 def rollback(
@@ -165,7 +165,8 @@ def _facts(version: pb.ModelVersion) -> str:
 
 def _gate_table(version: pb.ModelVersion) -> Table:
     table = Table("gate", "", "measured", "limit", "", box=None)
-    for check in version.gate_checks:
+    checks: list[pb.GateCheck | pb.QualityCheck] = [*version.gate_checks, *version.quality_checks]
+    for check in checks:
         verdict = "passed" if check.passed else "FAILED"
         table.add_row(check.name, verdict, f"{check.measured:.3g}", f"{check.limit:.3g}", check.detail)
     return table

@@ -134,6 +134,7 @@ def spec_record(spec: training_pb2.TrainingSpec) -> Record:
         "adaptable": spec.adaptable,
         "seed": spec.seed,
         "hyperparameters": _set_fields(spec.hyperparameters),
+        "gates": _set_fields(spec.gates),
     }
 
 
@@ -147,6 +148,7 @@ def job_record(job: training_pb2.TrainingJob) -> Record:
         "spec": spec_record(job.spec),
         "request_id": job.request_id,
         "promote_to": job.promote_to,
+        "override_reason": job.override_reason,
         "cancel_requested": job.cancel_requested,
         "progress": {
             "step": progress.step,
@@ -209,6 +211,16 @@ def version_record(version: registry_pb2.ModelVersion) -> Record:
                 "detail": check.detail,
             }
             for check in version.gate_checks
+        ],
+        "quality_checks": [
+            {
+                "name": check.name,
+                "passed": check.passed,
+                "measured": check.measured,
+                "limit": check.limit,
+                "detail": check.detail,
+            }
+            for check in version.quality_checks
         ],
         "variants": {
             variant.name: {

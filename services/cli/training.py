@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from services.cli.gates import read_gates
 from services.cli.jobs import follow_job
 from services.cli.options import AsJson, session_of, whole_number
 from services.cli.plans import show_plan
@@ -56,6 +57,18 @@ def train(
             metavar="ALIAS", help="Move this alias to the version if its gate passes, such as production."
         ),
     ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gate",
+            metavar="NAME=VALUE",
+            help="What the version must hold for the alias to move, such as least_metric=0.9 or most_slice_points_lost=2; repeatable."
+            " The names are those of QualityGates in the README.",
+        ),
+    ] = None,
+    override_reason: Annotated[
+        str, typer.Option(metavar="WHY", help="Why the alias is to move even if a --gate fails.")
+    ] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Submit and do not wait.")] = False,
     validate_only: Annotated[
         bool, typer.Option("--validate-only", help="Check the job and do not submit it.")
@@ -227,6 +240,7 @@ def train(
         base_model=base or "",
         adaptable=adaptable,
         seed=seed,
+        gates=read_gates(gate or []),
         hyperparameters=pb.Hyperparameters(
             max_epochs=max_epochs,
             batch_size=batch_size,
@@ -259,6 +273,7 @@ def train(
         spec=spec,
         request_id=request_id or uuid.uuid4().hex,  # so that a repeated call is the same job
         promote_to=promote or "",
+        override_reason=override_reason,
         validate_only=validate_only,
     )
     job = session.call(session.training.CreateTrainingJob, request)

@@ -36,6 +36,7 @@ class Progress(_Event):
     metric_name: str  # accuracy | span_f1
     metric: float | None  # the last evaluation
     best_metric: float | None
+    evaluated: bool = False  # `metric` is of this step
     remaining_ms: int
     rows_per_second: float
 

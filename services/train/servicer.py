@@ -65,7 +65,9 @@ class TrainingServicer(TrainingServiceServicer):
 
     async def CreateTrainingJob(self, request: pb.CreateTrainingJobRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""
-        order = read_order(request.spec, promote_to=request.promote_to)
+        order = read_order(
+            request.spec, promote_to=request.promote_to, override_reason=request.override_reason
+        )
         take = self._submission.validate if request.validate_only else self._submission.submit
         return write_job(await asyncio.to_thread(take, order, request_id=request.request_id))
 

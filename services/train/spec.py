@@ -78,6 +78,28 @@ class Hyperparameters(_Record):
     )
 
 
+class QualityGates(_Record):
+    """What a version must hold to be promoted; what is None is not asked. Points are hundredths of a metric."""
+
+    champion: str = ""  # reference of the version to compare with, such as `support@production`; empty: none
+    least_metric: Annotated[float, Field(ge=0, le=1)] | None = (
+        None  # the task's, on test, or on validation where there is none
+    )
+    most_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None  # of that, to the champion
+    most_label_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None  # of the F1 of any label
+    most_slice_points_lost: Annotated[float, Field(ge=0, le=100)] | None = (
+        None  # of the task's metric on any slice
+    )
+    fewest_rows: Annotated[int, Field(ge=1)] = (
+        30  # of a label or slice that is compared: chance moves smaller ones
+    )
+    most_calibration_error: Annotated[float, Field(ge=0, le=1)] | None = None
+    most_size_bytes: Annotated[int, Field(ge=1)] | None = None  # of the smallest variant's files
+    most_latency_ms: Annotated[float, Field(gt=0)] | None = (
+        None  # p50 of one text alone, on one thread of the training machine
+    )
+
+
 class JobSpec(_Record):
     """What to train, defaults filled in and the dataset's snapshot fixed."""
 
@@ -90,6 +112,7 @@ class JobSpec(_Record):
     adaptable: bool
     hyperparameters: Hyperparameters
     seed: int
+    gates: QualityGates = QualityGates()
 
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:

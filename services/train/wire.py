@@ -14,7 +14,7 @@ from services.train.events import Failure, Progress
 from services.train.jobs.record import JobRecord
 from services.train.jobs.submission import Knob, Order
 from services.train.recipes import unused_knobs
-from services.train.spec import Cell, JobSpec, Pooling, RecipeName
+from services.train.spec import Cell, JobSpec, Pooling, QualityGates, RecipeName
 from shared.data.inspection.findings import Finding
 from shared.data.readers import Extras, FieldNames
 from shared.data.rows import SPLIT_NAMES, SplitName
@@ -74,7 +74,7 @@ async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncI
             raise FieldInvalidError("An import message has neither a header nor a chunk.", field="part")
 
 
-def read_order(spec: pb.TrainingSpec, *, promote_to: str = "") -> Order:
+def read_order(spec: pb.TrainingSpec, *, promote_to: str = "", override_reason: str = "") -> Order:
     """Read what a caller wants to train. Raises FieldInvalidError for an enum value that this release does not know."""
     return Order(
         model=spec.model,
@@ -84,7 +84,9 @@ def read_order(spec: pb.TrainingSpec, *, promote_to: str = "") -> Order:
         adaptable=spec.adaptable if spec.HasField("adaptable") else None,
         hyperparameters=_read_knobs(spec.hyperparameters),
         seed=spec.seed if spec.HasField("seed") else None,
+        gates={field.name: value for field, value in spec.gates.ListFields()},
         promote_to=promote_to,
+        override_reason=override_reason,
     )
 
 
@@ -115,6 +117,7 @@ def write_job(job: JobRecord) -> pb.TrainingJob:
         spec=write_spec(job.spec),
         request_id=job.request_id,
         promote_to=job.promote_to,
+        override_reason=job.override_reason,
         state=job.state,
         cancel_requested=job.cancel_requested,
         progress=None if job.progress is None else _write_progress(job.progress),
@@ -204,6 +207,7 @@ def write_spec(spec: JobSpec) -> pb.TrainingSpec:
         adaptable=spec.adaptable,
         hyperparameters=_write_hyperparameters(spec),
         seed=spec.seed,
+        gates=_write_gates(spec.gates),
     )
 
 
@@ -214,6 +218,13 @@ def _write_hyperparameters(spec: JobSpec) -> pb.Hyperparameters:
     if "recurrent" in values:
         values["recurrent"]["cell"] = _CELLS[values["recurrent"]["cell"]]
     return pb.Hyperparameters(**values)
+
+
+def _write_gates(gates: QualityGates) -> pb.QualityGates | None:
+    """Write what is asked; nothing where no gate is set."""
+    if gates == QualityGates(champion=gates.champion, fewest_rows=gates.fewest_rows):
+        return None if not gates.champion else pb.QualityGates(champion=gates.champion)
+    return pb.QualityGates(**gates.model_dump())
 
 
 def _write_progress(progress: Progress) -> pb.Progress:

@@ -38,6 +38,35 @@ class Split:
         return self.rows[number].id or f"{self.name}:{number + 1}"
 
 
+Answer = Sequence[LabelScore] | Sequence[EntitySpan]
+Mention = tuple[int, int, str]
+
+
+def outcomes_of(rows: Sequence[Row], answers: Sequence[Answer]) -> Outcomes:
+    """Return how each row was answered; answer i belongs to row i. No answer where one label is wanted is a wrong one."""
+    return outcomes(
+        [_wanted(row) for row in rows],
+        [
+            _given(answer) or ({NOTHING} if row.label is not None else set())
+            for row, answer in zip(rows, answers, strict=True)
+        ],
+    )
+
+
+def _wanted(row: Row) -> set[str | Mention]:
+    if row.entities is not None:
+        return {(span.start, span.end, span.label) for span in row.entities}
+    return set(row.labels)
+
+
+def _given(answer: Answer) -> set[str | Mention]:
+    return {
+        (each.start, each.end, each.label) if isinstance(each, EntitySpan) else each.label
+        for each in answer
+        if isinstance(each, EntitySpan) or each.is_given
+    }
+
+
 def evaluate_classification(
     split: Split, answers: Sequence[Sequence[LabelScore]], out_of_scope: Sequence[Sequence[LabelScore]] = ()
 ) -> SplitEvaluation:
@@ -53,7 +82,7 @@ def evaluate_classification(
     return _completed(
         split,
         scores,
-        outcomes([{each} for each in true], [{each} for each in answered]),
+        outcomes_of(split.rows, answers),
         answer_scores=[each[0].score for each in answers],
         answers_right=[each[0].label == label for each, label in zip(answers, true, strict=True)],
         errors=[
@@ -78,7 +107,7 @@ def evaluate_multi_label(split: Split, answers: Sequence[Sequence[LabelScore]]) 
     return _completed(
         split,
         score_multi_label(true, given, split.labels),
-        outcomes(true, given),
+        outcomes_of(split.rows, answers),
         answer_scores=[score for score, _ in pairs],
         answers_right=[right for _, right in pairs],
         errors=[
@@ -114,7 +143,7 @@ def evaluate_entities(
     return _completed(
         split,
         scores,
-        outcomes(wanted, given),
+        outcomes_of(split.rows, answers),
         answer_scores=[score for score, _ in pairs],
         answers_right=[right for _, right in pairs],
         errors=[

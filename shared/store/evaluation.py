@@ -60,3 +60,43 @@ class SplitEvaluation(_Record):
     reliability: tuple[ReliabilityBin, ...] = ()  # of the scores of what was answered
     slices: tuple[SliceScores, ...] = ()
     errors: tuple[RowError, ...] = ()  # the surest ones first, as many as a manifest bears
+
+
+class Change(_Record):
+    """How the score of a label or a slice changed from one version to the next."""
+
+    name: str  # the label, or `column=value`
+    row_count: int  # rows, or mentions, that truly have it
+    before: float  # F1 of a label, the task's metric of a slice; [0, 1]
+    after: float
+
+
+class Comparison(_Record):
+    """A version beside the one that it would take the place of, both answered on the same rows."""
+
+    champion: str  # name@number
+    split: str
+    row_count: int
+    gain: float  # of the task's metric; less than nought if it lost
+    low: float  # of the gain's 95 % interval, paired by row
+    high: float
+    labels: tuple[Change, ...]  # the greatest loss first
+    slices: tuple[Change, ...]
+
+
+class QualityCheck(_Record):
+    """One of the gates that the owner of a model set: `measured` must not exceed `limit`."""
+
+    name: str
+    passed: bool
+    measured: float
+    limit: float
+    detail: str
+
+
+class CurvePoint(_Record):
+    """One look at validation while the weights learnt."""
+
+    step: int
+    train_loss: float  # mean since the point before
+    metric: float  # the task's, [0, 1]

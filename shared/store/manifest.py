@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.names import VersionName
-from shared.store.evaluation import SplitEvaluation
+from shared.store.evaluation import Comparison, CurvePoint, QualityCheck, SplitEvaluation
 
 SCHEMA_VERSION: Final = 3  # 3: scores are calibrated, and a version may abstain
 READABLE_SCHEMAS: Final = (2, 3)  # what 2 lacks has defaults
@@ -21,6 +21,7 @@ METRICS: Final[dict[Task, str]] = {  # what a task is judged by
     "multi-label": "micro_f1",
     "entities": "span_f1",
 }
+ProvingSplit = Literal["validation", "test"]
 VariantName = Literal["fp32", "int8"]  # fp32: as it was trained; int8: its multiplications in bytes
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -183,10 +184,13 @@ class Manifest(_Record):
     variants: dict[VariantName, Variant]  # fp32 always, others where the gate passed them
     decoding: ClassificationDecoding | MultiLabelDecoding | EntitiesDecoding
     golden_examples: tuple[GoldenExample, ...]
-    evaluations: dict[
-        VariantName, dict[Literal["validation", "test"], SplitEvaluation]
-    ]  # of each variant, as it is served
+    evaluations: dict[VariantName, dict[ProvingSplit, SplitEvaluation]]  # of each variant, as it is served
     gate_checks: tuple[GateCheck, ...]
+    comparison: Comparison | None = None  # with the champion, of fp32
+    quality_checks: tuple[
+        QualityCheck, ...
+    ] = ()  # those that failed keep aliases from moving here unless somebody says why they should
+    training_curve: tuple[CurvePoint, ...] = ()
     findings: tuple[DataFinding, ...] = ()  # the gravest first
     lineage: Lineage
     create_time: datetime

@@ -17,6 +17,7 @@ from shared.errors import (
     ArtifactCorruptError,
     ModelNotFoundError,
     ModelNotLoadableError,
+    QualityGatesFailedError,
     VersionConflictError,
     VersionNotFoundError,
     VersionRejectedError,
@@ -134,11 +135,20 @@ class ModelStore:
         return VersionName(reference.model, self.alias(reference.model, reference.alias).version)
 
     def set_alias(
-        self, model: str, alias: str, number: int, *, expected: int | None, actor: str, reason: str
+        self,
+        model: str,
+        alias: str,
+        number: int,
+        *,
+        expected: int | None,
+        actor: str,
+        reason: str,
+        overrides_gates: bool = False,
     ) -> AliasRecord:
         """Point an alias to version `number`; see AliasLog.move for `expected`.
 
-        Raises VersionRejectedError for a version that its gate refused, ArtifactCorruptError for one whose files are not all there
+        Raises VersionRejectedError for a version that its gate refused, QualityGatesFailedError for one that fails its owner's gates, unless
+        these are overridden, ArtifactCorruptError for one whose files are not all there
         (what is in them is for their readers to check), ModelNotFoundError, VersionNotFoundError,
         AliasConflictError.
         """
@@ -146,6 +156,8 @@ class ModelStore:
         manifest = self.manifest(version)
         if manifest.state == "rejected":
             raise VersionRejectedError(f"{version} was refused by its gate", model_version=str(version))
+        if not overrides_gates:
+            _check_quality(manifest)
         self._check_files(manifest)
         return self._aliases.move(model, alias, number, expected=expected, actor=actor, reason=reason)
 
@@ -195,6 +207,18 @@ class ModelStore:
             holder = "nobody"
         if holder != job_id:
             raise _conflict(version, job_id, f"reserved for {holder}")
+
+
+def _check_quality(manifest: Manifest) -> None:
+    failed = [check for check in manifest.quality_checks if not check.passed]
+    if failed:
+        names, first = ",".join(check.name for check in failed), failed[0]
+        raise QualityGatesFailedError(
+            f"{manifest.version} fails its quality gates ({names}): {first.measured:.4g} {first.detail}; {first.limit:.4g} is allowed."
+            " Give a reason to promote it nevertheless.",
+            model_version=str(manifest.version),
+            checks=names,
+        )
 
 
 def _parse(version: VersionName, key: str, record: bytes) -> Manifest:

@@ -29,7 +29,11 @@ class Publication:
         return manifest if manifest.lineage.job_id == job.id else None
 
     def promote(self, job: JobRecord) -> None:
-        """Move the job's alias to its version, exactly once in the alias's history: whoever moved it on since then stays right."""
+        """Move the job's alias to its version, exactly once in the alias's history: whoever moved it on since then stays right.
+
+        Raises QualityGatesFailedError.
+        """
+        reason = f"{PROMOTION_REASON}: {job.override_reason}" if job.override_reason else PROMOTION_REASON
         version = VersionName.parse(job.version)
         for _ in range(_MOST_RACES):
             if self._models.alias_moved_by(version.model, job.promote_to, job.id):
@@ -41,7 +45,8 @@ class Publication:
                     version.number,
                     expected=None,
                     actor=job.id,
-                    reason=PROMOTION_REASON,
+                    reason=reason,
+                    overrides_gates=bool(job.override_reason),
                 )
             except AliasConflictError:  # another mover won this record's number
                 continue

@@ -24,6 +24,7 @@ class JobRecord:
     order_digest: str  # SHA-256 of what the caller asked for; tells a repeated request_id from a reused one
     spec: JobSpec
     promote_to: str  # alias, or empty
+    override_reason: str = ""  # why the alias is to move even if a quality gate fails; empty: it is not
     version: str  # reserved for it, name@number
     state: State = "QUEUED"
     cancel_requested: bool = False

@@ -27,7 +27,7 @@ from services.train.recipes import (
     epochs_for,
     unused_knobs,
 )
-from services.train.spec import FROM_SCRATCH, Hyperparameters, JobSpec, RecipeName
+from services.train.spec import FROM_SCRATCH, Hyperparameters, JobSpec, QualityGates, RecipeName
 from shared.errors import (
     ArtifactCorruptError,
     FieldInvalidError,
@@ -37,12 +37,13 @@ from shared.errors import (
     RequestIdReusedError,
     SpecInvalidError,
 )
-from shared.names import DatasetName, VersionName, check_id, new_job_id
+from shared.names import DatasetName, VersionName, check_id, new_job_id, parse_reference
 from shared.store.datasets import DatasetStore, Snapshot
 from shared.store.manifest import Task
 from shared.store.models import ModelStore
 
 _MOST_REQUEST_ID_CHARACTERS: Final = 128
+_MOST_REASON_CHARACTERS: Final = 1024
 _SEEDS: Final = range(2**32)  # what every random generator takes
 
 
@@ -60,7 +61,9 @@ class Order:
     adaptable: bool | None = None
     hyperparameters: Mapping[str, Knob] = field(default_factory=dict)  # those that are set
     seed: int | None = None
+    gates: Mapping[str, int | float | str] = field(default_factory=dict)  # those that are set
     promote_to: str = ""
+    override_reason: str = ""
 
     @property
     def digest(self) -> str:
@@ -109,6 +112,8 @@ class Submission:
         check_id(order.model, field="spec.model")
         if order.promote_to:
             check_id(order.promote_to, field="promote_to")
+        if champion := order.gates.get("champion"):
+            parse_reference(str(champion), field="spec.gates.champion")
         snapshot = self._datasets.snapshot(DatasetName.parse(order.dataset, field="spec.dataset"))
         recipe = order.recipe or RECIPES[snapshot.task]
         from_scratch = recipe in FROM_SCRATCH
@@ -124,7 +129,8 @@ class Submission:
         hyperparameters = _hyperparameters(
             order, recipe, base, snapshot, problems, adaptable=adaptable or from_scratch
         )
-        if problems or hyperparameters is None:
+        gates = _gates(order, problems)
+        if problems or hyperparameters is None or gates is None:
             raise SpecInvalidError(
                 "The spec cannot be carried out.", problems, field=",".join(each.field for each in problems)
             )
@@ -138,6 +144,7 @@ class Submission:
             adaptable=adaptable,
             hyperparameters=hyperparameters,
             seed=seed,
+            gates=gates,
         )
 
     def _model_problems(self, model: str, task: Task) -> list[Problem]:
@@ -185,6 +192,7 @@ def _new_job(order: Order, spec: JobSpec, request_id: str, *, job_id: str, versi
         order_digest=order.digest,
         spec=spec,
         promote_to=order.promote_to,
+        override_reason=order.override_reason,
         version=version,
         create_time=datetime.now(UTC),
     )
@@ -260,6 +268,21 @@ def _hyperparameters(
         recipe, adaptable=adaptable, train_row_count=row_count, batch_size=resolved.batch_size
     )
     return resolved.model_copy(update={"max_epochs": epochs})
+
+
+def _gates(order: Order, problems: list[Problem]) -> QualityGates | None:
+    """Return the order's gates; None, and why in `problems`, if one is out of its range. The champion is where promotion would take over."""
+    if len(order.override_reason) > _MOST_REASON_CHARACTERS:
+        problems.append(Problem("override_reason", f"has more than {_MOST_REASON_CHARACTERS} characters"))
+    usual = f"{order.model}@{order.promote_to}" if order.promote_to else ""
+    try:
+        return QualityGates.model_validate({"champion": usual, **order.gates})
+    except ValidationError as error:
+        problems += [
+            Problem(".".join(("spec.gates", *map(str, each["loc"]))), each["msg"])
+            for each in error.errors(include_input=False)
+        ]
+        return None
 
 
 def _merged(defaults: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

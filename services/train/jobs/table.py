@@ -28,9 +28,7 @@ from services.train.pages import PageRequest
 from services.train.spec import JobSpec
 from shared.errors import JobNotFoundError, StoreUnavailableError
 
-SCHEMA_VERSION: Final = (
-    4  # of the columns and of the JSON in them; 3: a spec says its task; 4: it may have no base
-)
+SCHEMA_VERSION: Final = 5  # of the columns and of the JSON in them; 4: a spec may have no base; 5: it has gates, which a reason may override
 _MOST_NAMED: Final = 10
 
 _METADATA = sa.MetaData()
@@ -44,6 +42,7 @@ _JOBS = sa.Table(
     sa.Column("model", sa.String, nullable=False, index=True),
     sa.Column("spec", sa.String, nullable=False),  # JSON, like all below that are not plain
     sa.Column("promote_to", sa.String, nullable=False),
+    sa.Column("override_reason", sa.String, nullable=False),
     sa.Column("version", sa.String, nullable=False),
     sa.Column("state", sa.String, nullable=False, index=True),
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
@@ -234,6 +233,7 @@ def _to_row(job: JobRecord) -> dict[str, object]:
         "model": job.spec.model,
         "spec": job.spec.model_dump_json(),
         "promote_to": job.promote_to,
+        "override_reason": job.override_reason,
         "version": job.version,
         "state": job.state,
         "cancel_requested": job.cancel_requested,
@@ -255,6 +255,7 @@ def _to_record(row: sa.Row[Any]) -> JobRecord:
         order_digest=row.order_digest,
         spec=JobSpec.model_validate_json(row.spec),
         promote_to=row.promote_to,
+        override_reason=row.override_reason,
         version=row.version,
         state=row.state,
         cancel_requested=row.cancel_requested,

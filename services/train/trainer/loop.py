@@ -113,6 +113,7 @@ class _Meter:
             best_metric=self._best,
             remaining_ms=int(1000 * elapsed_s / step * (self._total_steps - step)),
             rows_per_second=self._rows / elapsed_s,
+            evaluated=evaluation is not None,
         )
         self._reported_s = self._now()
         self._losses.clear()

@@ -19,12 +19,13 @@ from services.train.trainer.export import ExportedGraph, Role, export
 from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.gate import gate, gate_variants
 from services.train.trainer.inspecting import look
+from services.train.trainer.judging import judge
 from services.train.trainer.network import Encoder
 from services.train.trainer.publishing import complete, draft, publish
 from services.train.trainer.quantising import quantise
 from services.train.trainer.reference import Reference
 from services.train.trainer.starting import start
-from services.train.trainer.teaching import Lesson
+from services.train.trainer.teaching import Lesson, TrainingCurve
 from services.train.trainer.validation import Validation
 from shared.data.rows import SplitName
 from shared.processor import multiplies_bytes
@@ -59,7 +60,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     lesson = prepare(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
 
     emit(PhaseStarted(phase="TRAINING"))
-    network = lesson.teach(emit)
+    curve = TrainingCurve(emit)
+    network = lesson.teach(curve.note)
 
     emit(PhaseStarted(phase="EVALUATING"))
     reference = Reference(network, reader, corpus.labels)
@@ -78,13 +80,16 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     variants: dict[VariantName, dict[Role, ExportedGraph]] = {"fp32": graphs}
     if multiplies_bytes():  # elsewhere the gate would measure another arithmetic than int8 is served with
         variants |= quantise(graphs, scratch)
-    candidate = draft(assignment, corpus, findings, reader, decoding, variants, beginning.tokenizer)
+    candidate = draft(
+        assignment, corpus, findings, curve.points, reader, decoding, variants, beginning.tokenizer
+    )
     checks = (*mentions, *gate(reference, judgements, candidate, threads=assignment.threads))
     if all(check.passed for check in checks):
         checks += tuple(gate_variants(reference, judgements, candidate, corpus, threads=assignment.threads))
     manifest = complete(candidate, checks)
     if manifest.state == "published":
         manifest = serving.add_answers(manifest, candidate, corpus, judgements, threads=assignment.threads)
+        manifest = judge(manifest, candidate, corpus, assignment, store, scratch)
 
     emit(PhaseStarted(phase="PUBLISHING"))
     publish(ModelStore(store), manifest, candidate)

@@ -18,6 +18,7 @@ from services.train.trainer.reference import Decoding
 from shared.data.inspection.findings import Finding
 from shared.names import VersionName
 from shared.runtime.reader import TextReader
+from shared.store.evaluation import CurvePoint
 from shared.store.manifest import (
     BaseModelLineage,
     DataFinding,
@@ -52,6 +53,7 @@ def draft(
     assignment: Assignment,
     corpus: Corpus,
     findings: Sequence[Finding],
+    curve: Sequence[CurvePoint],
     reader: TextReader,
     decoding: Decoding,
     variants: Mapping[VariantName, Mapping[Role, ExportedGraph]],
@@ -78,6 +80,7 @@ def draft(
         golden_examples=(),
         evaluations={},
         gate_checks=(),
+        training_curve=tuple(curve),
         findings=tuple(
             DataFinding(kind=each.kind, message=each.message, count=each.count, places=each.places)
             for each in findings

@@ -1,11 +1,13 @@
 """What the exported version answers, through the code that will serve it: split scores and golden examples."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement
+from shared.data.rows import SplitName
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
 from shared.runtime.execution import Execution
@@ -26,6 +28,8 @@ MOST_GOLDEN_EXAMPLES: Final = 128  # they are users' texts, and each load answer
 GOLDEN_MARGIN: Final = 0.5  # in logits: far enough from a tie for any hardware that serves fp32
 _LONGEST_GOLDEN_CODE_POINTS: Final = 1000
 
+_JUDGED: Final[tuple[SplitName, ...]] = ("validation", "test")
+
 Answer = list[LabelScore] | list[EntitySpan]
 
 
@@ -38,29 +42,46 @@ def add_answers(
         variant: Model.load(manifest, parts, Execution(variant, threads=threads))
         for variant in manifest.variants
     }
-    splits: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")
     evaluations = {
-        variant: {split: evaluate_split(model, corpus, split) for split in splits if corpus.splits[split]}
+        variant: {split: evaluate_split(model, corpus, split) for split in _JUDGED if corpus.splits[split]}
         for variant, model in models.items()
     }
     golden = _golden_examples(list(models.values()), judgements)
     return manifest.model_copy(update={"evaluations": evaluations, "golden_examples": golden})
 
 
-def evaluate_split(model: Model, corpus: Corpus, split: Literal["validation", "test"]) -> SplitEvaluation:
+@dataclass(frozen=True, slots=True)
+class SplitAnswers:
+    """What a model says of a split: of its rows, and of its texts that belong to no label."""
+
+    in_scope: Sequence[Answer]
+    out_of_scope: Sequence[Answer]
+
+
+def evaluate_split(model: Model, corpus: Corpus, split: SplitName) -> SplitEvaluation:
     """Evaluate a loaded variant on a split that has rows."""
-    rows = corpus.splits[split]
-    part = Split(split, rows, corpus.labels)
-    answers = model.answer([row.text for row in rows])
+    return evaluate_answers(answer_split(model, corpus, split), corpus, split)
+
+
+def answer_split(model: Model, corpus: Corpus, split: SplitName) -> SplitAnswers:
+    """Ask a loaded variant about a split."""
+    in_scope, out_of_scope = corpus.splits[split], corpus.out_of_scope.get(split, ())
+    return SplitAnswers(
+        model.answer([row.text for row in in_scope]), model.answer([row.text for row in out_of_scope])
+    )
+
+
+def evaluate_answers(answers: SplitAnswers, corpus: Corpus, split: SplitName) -> SplitEvaluation:
+    """Evaluate the answers to a split that has rows."""
+    part = Split(split, corpus.splits[split], corpus.labels)
     if corpus.task == "entities":
         train = corpus.splits["train"]
         seen = surfaces([row.text for row in train], [row.entities or () for row in train])
-        return evaluate_entities(part, [_spans(answer) for answer in answers], seen)
-    labels = [_labels(answer) for answer in answers]
+        return evaluate_entities(part, [_spans(answer) for answer in answers.in_scope], seen)
+    labels = [_labels(answer) for answer in answers.in_scope]
     if corpus.task == "multi-label":
         return evaluate_multi_label(part, labels)
-    others = model.answer([row.text for row in corpus.out_of_scope.get(split, ())])
-    return evaluate_classification(part, labels, [_labels(answer) for answer in others])
+    return evaluate_classification(part, labels, [_labels(answer) for answer in answers.out_of_scope])
 
 
 def _golden_examples(models: Sequence[Model], judgements: Sequence[Judgement]) -> tuple[GoldenExample, ...]:

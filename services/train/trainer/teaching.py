@@ -20,6 +20,7 @@ from services.train.trainer.loop import REPORT_INTERVAL_S, fit
 from services.train.trainer.network import DeepHead, Encoder, LinearHead, Network, reading_of
 from services.train.trainer.objective import Objective
 from services.train.trainer.validation import Validation
+from shared.store.evaluation import CurvePoint
 from shared.store.manifest import Task
 
 Report = Callable[[Progress], None]
@@ -88,6 +89,22 @@ class Lesson:
             validation_features=of_validation,
         )
         return Network(self.encoder, head, reading), learner
+
+
+class TrainingCurve:
+    """Passes progress on, and keeps the looks at validation."""
+
+    def __init__(self, report: Report) -> None:
+        """`report` hears everything."""
+        self._report = report
+        self.points: list[CurvePoint] = []
+
+    def note(self, progress: Progress) -> None:
+        """Hear how far the training is."""
+        if progress.evaluated and progress.metric is not None:
+            point = CurvePoint(step=progress.step, train_loss=progress.loss, metric=progress.metric)
+            self.points.append(point)
+        self._report(progress)
 
 
 @contextmanager

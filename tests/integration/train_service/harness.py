@@ -131,7 +131,13 @@ class Service:
         return self.training.ImportDataset(iter([opening, pb.ImportDatasetRequest(chunk=data)]))
 
     def submit(
-        self, model: str, *, request_id: str = "", promote_to: str = "", **spec: object
+        self,
+        model: str,
+        *,
+        request_id: str = "",
+        promote_to: str = "",
+        override_reason: str = "",
+        **spec: object,
     ) -> pb.TrainingJob:
         """Submit a job on the dataset `support`."""
         return self.training.CreateTrainingJob(
@@ -139,6 +145,7 @@ class Service:
                 spec=pb.TrainingSpec(model=model, **({"dataset": "support"} | spec)),
                 request_id=request_id,
                 promote_to=promote_to,
+                override_reason=override_reason,
             )
         )
 

@@ -2,6 +2,7 @@
 
 succeed             goes through all phases and publishes
 reject              publishes a version that the gate refused
+worse               publishes one that fails a quality gate
 pause-<phase>       waits in that phase for a file `go` in its folder, then succeeds
 silent              publishes, then is killed before it can say so
 torn                says every line in two halves, and one line that is no event
@@ -25,10 +26,14 @@ from services.train.events import Failed, Failure, Finished, PhaseStarted, Progr
 from services.train.jobs.lifecycle import PHASES
 from services.train.spec import SCRATCH, Assignment
 from shared.names import VersionName
+from shared.store.evaluation import QualityCheck
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
 from tests.tiny import tiny_manifest
 
+WORSE = QualityCheck(
+    name="slices", passed=False, measured=5.0, limit=2.0, detail="points lost on 'domain=loan'"
+)
 Say = Callable[[PhaseStarted | Progress | Finished | Failed], None]
 
 
@@ -63,7 +68,7 @@ def _run(behaviour: str, where: str, assignment: Assignment, folder: Path, say: 
     if behaviour == "lie":
         say(Finished())
         return 0
-    _publish(assignment, folder, rejected=behaviour == "reject")
+    _publish(assignment, folder, rejected=behaviour == "reject", worse=behaviour == "worse")
     if behaviour == "silent":
         os.kill(os.getpid(), signal.SIGKILL)
     say(Finished())
@@ -93,7 +98,7 @@ def _act(behaviour: str, folder: Path, say: Say) -> None:
         time.sleep(60)
 
 
-def _publish(assignment: Assignment, folder: Path, *, rejected: bool) -> None:
+def _publish(assignment: Assignment, folder: Path, *, rejected: bool, worse: bool) -> None:
     store = ModelStore(open_store(assignment.store))
     manifest, paths = tiny_manifest(
         folder / "version",
@@ -105,7 +110,7 @@ def _publish(assignment: Assignment, folder: Path, *, rejected: bool) -> None:
     )
     for path in paths.values():
         store.put_file(path)
-    store.publish(manifest)
+    store.publish(manifest.model_copy(update={"quality_checks": (WORSE,)}) if worse else manifest)
 
 
 def _progress(step: int) -> Progress:

@@ -7,6 +7,7 @@ import pytest
 
 from services.train.jobs.lifecycle import PHASES
 from shared.names import VersionName
+from shared.rpc.status import read_status
 from shared.stubs.registry.v1 import registry_pb2
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.integration.train_service.harness import CSV, Service, refused, state_of
@@ -225,3 +226,46 @@ def test_no_server_path_is_allowed_by_default(service: Service) -> None:
     file.write_bytes(CSV)
     with refused("PERMISSION_DENIED", "PATH_NOT_ALLOWED"):
         service.import_csv(b"", server_path=str(file))
+
+
+def test_an_alias_does_not_move_to_a_version_that_fails_a_quality_gate(service: Service) -> None:
+    """The job has succeeded, its version is kept, and `error` says which gate, what was measured, and what to do."""
+    end = service.end_of(service.submit("worse", promote_to="production").id)
+    why = read_status(end.error)
+    assert (state_of(end), why.reason) == ("SUCCEEDED", "QUALITY_GATES_FAILED")
+    assert why.metadata == {"model_version": end.model_version, "checks": "slices"}
+    assert "domain=loan" in why.message
+    assert service.models.aliases("worse").records == []
+
+
+def test_a_reason_overrides_quality_gates_and_is_kept(service: Service) -> None:
+    """Of a job, in the alias's history; of a later move by hand too, which is refused without one."""
+    end = service.end_of(
+        service.submit("worse-but-wanted", promote_to="production", override_reason="a bug").id
+    )
+    assert not end.HasField("error")
+    assert end.override_reason == "a bug"
+    (record,) = service.models.alias_history("worse-but-wanted", "production")
+    assert record.reason == "promoted by training job: a bug"
+
+    move = {"model": "worse-but-wanted", "alias": "canary", "version": 1}
+    with refused("FAILED_PRECONDITION", "QUALITY_GATES_FAILED"):
+        service.registry.SetAlias(registry_pb2.SetAliasRequest(**move))
+    moved = service.registry.SetAlias(registry_pb2.SetAliasRequest(**move, reason="looked at it"))
+    assert (moved.version, moved.reason) == (1, "looked at it")
+
+
+def test_the_champion_is_what_promotion_would_replace(service: Service) -> None:
+    """Unless another is named; a gate that is out of its range, or a champion that is no reference, is refused by its field."""
+    job = service.submit("succeed", promote_to="canary", gates=pb.QualityGates(least_metric=0.5))
+    assert job.spec.gates == pb.QualityGates(champion="succeed@canary", least_metric=0.5, fewest_rows=30)
+    named = service.submit("succeed", gates=pb.QualityGates(champion="other@3", most_points_lost=1))
+    assert named.spec.gates.champion == "other@3"
+    with refused("INVALID_ARGUMENT", "SPEC_INVALID") as refusal:
+        service.submit("succeed", gates=pb.QualityGates(least_metric=2, fewest_rows=0))
+    assert {problem.field for problem in refusal.why.problems} == {
+        "spec.gates.least_metric",
+        "spec.gates.fewest_rows",
+    }
+    with refused("INVALID_ARGUMENT", "NAME_MALFORMED"):
+        service.submit("succeed", gates=pb.QualityGates(champion="no one"))

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from services.train.catalogue import base_digest
 from services.train.events import PhaseStarted, Progress
 from services.train.recipes import RECIPES
-from services.train.spec import Assignment, Hyperparameters, JobSpec
+from services.train.spec import Assignment, Hyperparameters, JobSpec, QualityGates
 from services.train.trainer import pipeline
 from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.gate import gate
@@ -112,6 +112,7 @@ class Workplace:
         adaptable: bool,
         rows: Mapping[SplitName, Sequence[Row]] | None = None,
         hyperparameters: Hyperparameters = FAST,
+        gates: QualityGates = QualityGates(),  # noqa: B008  # frozen
         seed: int = 13,
     ) -> Assignment:
         """Store a dataset, reserve a version and write the assignment of a job; without a base it is one of rnn-classifier."""
@@ -130,6 +131,7 @@ class Workplace:
             adaptable=adaptable,
             hyperparameters=hyperparameters,
             seed=seed,
+            gates=gates,
         )
         return Assignment(
             job_id=job_id,

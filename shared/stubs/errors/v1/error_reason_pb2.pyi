@@ -39,6 +39,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GATE_REJECTED: _ClassVar[ErrorReason]
     INTERNAL: _ClassVar[ErrorReason]
     TRAINING_OUT_OF_MEMORY: _ClassVar[ErrorReason]
+    QUALITY_GATES_FAILED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 TEXT_EMPTY: ErrorReason
 TEXT_TOO_LONG: ErrorReason
@@ -72,3 +73,4 @@ TRAINER_LOST: ErrorReason
 GATE_REJECTED: ErrorReason
 INTERNAL: ErrorReason
 TRAINING_OUT_OF_MEMORY: ErrorReason
+QUALITY_GATES_FAILED: ErrorReason

@@ -85,7 +85,7 @@ class ListModelVersionsResponse(_message.Message):
     def __init__(self, versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("name", "state", "task", "labels", "metrics", "row_counts", "job", "base_model", "adaptable", "dataset", "size_bytes", "aliases", "gate_checks", "create_time", "manifest_json", "error", "variants")
+    __slots__ = ("name", "state", "task", "labels", "metrics", "row_counts", "job", "base_model", "adaptable", "dataset", "size_bytes", "aliases", "gate_checks", "create_time", "manifest_json", "error", "variants", "quality_checks")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[ModelVersion.State]
@@ -125,6 +125,7 @@ class ModelVersion(_message.Message):
     MANIFEST_JSON_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     VARIANTS_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_CHECKS_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: ModelVersion.State
     task: str
@@ -142,7 +143,22 @@ class ModelVersion(_message.Message):
     manifest_json: str
     error: _status_pb2.Status
     variants: _containers.RepeatedCompositeFieldContainer[Variant]
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelVersion.State, str]] = ..., task: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., row_counts: _Optional[_Mapping[str, int]] = ..., job: _Optional[str] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., dataset: _Optional[str] = ..., size_bytes: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., gate_checks: _Optional[_Iterable[_Union[GateCheck, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., manifest_json: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ...) -> None: ...
+    quality_checks: _containers.RepeatedCompositeFieldContainer[QualityCheck]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelVersion.State, str]] = ..., task: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., row_counts: _Optional[_Mapping[str, int]] = ..., job: _Optional[str] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., dataset: _Optional[str] = ..., size_bytes: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., gate_checks: _Optional[_Iterable[_Union[GateCheck, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., manifest_json: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ..., quality_checks: _Optional[_Iterable[_Union[QualityCheck, _Mapping]]] = ...) -> None: ...
+
+class QualityCheck(_message.Message):
+    __slots__ = ("name", "passed", "measured", "limit", "detail")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    passed: bool
+    measured: float
+    limit: float
+    detail: str
+    def __init__(self, name: _Optional[str] = ..., passed: _Optional[bool] = ..., measured: _Optional[float] = ..., limit: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Variant(_message.Message):
     __slots__ = ("name", "graph_bytes", "metrics")

@@ -100,7 +100,8 @@ class RegistryServiceServicer:
         """Points an alias to a version: promotion and rollback alike. Setting it where it already points adds no record.
 
         Errors: ABORTED (ALIAS_CONFLICT) if the alias is not where expected_version says or another move won; NOT_FOUND for an
-        unknown model or version; FAILED_PRECONDITION (VERSION_REJECTED) for a version that its gate refused.
+        unknown model or version; FAILED_PRECONDITION (VERSION_REJECTED) for a version that its gate refused, or (QUALITY_GATES_FAILED) for one that fails its
+        owner's gates where no reason is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

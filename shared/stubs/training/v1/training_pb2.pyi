@@ -247,7 +247,7 @@ class ListDatasetsResponse(_message.Message):
     def __init__(self, datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class TrainingSpec(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed")
+    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
@@ -255,6 +255,7 @@ class TrainingSpec(_message.Message):
     ADAPTABLE_FIELD_NUMBER: _ClassVar[int]
     HYPERPARAMETERS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    GATES_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     recipe: Recipe
@@ -262,7 +263,30 @@ class TrainingSpec(_message.Message):
     adaptable: bool
     hyperparameters: Hyperparameters
     seed: int
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
+    gates: QualityGates
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ...) -> None: ...
+
+class QualityGates(_message.Message):
+    __slots__ = ("champion", "least_metric", "most_points_lost", "most_label_points_lost", "most_slice_points_lost", "fewest_rows", "most_calibration_error", "most_size_bytes", "most_latency_ms")
+    CHAMPION_FIELD_NUMBER: _ClassVar[int]
+    LEAST_METRIC_FIELD_NUMBER: _ClassVar[int]
+    MOST_POINTS_LOST_FIELD_NUMBER: _ClassVar[int]
+    MOST_LABEL_POINTS_LOST_FIELD_NUMBER: _ClassVar[int]
+    MOST_SLICE_POINTS_LOST_FIELD_NUMBER: _ClassVar[int]
+    FEWEST_ROWS_FIELD_NUMBER: _ClassVar[int]
+    MOST_CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
+    MOST_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MOST_LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
+    champion: str
+    least_metric: float
+    most_points_lost: float
+    most_label_points_lost: float
+    most_slice_points_lost: float
+    fewest_rows: int
+    most_calibration_error: float
+    most_size_bytes: int
+    most_latency_ms: float
+    def __init__(self, champion: _Optional[str] = ..., least_metric: _Optional[float] = ..., most_points_lost: _Optional[float] = ..., most_label_points_lost: _Optional[float] = ..., most_slice_points_lost: _Optional[float] = ..., fewest_rows: _Optional[int] = ..., most_calibration_error: _Optional[float] = ..., most_size_bytes: _Optional[int] = ..., most_latency_ms: _Optional[float] = ...) -> None: ...
 
 class Hyperparameters(_message.Message):
     __slots__ = ("max_epochs", "batch_size", "encoder_learning_rate", "head_learning_rate", "warmup_share", "weight_decay", "dropout", "patience", "max_tokens", "pooling", "label_smoothing", "recurrent", "schedule", "layer_decay", "frozen_layers", "freeze_embeddings", "unfreezing_share", "class_weights", "averaging_decay", "precision", "micro_batch_size", "most_refused_share")
@@ -327,16 +351,18 @@ class RecurrentShape(_message.Message):
     def __init__(self, cell: _Optional[_Union[Cell, str]] = ..., layers: _Optional[int] = ..., width: _Optional[int] = ..., embedding_width: _Optional[int] = ..., vocabulary_size: _Optional[int] = ...) -> None: ...
 
 class CreateTrainingJobRequest(_message.Message):
-    __slots__ = ("spec", "request_id", "promote_to", "validate_only")
+    __slots__ = ("spec", "request_id", "promote_to", "validate_only", "override_reason")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMOTE_TO_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_REASON_FIELD_NUMBER: _ClassVar[int]
     spec: TrainingSpec
     request_id: str
     promote_to: str
     validate_only: bool
-    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    override_reason: str
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ..., override_reason: _Optional[str] = ...) -> None: ...
 
 class PlanTrainingJobRequest(_message.Message):
     __slots__ = ("spec", "skip_probe", "find_suspects")
@@ -430,7 +456,7 @@ class Advice(_message.Message):
     def __init__(self, field: _Optional[str] = ..., value: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TrainingJob(_message.Message):
-    __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision")
+    __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision", "override_reason")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[TrainingJob.State]
@@ -476,6 +502,7 @@ class TrainingJob(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_REASON_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: TrainingSpec
     request_id: str
@@ -490,7 +517,8 @@ class TrainingJob(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     revision: int
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    override_reason: str
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., override_reason: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("step", "total_steps", "epoch", "loss", "metric_name", "metric", "best_metric", "remaining_duration", "rows_per_second")

@@ -1,0 +1,78 @@
+"""Whether a version that the export gate has passed is good enough to be promoted: measured here, decided by `quality`."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from services.train.spec import Work
+from services.train.trainer.champion import compare_with_champion, find_champion, judged_split
+from services.train.trainer.corpus import Corpus
+from services.train.trainer.publishing import Candidate
+from services.train.trainer.quality import quality_checks
+from shared.errors import ArtifactCorruptError, ModelNotLoadableError
+from shared.runtime.execution import Execution
+from shared.runtime.model import Model
+from shared.runtime.parts import Parts
+from shared.store.cache import FileCache
+from shared.store.evaluation import Comparison
+from shared.store.manifest import Manifest, Variant
+from shared.store.models import ModelStore
+from shared.store.port import ObjectStore
+
+_TIMED_TEXTS: Final = 100
+
+
+def judge(
+    manifest: Manifest, candidate: Candidate, corpus: Corpus, work: Work, objects: ObjectStore, scratch: Path
+) -> Manifest:
+    """Add the comparison with the champion and the checks of the spec's gates to a manifest that has its evaluations."""
+    gates, split = work.spec.gates, judged_split(corpus)
+    parts = Parts(candidate.open_file)
+    comparison, failure = _comparison(manifest, parts, corpus, work, objects, scratch)
+    latency_ms = None
+    if gates.most_latency_ms is not None:
+        texts = [row.text for row in corpus.splits[split]]
+        latency_ms = min(_latency_ms(manifest, parts, variant, texts) for variant in manifest.variants)
+    checks = quality_checks(
+        gates,
+        corpus.task,
+        split,
+        manifest.evaluations["fp32"][split],
+        comparison,
+        champion_failure=failure,
+        size_bytes=min(map(_size_bytes, manifest.variants.values())),
+        latency_ms=latency_ms,
+    )
+    return manifest.model_copy(update={"comparison": comparison, "quality_checks": checks})
+
+
+def _comparison(
+    manifest: Manifest, parts: Parts, corpus: Corpus, work: Work, objects: ObjectStore, scratch: Path
+) -> tuple[Comparison | None, str]:
+    """Return the comparison, or why the champion cannot be compared with."""
+    try:
+        champion = find_champion(ModelStore(objects), work.spec.gates.champion)
+        if champion is None:
+            return None, ""
+        challenger = Model.load(manifest, parts, Execution(threads=work.threads))
+        files = FileCache(objects, scratch / "champion")
+        return compare_with_champion(champion, challenger, corpus, files, threads=work.threads), ""
+    except (ArtifactCorruptError, ModelNotLoadableError) as error:
+        return None, error.message
+
+
+def _latency_ms(manifest: Manifest, parts: Parts, variant: str, texts: Sequence[str]) -> float:
+    """Return the median time that a text takes alone, from text to answer; the first is not counted."""
+    model = Model.load(manifest, parts, Execution(variant, threads=1))  # type: ignore[arg-type]
+    taken = []
+    for text in [texts[0], *texts[:_TIMED_TEXTS]]:
+        started = time.perf_counter()
+        model.answer([text])
+        taken.append(1000 * (time.perf_counter() - started))
+    return median(taken[1:])
+
+
+def _size_bytes(variant: Variant) -> int:
+    return sum(graph.file.size_bytes for graph in variant.graphs.values())

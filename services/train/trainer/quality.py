@@ -1,0 +1,110 @@
+"""The gates that the owner of a model set for its promotion, held against what was measured. Pure.
+
+What cannot be measured, such as a loss to a champion that does not answer, has failed: a gate that is not looked at is none.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from services.train.spec import QualityGates
+from shared.store.evaluation import Change, Comparison, QualityCheck, SplitEvaluation
+from shared.store.manifest import METRICS, Task
+
+_POINTS: Final = 100.0
+_NOT_MEASURED: Final = 1e9  # manifests hold finite numbers
+
+
+def quality_checks(
+    gates: QualityGates,
+    task: Task,
+    split: str,
+    evaluation: SplitEvaluation,
+    comparison: Comparison | None,
+    *,
+    champion_failure: str,
+    size_bytes: int,
+    latency_ms: float | None,
+) -> tuple[QualityCheck, ...]:
+    """Return a check for each gate that is set.
+
+    `evaluation` is of `split`. `comparison` is None where there is no champion yet, and nothing is lost then; or where it could not answer,
+    which `champion_failure` tells. `latency_ms` is None where no gate asks for it.
+    """
+    metric = METRICS[task]
+    checks: list[QualityCheck] = []
+    if gates.least_metric is not None:
+        reached = evaluation.metrics[metric]
+        checks.append(
+            _check(
+                "metric",
+                _POINTS * (gates.least_metric - reached),
+                0,
+                f"points that {split} {metric} {reached:.4f} is below {gates.least_metric:.4f}",
+            )
+        )
+    if gates.most_calibration_error is not None:
+        error = evaluation.metrics["calibration_error"]
+        checks.append(
+            _check("calibration", error, gates.most_calibration_error, f"calibration error on {split}")
+        )
+    if gates.most_size_bytes is not None:
+        checks.append(
+            _check("size", size_bytes, gates.most_size_bytes, "bytes of the smallest variant's files")
+        )
+    if gates.most_latency_ms is not None and latency_ms is not None:
+        checks.append(
+            _check(
+                "latency",
+                latency_ms,
+                gates.most_latency_ms,
+                "ms of one text alone, the median, on one thread",
+            )
+        )
+    return (*checks, *_losses(gates, metric, comparison, champion_failure))
+
+
+def _losses(
+    gates: QualityGates, metric: str, comparison: Comparison | None, failure: str
+) -> Iterator[QualityCheck]:
+    limits = {
+        "champion": gates.most_points_lost,
+        "labels": gates.most_label_points_lost,
+        "slices": gates.most_slice_points_lost,
+    }
+    for name, limit in limits.items():
+        if limit is None:
+            continue
+        if failure:
+            yield _check(name, _NOT_MEASURED, limit, f"the champion could not be compared with: {failure}")
+        elif comparison is None:
+            yield _check(name, 0, limit, "there is no champion yet")
+        elif name == "champion":
+            yield _check(
+                name,
+                -_POINTS * comparison.gain,
+                limit,
+                f"points of {metric} lost to {comparison.champion} on {comparison.row_count} rows of {comparison.split}"
+                f" (95 % interval {-_POINTS * comparison.high:.2f} to {-_POINTS * comparison.low:.2f})",
+            )
+        else:
+            of = comparison.labels if name == "labels" else comparison.slices
+            yield _worst(
+                name, [each for each in of if each.row_count >= gates.fewest_rows], limit, comparison
+            )
+
+
+def _worst(name: str, changes: Sequence[Change], limit: float, comparison: Comparison) -> QualityCheck:
+    if not changes:
+        return _check(name, 0, limit, f"no {name} with rows enough to compare")
+    worst = min(changes, key=lambda each: each.after - each.before)
+    return _check(
+        name,
+        _POINTS * (worst.before - worst.after),
+        limit,
+        f"points lost to {comparison.champion} on {worst.name!r} ({worst.row_count} rows of {comparison.split}): {worst.before:.4f} to"
+        f" {worst.after:.4f}, the greatest loss of {len(changes)} {name}",
+    )
+
+
+def _check(name: str, measured: float, limit: float, detail: str) -> QualityCheck:
+    return QualityCheck(name=name, passed=measured <= limit, measured=measured, limit=limit, detail=detail)

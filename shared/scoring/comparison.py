@@ -1,0 +1,46 @@
+"""Two versions on the same rows: what one gains over the other in all, and what it gives up on a label or a slice."""
+
+from collections.abc import Iterator, Mapping
+
+from shared.scoring.intervals import difference
+from shared.scoring.outcomes import Outcomes
+from shared.store.evaluation import Change, Comparison, SplitEvaluation
+
+
+def compare(
+    champion: str,
+    split: str,
+    *,
+    before: tuple[SplitEvaluation, Outcomes],
+    after: tuple[SplitEvaluation, Outcomes],
+) -> Comparison:
+    """Compare the challenger (`after`) with the champion (`before`), both answered on the rows of `split`."""
+    (was, was_of_rows), (now, now_of_rows) = before, after
+    gain, low, high = difference(now_of_rows, was_of_rows)
+    return Comparison(
+        champion=champion,
+        split=split,
+        row_count=now.row_count,
+        gain=gain,
+        low=low,
+        high=high,
+        labels=tuple(_changes(_label_scores(was), _label_scores(now))),
+        slices=tuple(_changes(_slice_scores(was), _slice_scores(now))),
+    )
+
+
+def _label_scores(evaluation: SplitEvaluation) -> dict[str, tuple[int, float]]:
+    return {label: (scores.support, scores.f1) for label, scores in evaluation.per_label.items()}
+
+
+def _slice_scores(evaluation: SplitEvaluation) -> dict[str, tuple[int, float]]:
+    return {f"{each.column}={each.value}": (each.row_count, each.metric) for each in evaluation.slices}
+
+
+def _changes(
+    before: Mapping[str, tuple[int, float]], after: Mapping[str, tuple[int, float]]
+) -> Iterator[Change]:
+    """Yield what both were scored on, the greatest loss first; labels that one of them does not know are no change of it."""
+    shared = [name for name in after if name in before and after[name][0]]
+    for name in sorted(shared, key=lambda each: after[each][1] - before[each][1]):
+        yield Change(name=name, row_count=after[name][0], before=before[name][1], after=after[name][1])
