@@ -218,10 +218,12 @@ def test_order_digests_tell_orders_apart() -> None:
             "adaptable": True,
             "hyperparameters": {"dropout": 0.0},
             "seed": 13,
+            "gates": {"least_metric": 0.5},
             "promote_to": "b",
+            "override_reason": "b",
         }.items()
     ]
-    assert len({order.digest for order in (ORDER, *others)}) == 9
+    assert len({order.digest for order in (ORDER, *others)}) == 11
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest
