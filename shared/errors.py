@@ -221,6 +221,12 @@ class QualityGatesFailedError(TagsmithError):
     reason = "QUALITY_GATES_FAILED"
 
 
+class VersionsNotComparableError(TagsmithError):
+    """Two versions were scored on different rows, or do different tasks."""
+
+    reason = "VERSIONS_NOT_COMPARABLE"
+
+
 class TrainingOutOfMemoryError(TagsmithError):
     """A single window does not fit into the memory of the training server."""
 

@@ -9,7 +9,7 @@ import grpc
 import typer
 from typer.core import TyperGroup
 
-from services.cli import answers, bases, data, evaluation, jobs, models, training, up
+from services.cli import answers, bases, comparing, data, evaluation, jobs, models, training, up
 from services.cli.failures import CommandError
 from services.cli.session import Session
 from shared.rpc.status import explain
@@ -45,6 +45,7 @@ app.command("jobs")(jobs.jobs)
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("models")(models.models)
+app.command("compare")(comparing.compare)
 app.command("promote")(models.promote)
 app.command("rollback")(models.rollback)
 app.command("classify")(answers.classify)

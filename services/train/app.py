@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from services.train.catalogue import Catalogue
+from services.train.comparing import Comparisons
 from services.train.datasets import Datasets
 from services.train.engines.local import TRAINER_COMMAND, LocalEngine
 from services.train.jobs.attendant import Attendant
@@ -83,7 +84,7 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     jobs = _Jobs(settings, objects, state_folder, LocalEngine(trainer_command))
     add_TrainingServiceServicer_to_server(jobs.servicer, server)  # type: ignore[no-untyped-call]  # generated
     add_RegistryServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
-        RegistryServicer(Registry(jobs.models)), server
+        RegistryServicer(Registry(jobs.models), Comparisons(jobs.models, DatasetStore(objects))), server
     )
     add_reflection(server, *_SERVICES)
     await jobs.supervisor.adopt()

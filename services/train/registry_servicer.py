@@ -4,9 +4,16 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from services.train.comparing import Comparisons
 from services.train.pages import PageRequest
 from services.train.registry import Registry
-from services.train.registry_wire import write_alias, write_listed, write_model, write_version
+from services.train.registry_wire import (
+    write_alias,
+    write_comparison,
+    write_listed,
+    write_model,
+    write_version,
+)
 from shared.stubs.registry.v1 import registry_pb2 as pb
 from shared.stubs.registry.v1.registry_pb2_grpc import RegistryServiceServicer
 
@@ -14,9 +21,10 @@ from shared.stubs.registry.v1.registry_pb2_grpc import RegistryServiceServicer
 class RegistryServicer(RegistryServiceServicer):
     """Shows the model store and moves its aliases."""
 
-    def __init__(self, registry: Registry) -> None:
-        """`registry` answers."""
+    def __init__(self, registry: Registry, comparisons: Comparisons) -> None:
+        """Each answers the calls that are about it."""
         self._registry = registry
+        self._comparisons = comparisons
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """See registry.proto."""
@@ -45,6 +53,12 @@ class RegistryServicer(RegistryServiceServicer):
         move = partial(self._registry.set_alias, request.model, request.alias, request.version)
         return write_alias(
             await asyncio.to_thread(move, expected=expected, actor=request.actor, reason=request.reason)
+        )
+
+    async def CompareVersions(self, request: pb.CompareVersionsRequest, context: Any) -> pb.VersionComparison:
+        """See registry.proto."""
+        return write_comparison(
+            await asyncio.to_thread(self._comparisons.compare, request.before, request.after)
         )
 
     async def ListAliasHistory(

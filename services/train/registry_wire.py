@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from services.train.comparing import VersionComparison
 from services.train.registry import ModelSummary, UnreadableVersion, VersionSummary
 from services.train.wire import write_time
 from shared.rpc.status import to_status
 from shared.store.aliases import AliasRecord
+from shared.store.evaluation import Change
 from shared.store.manifest import Manifest, VariantName
 from shared.stubs.registry.v1 import registry_pb2 as pb
 
@@ -41,6 +43,28 @@ def write_listed(version: VersionSummary | UnreadableVersion) -> pb.ModelVersion
     if isinstance(version, UnreadableVersion):
         return pb.ModelVersion(name=str(version.name), error=to_status(version.damage))
     return write_version(*version, with_manifest=False)
+
+
+def write_comparison(comparison: VersionComparison) -> pb.VersionComparison:
+    """Write two versions beside each other."""
+    return pb.VersionComparison(
+        before=str(comparison.before.version),
+        after=str(comparison.after.version),
+        splits=[
+            pb.SplitComparison(
+                split=each.split,
+                row_count=each.row_count,
+                metrics=map(_change, each.metrics),
+                labels=map(_change, each.labels),
+                slices=map(_change, each.slices),
+            )
+            for each in comparison.splits
+        ],
+    )
+
+
+def _change(change: Change) -> pb.ScoreChange:
+    return pb.ScoreChange(**change.model_dump())
 
 
 def _variant(manifest: Manifest, name: VariantName) -> pb.Variant:

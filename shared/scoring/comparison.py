@@ -24,9 +24,19 @@ def compare(
         gain=gain,
         low=low,
         high=high,
-        labels=tuple(_changes(_label_scores(was), _label_scores(now))),
-        slices=tuple(_changes(_slice_scores(was), _slice_scores(now))),
+        labels=label_changes(was, now),
+        slices=slice_changes(was, now),
     )
+
+
+def label_changes(before: SplitEvaluation, after: SplitEvaluation) -> tuple[Change, ...]:
+    """Return how the F1 of each label changed that the rows have, the greatest loss first."""
+    return tuple(_changes(_label_scores(before), _label_scores(after)))
+
+
+def slice_changes(before: SplitEvaluation, after: SplitEvaluation) -> tuple[Change, ...]:
+    """Return how the metric of each slice changed, the greatest loss first."""
+    return tuple(_changes(_slice_scores(before), _slice_scores(after)))
 
 
 def _label_scores(evaluation: SplitEvaluation) -> dict[str, tuple[int, float]]:
@@ -40,7 +50,7 @@ def _slice_scores(evaluation: SplitEvaluation) -> dict[str, tuple[int, float]]:
 def _changes(
     before: Mapping[str, tuple[int, float]], after: Mapping[str, tuple[int, float]]
 ) -> Iterator[Change]:
-    """Yield what both were scored on, the greatest loss first; labels that one of them does not know are no change of it."""
+    """Yield what both were scored on, the greatest loss first."""
     shared = [name for name in after if name in before and after[name][0]]
     for name in sorted(shared, key=lambda each: after[each][1] - before[each][1]):
         yield Change(name=name, row_count=after[name][0], before=before[name][1], after=after[name][1])

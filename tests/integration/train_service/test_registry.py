@@ -128,6 +128,19 @@ def test_promotion_and_rollback_are_moves_of_an_alias(service: Service, versions
     assert moves == [(3, 1, "rollback"), (2, 2, "better"), (1, 1, "")]
 
 
+def test_two_versions_are_compared(service: Service, versions: list[VersionName]) -> None:
+    """Of one dataset: every metric, before and after. A version that is not there is NOT_FOUND, as everywhere."""
+    told = service.registry.CompareVersions(pb.CompareVersionsRequest(before="intents@1", after="intents@2"))
+    assert (told.before, told.after) == ("intents@1", "intents@2")
+    (validation,) = told.splits
+    assert {each.name: (each.before, each.after) for each in validation.metrics} == {
+        "accuracy": (1, 1),
+        "macro_f1": (1, 1),
+    }
+    with refused("NOT_FOUND", "VERSION_NOT_FOUND"):
+        service.registry.CompareVersions(pb.CompareVersionsRequest(before="intents@1", after="intents@99"))
+
+
 def test_a_refused_version_is_never_promoted(service: Service, versions: list[VersionName]) -> None:
     """SetAlias to a version that its gate refused answers FAILED_PRECONDITION."""
     with refused("FAILED_PRECONDITION", "VERSION_REJECTED"):

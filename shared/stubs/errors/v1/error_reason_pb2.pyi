@@ -40,6 +40,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERNAL: _ClassVar[ErrorReason]
     TRAINING_OUT_OF_MEMORY: _ClassVar[ErrorReason]
     QUALITY_GATES_FAILED: _ClassVar[ErrorReason]
+    VERSIONS_NOT_COMPARABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 TEXT_EMPTY: ErrorReason
 TEXT_TOO_LONG: ErrorReason
@@ -74,3 +75,4 @@ GATE_REJECTED: ErrorReason
 INTERNAL: ErrorReason
 TRAINING_OUT_OF_MEMORY: ErrorReason
 QUALITY_GATES_FAILED: ErrorReason
+VERSIONS_NOT_COMPARABLE: ErrorReason

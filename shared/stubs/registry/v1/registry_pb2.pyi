@@ -193,6 +193,50 @@ class GateCheck(_message.Message):
     variant: str
     def __init__(self, name: _Optional[str] = ..., passed: _Optional[bool] = ..., measured: _Optional[float] = ..., limit: _Optional[float] = ..., detail: _Optional[str] = ..., variant: _Optional[str] = ...) -> None: ...
 
+class CompareVersionsRequest(_message.Message):
+    __slots__ = ("before", "after")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    before: str
+    after: str
+    def __init__(self, before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class VersionComparison(_message.Message):
+    __slots__ = ("before", "after", "splits")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    SPLITS_FIELD_NUMBER: _ClassVar[int]
+    before: str
+    after: str
+    splits: _containers.RepeatedCompositeFieldContainer[SplitComparison]
+    def __init__(self, before: _Optional[str] = ..., after: _Optional[str] = ..., splits: _Optional[_Iterable[_Union[SplitComparison, _Mapping]]] = ...) -> None: ...
+
+class SplitComparison(_message.Message):
+    __slots__ = ("split", "row_count", "metrics", "labels", "slices")
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    split: str
+    row_count: int
+    metrics: _containers.RepeatedCompositeFieldContainer[ScoreChange]
+    labels: _containers.RepeatedCompositeFieldContainer[ScoreChange]
+    slices: _containers.RepeatedCompositeFieldContainer[ScoreChange]
+    def __init__(self, split: _Optional[str] = ..., row_count: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[ScoreChange, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[ScoreChange, _Mapping]]] = ..., slices: _Optional[_Iterable[_Union[ScoreChange, _Mapping]]] = ...) -> None: ...
+
+class ScoreChange(_message.Message):
+    __slots__ = ("name", "row_count", "before", "after")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    row_count: int
+    before: float
+    after: float
+    def __init__(self, name: _Optional[str] = ..., row_count: _Optional[int] = ..., before: _Optional[float] = ..., after: _Optional[float] = ...) -> None: ...
+
 class SetAliasRequest(_message.Message):
     __slots__ = ("model", "alias", "version", "expected_version", "actor", "reason")
     MODEL_FIELD_NUMBER: _ClassVar[int]

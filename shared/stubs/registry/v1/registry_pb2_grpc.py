@@ -59,6 +59,11 @@ class RegistryServiceStub:
                 request_serializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.SetAliasRequest.SerializeToString,
                 response_deserializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.Alias.FromString,
                 _registered_method=True)
+        self.CompareVersions = channel.unary_unary(
+                '/tagsmith.registry.v1.RegistryService/CompareVersions',
+                request_serializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.CompareVersionsRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.VersionComparison.FromString,
+                _registered_method=True)
         self.ListAliasHistory = channel.unary_unary(
                 '/tagsmith.registry.v1.RegistryService/ListAliasHistory',
                 request_serializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.ListAliasHistoryRequest.SerializeToString,
@@ -107,6 +112,15 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompareVersions(self, request, context):
+        """Compares two versions on the splits whose rows were the same for both: metrics, labels and slices, as their manifests have them, for fp32.
+
+        Errors: NOT_FOUND; FAILED_PRECONDITION (VERSIONS_NOT_COMPARABLE) if no split is the same: numbers of different rows say nothing about each other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAliasHistory(self, request, context):
         """Lists every move of an alias, newest first. Errors: NOT_FOUND.
         """
@@ -136,6 +150,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.SetAlias,
                     request_deserializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.SetAliasRequest.FromString,
                     response_serializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.Alias.SerializeToString,
+            ),
+            'CompareVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareVersions,
+                    request_deserializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.CompareVersionsRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.VersionComparison.SerializeToString,
             ),
             'ListAliasHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAliasHistory,
@@ -256,6 +275,33 @@ class RegistryService:
             '/tagsmith.registry.v1.RegistryService/SetAlias',
             shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.SetAliasRequest.SerializeToString,
             shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.Alias.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tagsmith.registry.v1.RegistryService/CompareVersions',
+            shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.CompareVersionsRequest.SerializeToString,
+            shared_dot_stubs_dot_registry_dot_v1_dot_registry__pb2.VersionComparison.FromString,
             options,
             channel_credentials,
             insecure,
