@@ -5,6 +5,7 @@ strings of 64-bit ones).
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -115,7 +116,9 @@ def _set_fields(message: Message) -> Record:
     """Describe the fields that are set, and those within them; enum values by name."""
     described: Record = {}
     for field, value in message.ListFields():
-        if field.message_type is not None:
+        if isinstance(value, Mapping):
+            described[field.name] = dict(value)
+        elif field.message_type is not None:
             described[field.name] = _set_fields(value)
         else:
             described[field.name] = (
@@ -135,6 +138,7 @@ def spec_record(spec: training_pb2.TrainingSpec) -> Record:
         "seed": spec.seed,
         "hyperparameters": _set_fields(spec.hyperparameters),
         "gates": _set_fields(spec.gates),
+        "continue_from": _set_fields(spec.continue_from),
     }
 
 

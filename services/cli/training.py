@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.cli.gates import read_gates
 from services.cli.jobs import follow_job
 from services.cli.options import AsJson, session_of, whole_number
 from services.cli.plans import show_plan
+from services.cli.policies import read_continuation, read_gates
 from services.cli.records import job_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
@@ -18,20 +18,6 @@ CellName = Literal["gru", "lstm"]
 ScheduleName = Literal["linear", "cosine", "slanted-triangular"]
 ClassWeightsName = Literal["equal", "square-root", "balanced"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
-_RECIPES = {
-    "transformer-classifier": pb.TRANSFORMER_CLASSIFIER,
-    "entity-extractor": pb.ENTITY_EXTRACTOR,
-    "rnn-classifier": pb.RNN_CLASSIFIER,
-}
-_POOLINGS = {"masked-mean": pb.MASKED_MEAN, "first-token": pb.FIRST_TOKEN}
-_CELLS = {"gru": pb.GRU, "lstm": pb.LSTM}
-_SCHEDULES = {
-    "linear": pb.LINEAR,
-    "cosine": pb.COSINE,
-    "slanted-triangular": pb.SLANTED_TRIANGULAR,
-}
-_CLASS_WEIGHTS = {"equal": pb.EQUAL, "square-root": pb.SQUARE_ROOT, "balanced": pb.BALANCED}
-_PRECISIONS = {"auto": pb.AUTO, "fp32": pb.FP32, "bf16": pb.BF16}
 _KNOBS = "Hyperparameters (default: the recipe's)"
 _RNN_KNOBS = "The network of rnn-classifier (default: the recipe's)"
 
@@ -56,6 +42,24 @@ def train(
         typer.Option(
             metavar="ALIAS", help="Move this alias to the version if its gate passes, such as production."
         ),
+    ] = None,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="Go on from this version and not from the base, such as support@production.",
+        ),
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="With --continue-from: a label's new name; repeatable."),
+    ] = None,
+    keep_labels: Annotated[
+        bool, typer.Option("--keep-labels", help="With --continue-from: labels that the dataset lacks stay.")
+    ] = False,
+    replay_share: Annotated[
+        float | None,
+        typer.Option(help="With --continue-from: old rows beside new ones, [0, 10]; default 0.25."),
     ] = None,
     gate: Annotated[
         list[str] | None,
@@ -227,7 +231,7 @@ def train(
     """Fine-tune a base model on a dataset, or train an RNN from scratch, and watch until a version is published."""
     session = session_of(context)
     shape = pb.RecurrentShape(
-        cell=_CELLS[cell] if cell else None,
+        cell=_value(cell),
         layers=layers,
         width=width,
         embedding_width=embedding_width,
@@ -236,11 +240,12 @@ def train(
     spec = pb.TrainingSpec(
         model=model,
         dataset=dataset,
-        recipe=_RECIPES[recipe] if recipe else None,
+        recipe=_value(recipe),
         base_model=base or "",
         adaptable=adaptable,
         seed=seed,
         gates=read_gates(gate or []),
+        continue_from=read_continuation(continue_from, rename or [], keep_labels, replay_share),
         hyperparameters=pb.Hyperparameters(
             max_epochs=max_epochs,
             batch_size=batch_size,
@@ -251,16 +256,16 @@ def train(
             dropout=dropout,
             patience=patience,
             max_tokens=max_tokens,
-            pooling=_POOLINGS[pooling] if pooling else None,
+            pooling=_value(pooling),
             label_smoothing=label_smoothing,
-            schedule=_SCHEDULES[schedule] if schedule else None,
+            schedule=_value(schedule),
             layer_decay=layer_decay,
             frozen_layers=frozen_layers,
             freeze_embeddings=freeze_embeddings,
             unfreezing_share=unfreezing_share,
-            class_weights=_CLASS_WEIGHTS[class_weights] if class_weights else None,
+            class_weights=_value(class_weights),
             averaging_decay=averaging_decay,
-            precision=_PRECISIONS[precision] if precision else None,
+            precision=_value(precision),
             micro_batch_size=micro_batch_size,
             most_refused_share=most_refused_share,
             recurrent=shape if shape.ListFields() else None,
@@ -284,3 +289,8 @@ def train(
     else:
         session.tell(f"{job.id}: {job.model_version} from {job.spec.dataset}")
         follow_job(session, job.id)
+
+
+def _value(name: str | None) -> str | None:
+    """The enum value that an option names, as `slanted-triangular` does SLANTED_TRIANGULAR."""
+    return None if name is None else name.upper().replace("-", "_")

@@ -16,7 +16,8 @@ from services.train.catalogue import Catalogue
 from services.train.engines.port import Engine, Trainer
 from services.train.events import Failed, Failure, Surveyed
 from services.train.jobs.event_log import EventLog
-from services.train.jobs.submission import Order, Submission
+from services.train.jobs.order import Order
+from services.train.jobs.submission import Submission
 from services.train.plan import Plan, Report
 from services.train.spec import FROM_SCRATCH, JobSpec, Survey
 from shared.errors import FieldInvalidError, Problem, ProblemsError, TagsmithError, TrainerLostError

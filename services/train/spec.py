@@ -100,6 +100,16 @@ class QualityGates(_Record):
     )
 
 
+class Continuation(_Record):
+    """Which version a training goes on from, and what becomes of its labels."""
+
+    version: str  # name@number
+    label_renames: dict[str, str] = {}  # old name -> new name
+    keeps_labels: bool = False  # labels that the dataset does not have stay, by the rows that are replayed
+    # Of the train rows: so many more are drawn from what the version learnt from, spread over its labels, so that it does not forget them.
+    replay_share: Annotated[float, Field(ge=0, le=10)] = 0.25
+
+
 class JobSpec(_Record):
     """What to train, defaults filled in and the dataset's snapshot fixed."""
 
@@ -113,6 +123,7 @@ class JobSpec(_Record):
     hyperparameters: Hyperparameters
     seed: int
     gates: QualityGates = QualityGates()
+    continues: Continuation | None = None  # None: it begins with the base, or with nothing
 
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:

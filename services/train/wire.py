@@ -11,8 +11,8 @@ from google.rpc import status_pb2
 from services.train.catalogue import BaseModelEntry
 from services.train.datasets import FileHeader, Imported, UnreadableDataset
 from services.train.events import Failure, Progress
+from services.train.jobs.order import Knob, Order
 from services.train.jobs.record import JobRecord
-from services.train.jobs.submission import Knob, Order
 from services.train.recipes import unused_knobs
 from services.train.spec import Cell, JobSpec, Pooling, QualityGates, RecipeName
 from shared.data.inspection.findings import Finding
@@ -85,9 +85,20 @@ def read_order(spec: pb.TrainingSpec, *, promote_to: str = "", override_reason: 
         hyperparameters=_read_knobs(spec.hyperparameters),
         seed=spec.seed if spec.HasField("seed") else None,
         gates={field.name: value for field, value in spec.gates.ListFields()},
+        continues=_read_continuation(spec.continue_from) if spec.HasField("continue_from") else {},
         promote_to=promote_to,
         override_reason=override_reason,
     )
+
+
+def _read_continuation(message: pb.Continuation) -> dict[str, Any]:
+    """Read what is set; the version always is, if only to be refused."""
+    read: dict[str, Any] = {"version": message.version, "label_renames": dict(message.label_renames)}
+    if message.keeps_labels:
+        read["keeps_labels"] = True
+    if message.HasField("replay_share"):
+        read["replay_share"] = message.replay_share
+    return read
 
 
 def _read_knobs(message: pb.Hyperparameters) -> dict[str, Knob]:
@@ -208,6 +219,7 @@ def write_spec(spec: JobSpec) -> pb.TrainingSpec:
         hyperparameters=_write_hyperparameters(spec),
         seed=spec.seed,
         gates=_write_gates(spec.gates),
+        continue_from=pb.Continuation(**spec.continues.model_dump()) if spec.continues else None,
     )
 
 

@@ -35,7 +35,8 @@ class Split:
 
     def row_name(self, number: int) -> str:
         """Name a row, counted from 0, as reports do."""
-        return self.rows[number].id or f"{self.name}:{number + 1}"
+        row = self.rows[number]
+        return row.id or row.where or f"{self.name}:{number + 1}"
 
 
 Answer = Sequence[LabelScore] | Sequence[EntitySpan]

@@ -137,7 +137,8 @@ class Lineage(_Record):
     spec: dict[str, object]  # the resolved services.train.spec.JobSpec
     seed: int
     package_versions: dict[str, str]
-    parent_version: str | None = None
+    parent_version: str | None = None  # that the training went on from, name@number
+    replayed_row_count: int = 0  # train rows that came from what the parent learnt from
 
 
 class GateCheck(_Record):
@@ -183,6 +184,9 @@ class Manifest(_Record):
     tokenization: Tokenization
     variants: dict[VariantName, Variant]  # fp32 always, others where the gate passed them
     decoding: ClassificationDecoding | MultiLabelDecoding | EntitiesDecoding
+    weights: StoredFile | None = (
+        None  # safetensors, as they were trained: for a training that goes on from here; serving needs none of it
+    )
     golden_examples: tuple[GoldenExample, ...]
     evaluations: dict[VariantName, dict[ProvingSplit, SplitEvaluation]]  # of each variant, as it is served
     gate_checks: tuple[GateCheck, ...]
@@ -190,6 +194,9 @@ class Manifest(_Record):
     quality_checks: tuple[
         QualityCheck, ...
     ] = ()  # those that failed keep aliases from moving here unless somebody says why they should
+    forgetting: Comparison | None = (
+        None  # with the parent, on the rows that proved it; `champion` is the parent
+    )
     training_curve: tuple[CurvePoint, ...] = ()
     findings: tuple[DataFinding, ...] = ()  # the gravest first
     lineage: Lineage

@@ -1,7 +1,10 @@
 """The version that a new one would take the place of, answering the same rows through the same code."""
 
+from collections.abc import Mapping
+
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.serving import answer_split, evaluate_answers
+from shared.data.rows import SplitName
 from shared.errors import (
     AliasNotFoundError,
     ModelNotFoundError,
@@ -13,8 +16,9 @@ from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.scoring.comparison import compare
 from shared.scoring.evaluation import outcomes_of
+from shared.scoring.outcomes import Outcomes
 from shared.store.cache import FileCache
-from shared.store.evaluation import Comparison
+from shared.store.evaluation import Comparison, SplitEvaluation
 from shared.store.manifest import Manifest, ProvingSplit
 from shared.store.models import ModelStore
 
@@ -36,16 +40,18 @@ def compare_with_champion(
 ) -> Comparison:
     """Have both answer test, or validation where there is none, as fp32. Raises what loading raises."""
     split = judged_split(corpus)
-    rows = corpus.splits[split]
     loaded = Model.load(champion, Parts(files.fetch), Execution(threads=threads))
-    before, after = (answer_split(model, corpus, split) for model in (loaded, challenger))
+    before, after = (evaluation_of(model, corpus, split) for model in (loaded, challenger))
     loaded.close()
-    return compare(
-        str(champion.version),
-        split,
-        before=(evaluate_answers(before, corpus, split), outcomes_of(rows, before.in_scope)),
-        after=(evaluate_answers(after, corpus, split), outcomes_of(rows, after.in_scope)),
-    )
+    return compare(str(champion.version), split, before=before, after=after)
+
+
+def evaluation_of(
+    model: Model, corpus: Corpus, split: SplitName, *, renames: Mapping[str, str] | None = None
+) -> tuple[SplitEvaluation, Outcomes]:
+    """Have a model answer a split; `renames` gives its labels the names that the corpus has."""
+    answers = answer_split(model, corpus, split).renamed(renames or {})
+    return evaluate_answers(answers, corpus, split), outcomes_of(corpus.splits[split], answers.in_scope)
 
 
 def judged_split(corpus: Corpus) -> ProvingSplit:

@@ -5,7 +5,7 @@ been others then.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.train.spec import JobSpec
 from shared.data.rows import SPLIT_NAMES, Row, SplitName, check_row
@@ -27,18 +27,13 @@ class Corpus:
 
     @property
     def all_rows(self) -> dict[SplitName, list[Row]]:
-        """Every row of every split; those out of scope, which come last, have no places of the snapshot."""
+        """Every row of every split, those out of scope last."""
         return {split: [*rows, *self.out_of_scope.get(split, ())] for split, rows in self.splits.items()}
 
 
 def read_corpus(datasets: DatasetStore, spec: JobSpec) -> Corpus:
     """Read and check the rows that `spec` names. Raises DatasetInvalidError with every problem, DatasetNotFoundError."""
-    snapshot = datasets.snapshot(DatasetName.parse(spec.dataset))
-    task = snapshot.task
-    if task != spec.task:
-        problem = Problem("task", f"the dataset is for {task}; the job was accepted for {spec.task}")
-        raise DatasetInvalidError(f"{spec.dataset} cannot be used.", [problem], dataset=spec.dataset)
-    splits = {split: datasets.rows(snapshot, split) for split in SPLIT_NAMES}
+    task, splits = spec.task, read_rows(datasets, spec.dataset, spec.task)
     problems = [
         *(problem for split, rows in splits.items() for problem in _row_problems(split, rows, task)),
         *check_dataset(splits, task),
@@ -52,6 +47,21 @@ def read_corpus(datasets: DatasetStore, spec: JobSpec) -> Corpus:
         {split: [row for row in rows if not row.out_of_scope] for split, rows in splits.items()},
         {split: [row for row in rows if row.out_of_scope] for split, rows in splits.items()},
     )
+
+
+def read_rows(datasets: DatasetStore, dataset: str, task: Task) -> dict[SplitName, list[Row]]:
+    """Read the rows of a snapshot, each with its place there. Raises DatasetInvalidError if they are for another task, DatasetNotFoundError."""
+    snapshot = datasets.snapshot(DatasetName.parse(dataset))
+    if snapshot.task != task:
+        problem = Problem("task", f"the dataset is for {snapshot.task}; the job was accepted for {task}")
+        raise DatasetInvalidError(f"{dataset} cannot be used.", [problem], dataset=dataset)
+    return {
+        split: [
+            replace(row, where=f"{split}:{number}")
+            for number, row in enumerate(datasets.rows(snapshot, split), start=1)
+        ]
+        for split in SPLIT_NAMES
+    }
 
 
 def _row_problems(split: SplitName, rows: Sequence[Row], task: Task) -> list[Problem]:

@@ -9,6 +9,7 @@ from typing import Final
 from services.train.spec import Work
 from services.train.trainer.champion import compare_with_champion, find_champion, judged_split
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.parent import Parent
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.quality import quality_checks
 from shared.errors import ArtifactCorruptError, ModelNotLoadableError
@@ -46,6 +47,14 @@ def judge(
         latency_ms=latency_ms,
     )
     return manifest.model_copy(update={"comparison": comparison, "quality_checks": checks})
+
+
+def add_forgetting(
+    manifest: Manifest, candidate: Candidate, corpus: Corpus, parent: Parent, *, threads: int
+) -> Manifest:
+    """Add what the version forgot of the one that its training went on from."""
+    model = Model.load(manifest, Parts(candidate.open_file), Execution(threads=threads))
+    return manifest.model_copy(update={"forgetting": parent.forgotten(model, corpus, threads=threads)})
 
 
 def _comparison(

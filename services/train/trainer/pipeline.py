@@ -5,6 +5,8 @@ spec's seed, before the head is made: the same spec, seed and machine give the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,14 +21,16 @@ from services.train.trainer.export import ExportedGraph, Role, export
 from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.gate import gate, gate_variants
 from services.train.trainer.inspecting import look
-from services.train.trainer.judging import judge
+from services.train.trainer.judging import add_forgetting, judge
 from services.train.trainer.network import Encoder
-from services.train.trainer.publishing import complete, draft, publish
+from services.train.trainer.parent import open_parent
+from services.train.trainer.publishing import Findings, complete, draft, publish
 from services.train.trainer.quantising import quantise
 from services.train.trainer.reference import Reference
 from services.train.trainer.starting import start
 from services.train.trainer.teaching import Lesson, TrainingCurve
 from services.train.trainer.validation import Validation
+from services.train.trainer.weights import save_weights
 from shared.data.rows import SplitName
 from shared.processor import multiplies_bytes
 from shared.runtime.reader import EncodedText, TextReader
@@ -49,7 +53,12 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     torch.manual_seed(assignment.spec.seed)
     store = open_store(assignment.store)
     corpus = read_corpus(DatasetStore(store), assignment.spec)
-    beginning = start(assignment, corpus, scratch)
+    continues = assignment.spec.continues
+    parent = open_parent(store, continues, scratch) if continues else None
+    replayed = 0
+    if parent is not None:
+        corpus, replayed = parent.joined(corpus, seed=assignment.spec.seed)
+    beginning = start(assignment, corpus, scratch, parent)
     max_tokens = assignment.spec.hyperparameters.max_tokens
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
@@ -58,6 +67,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
     mentions = check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     lesson = prepare(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
+    if parent is not None:
+        lesson = replace(lesson, carry_head=partial(parent.carry_head, labels=corpus.labels))
 
     emit(PhaseStarted(phase="TRAINING"))
     curve = TrainingCurve(emit)
@@ -80,8 +91,17 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     variants: dict[VariantName, dict[Role, ExportedGraph]] = {"fp32": graphs}
     if multiplies_bytes():  # elsewhere the gate would measure another arithmetic than int8 is served with
         variants |= quantise(graphs, scratch)
+    weights = scratch / "weights.safetensors"
+    save_weights(network, weights, adaptable=assignment.spec.adaptable)
     candidate = draft(
-        assignment, corpus, findings, curve.points, reader, decoding, variants, beginning.tokenizer
+        assignment,
+        corpus,
+        Findings(findings, curve.points, replayed),
+        reader,
+        decoding,
+        variants,
+        tokenizer=beginning.tokenizer,
+        weights=weights,
     )
     checks = (*mentions, *gate(reference, judgements, candidate, threads=assignment.threads))
     if all(check.passed for check in checks):
@@ -90,6 +110,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     if manifest.state == "published":
         manifest = serving.add_answers(manifest, candidate, corpus, judgements, threads=assignment.threads)
         manifest = judge(manifest, candidate, corpus, assignment, store, scratch)
+        if parent is not None:
+            manifest = add_forgetting(manifest, candidate, corpus, parent, threads=assignment.threads)
 
     emit(PhaseStarted(phase="PUBLISHING"))
     publish(ModelStore(store), manifest, candidate)

@@ -49,15 +49,25 @@ class Candidate:
         return self.paths[file.digest]
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was noticed on the way to a version."""
+
+    of_rows: Sequence[Finding]
+    curve: Sequence[CurvePoint]
+    replayed_row_count: int
+
+
 def draft(
     assignment: Assignment,
     corpus: Corpus,
-    findings: Sequence[Finding],
-    curve: Sequence[CurvePoint],
+    findings: Findings,
     reader: TextReader,
     decoding: Decoding,
     variants: Mapping[VariantName, Mapping[Role, ExportedGraph]],
+    *,
     tokenizer: Path,
+    weights: Path,
 ) -> Candidate:
     """Describe exported files as a version, without any evidence yet."""
     name = VersionName.parse(assignment.version)
@@ -65,7 +75,7 @@ def draft(
         variant: {role: graph.described() for role, graph in graphs.items()}
         for variant, graphs in variants.items()
     }
-    tokenizer_file = describe_file(tokenizer)
+    tokenizer_file, weights_file = describe_file(tokenizer), describe_file(weights)
     manifest = Manifest(
         model=name.model,
         number=name.number,
@@ -77,15 +87,16 @@ def draft(
         ),
         variants={variant: Variant(graphs=graphs) for variant, graphs in described.items()},
         decoding=decoding,
+        weights=weights_file,
         golden_examples=(),
         evaluations={},
         gate_checks=(),
-        training_curve=tuple(curve),
+        training_curve=tuple(findings.curve),
         findings=tuple(
             DataFinding(kind=each.kind, message=each.message, count=each.count, places=each.places)
-            for each in findings
+            for each in findings.of_rows
         ),
-        lineage=_lineage(assignment),
+        lineage=_lineage(assignment, findings.replayed_row_count),
         create_time=datetime.now(UTC),
     )
     paths = {
@@ -93,7 +104,7 @@ def draft(
         for variant, graphs in variants.items()
         for role, graph in graphs.items()
     }
-    return Candidate(manifest, {**paths, tokenizer_file.digest: tokenizer})
+    return Candidate(manifest, {**paths, tokenizer_file.digest: tokenizer, weights_file.digest: weights})
 
 
 def complete(candidate: Candidate, checks: Sequence[GateCheck]) -> Manifest:
@@ -113,12 +124,13 @@ def complete(candidate: Candidate, checks: Sequence[GateCheck]) -> Manifest:
 
 def publish(store: ModelStore, manifest: Manifest, candidate: Candidate) -> None:
     """Put every file, then the manifest. Raises StoreUnavailableError, VersionConflictError."""
-    for file in dict.fromkeys(manifest.files):
+    weights = [manifest.weights] if manifest.weights else []
+    for file in dict.fromkeys([*manifest.files, *weights]):
         store.put_file(candidate.open_file(file))
     store.publish(manifest)
 
 
-def _lineage(assignment: Assignment) -> Lineage:
+def _lineage(assignment: Assignment, replayed_row_count: int) -> Lineage:
     spec = assignment.spec
     return Lineage(
         job_id=assignment.job_id,
@@ -128,6 +140,8 @@ def _lineage(assignment: Assignment) -> Lineage:
         spec=spec.model_dump(mode="json"),
         seed=spec.seed,
         package_versions=dict(_installed()),
+        parent_version=spec.continues.version if spec.continues else None,
+        replayed_row_count=replayed_row_count,
     )
 
 

@@ -1,7 +1,7 @@
 """What the exported version answers, through the code that will serve it: split scores and golden examples."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.train.trainer.corpus import Corpus
@@ -56,6 +56,15 @@ class SplitAnswers:
 
     in_scope: Sequence[Answer]
     out_of_scope: Sequence[Answer]
+
+    def renamed(self, renames: Mapping[str, str]) -> "SplitAnswers":
+        """Give labels other names."""
+        if not renames:
+            return self
+        return SplitAnswers(
+            [_renamed(answer, renames) for answer in self.in_scope],
+            [_renamed(answer, renames) for answer in self.out_of_scope],
+        )
 
 
 def evaluate_split(model: Model, corpus: Corpus, split: SplitName) -> SplitEvaluation:
@@ -133,6 +142,11 @@ def _golden(task: Task, text: str, answer: Answer) -> GoldenExample:
 
 def _given(answer: Answer) -> list[str]:
     return [each.label for each in _labels(answer) if each.is_given]
+
+
+def _renamed(answer: Answer, renames: Mapping[str, str]) -> Answer:
+    spans = [replace(each, label=renames.get(each.label, each.label)) for each in _spans(answer)]
+    return spans or [each._replace(label=renames.get(each.label, each.label)) for each in _labels(answer)]
 
 
 def _labels(answer: Answer) -> list[LabelScore]:

@@ -9,9 +9,11 @@ from services.train.spec import Work
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.export import check_exportable
 from services.train.trainer.network import Encoder
+from services.train.trainer.parent import Parent
 from services.train.trainer.recurrent import RecurrentEncoder
 from services.train.trainer.transformer import load_encoder
 from services.train.trainer.vocabulary import learn_tokenizer
+from services.train.trainer.weights import encoder_weights
 from shared.errors import BaseModelNotFoundError
 
 
@@ -23,14 +25,29 @@ class Start:
     tokenizer: Path
 
 
-def start(assignment: Work, corpus: Corpus, scratch: Path) -> Start:
-    """Load or make what the spec asks for; what is learnt is written into `scratch`. Raises BaseModelNotFoundError, SpecInvalidError."""
+def start(assignment: Work, corpus: Corpus, scratch: Path, parent: Parent | None = None) -> Start:
+    """Load or make what the spec asks for, with the weights of `parent`; what is learnt is written into `scratch`.
+
+    Raises BaseModelNotFoundError, SpecInvalidError.
+    """
+    beginning = _begin(assignment, corpus, scratch, parent)
+    if parent is not None:
+        parent.carry_encoder(beginning.encoder)
+    return beginning
+
+
+def _begin(assignment: Work, corpus: Corpus, scratch: Path, parent: Parent | None) -> Start:
     chosen = assignment.spec.hyperparameters
     if chosen.recurrent is None:
         folder = check_base(assignment)
         encoder = load_encoder(folder)
         check_exportable(encoder, assignment.spec.base_model or "")
         return Start(encoder, folder / "tokenizer.json")
+    if parent is not None:
+        size = len(encoder_weights(parent.weights)["embeddings.weight"])
+        return Start(
+            RecurrentEncoder(chosen.recurrent, vocabulary_size=size, dropout=chosen.dropout), parent.tokenizer
+        )
     tokenizer = scratch / "tokenizer.json"
     texts = [row.text for row in corpus.splits["train"]]
     size = learn_tokenizer(texts, tokenizer, vocabulary_size=chosen.recurrent.vocabulary_size)

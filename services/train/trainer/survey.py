@@ -10,6 +10,7 @@ from services.train.trainer.corpus import read_corpus
 from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.inspecting import look
 from services.train.trainer.network import reading_of
+from services.train.trainer.parent import open_parent
 from services.train.trainer.probing import probe
 from services.train.trainer.starting import start
 from services.train.trainer.suspects import find_suspects
@@ -24,7 +25,11 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
     torch.set_num_threads(assignment.threads)
     torch.manual_seed(assignment.spec.seed)
     corpus = read_corpus(DatasetStore(open_store(assignment.store)), assignment.spec)
-    beginning = start(assignment, corpus, scratch)
+    continues = assignment.spec.continues
+    parent = open_parent(open_store(assignment.store), continues, scratch) if continues else None
+    if parent is not None:
+        corpus, _ = parent.joined(corpus, seed=assignment.spec.seed)
+    beginning = start(assignment, corpus, scratch, parent)
     max_tokens = assignment.spec.hyperparameters.max_tokens
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4

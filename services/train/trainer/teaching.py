@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from services.train.events import Progress
 from services.train.spec import JobSpec
@@ -37,6 +38,7 @@ class Lesson:
     train: Sequence[Example]  # each with at least one target
     validation: Validation
     pad_id: int
+    carry_head: Callable[[nn.Module], None] = lambda _: None  # puts what is known already into a new head
 
     def teach(self, report: Report) -> Network:
         """Train to the end and return the network with its best weights. Raises TrainingDivergedError, TrainingOutOfMemoryError."""
@@ -54,6 +56,7 @@ class Lesson:
     def _fine_tuning(self) -> tuple[Network, Learner]:
         chosen = self.spec.hyperparameters
         head = LinearHead(self.encoder.width, self.output_count, dropout=chosen.dropout)
+        self.carry_head(head)
         network = Network(self.encoder, head, reading_of(self.task, self.spec)).to(training_device())
         learner = FineTuning(
             examples=self.train,
@@ -79,6 +82,7 @@ class Lesson:
         head = DeepHead(
             self.encoder.width, self.output_count, dropout=chosen.dropout, vectors=of_train.vectors
         )
+        self.carry_head(head)
         learner = HeadTraining(
             examples=self.train,
             objective=Objective(self.train, self.output_count, chosen),

@@ -29,7 +29,7 @@ def test_the_commands_are_those_that_are_documented():
     """One word or two for everything that a user does."""
     assert {" ".join(path) for path, _ in commands()} == {
         "up", "data import", "data list", "bases", "base add", "train", "jobs", "watch", "cancel",
-        "models", "promote", "rollback", "classify", "extract", "eval",
+        "models", "compare", "promote", "rollback", "classify", "extract", "eval",
     }  # fmt: skip
 
 

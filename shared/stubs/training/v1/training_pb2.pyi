@@ -247,7 +247,7 @@ class ListDatasetsResponse(_message.Message):
     def __init__(self, datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class TrainingSpec(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates")
+    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
@@ -256,6 +256,7 @@ class TrainingSpec(_message.Message):
     HYPERPARAMETERS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     GATES_FIELD_NUMBER: _ClassVar[int]
+    CONTINUE_FROM_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     recipe: Recipe
@@ -264,7 +265,27 @@ class TrainingSpec(_message.Message):
     hyperparameters: Hyperparameters
     seed: int
     gates: QualityGates
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ...) -> None: ...
+    continue_from: Continuation
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ...) -> None: ...
+
+class Continuation(_message.Message):
+    __slots__ = ("version", "label_renames", "keeps_labels", "replay_share")
+    class LabelRenamesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_RENAMES_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_LABELS_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_SHARE_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    label_renames: _containers.ScalarMap[str, str]
+    keeps_labels: bool
+    replay_share: float
+    def __init__(self, version: _Optional[str] = ..., label_renames: _Optional[_Mapping[str, str]] = ..., keeps_labels: _Optional[bool] = ..., replay_share: _Optional[float] = ...) -> None: ...
 
 class QualityGates(_message.Message):
     __slots__ = ("champion", "least_metric", "most_points_lost", "most_label_points_lost", "most_slice_points_lost", "fewest_rows", "most_calibration_error", "most_size_bytes", "most_latency_ms")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.train.catalogue import Catalogue
-from services.train.jobs.submission import Order, Submission
+from services.train.jobs.order import Order
+from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
 from services.train.recipes import PRESETS
 from services.train.wire import read_order, write_job
@@ -219,11 +220,12 @@ def test_order_digests_tell_orders_apart() -> None:
             "hyperparameters": {"dropout": 0.0},
             "seed": 13,
             "gates": {"least_metric": 0.5},
+            "continues": {"version": "b@1"},
             "promote_to": "b",
             "override_reason": "b",
         }.items()
     ]
-    assert len({order.digest for order in (ORDER, *others)}) == 11
+    assert len({order.digest for order in (ORDER, *others)}) == 12
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest

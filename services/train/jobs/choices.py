@@ -1,0 +1,104 @@
+"""What an order chooses of a recipe, filled in and checked: problems are gathered, so that a caller sees all of them at once. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from services.train.catalogue import BaseModelEntry
+from services.train.jobs.order import Order
+from services.train.recipes import TASKS, default_hyperparameters, epochs_for, unused_knobs
+from services.train.spec import Hyperparameters, QualityGates, RecipeName
+from shared.errors import Problem
+from shared.store.datasets import Snapshot
+
+MOST_REASON_CHARACTERS: Final = 1024
+
+
+def recipe_problems(recipe: RecipeName, snapshot: Snapshot) -> list[Problem]:
+    """Return what keeps a recipe from a dataset."""
+    if snapshot.task in TASKS[recipe]:
+        return []
+    return [
+        Problem(
+            "spec.recipe",
+            f"{recipe} needs a dataset for {' or '.join(TASKS[recipe])}; this one is for {snapshot.task}",
+        )
+    ]
+
+
+def scratch_problems(order: Order, recipe: RecipeName) -> Iterator[Problem]:
+    """Yield what an order asks of a recipe that starts from nothing."""
+    if order.base_model:
+        yield Problem("spec.base_model", f"{recipe} starts from nothing: leave it out")
+    if order.adaptable is False:
+        yield Problem(
+            "spec.adaptable", f"{recipe} starts from nothing, so that all of it must learn: leave it out"
+        )
+
+
+def hyperparameters(
+    order: Order,
+    recipe: RecipeName,
+    base: BaseModelEntry | None,
+    snapshot: Snapshot,
+    problems: list[Problem],
+    *,
+    adaptable: bool,
+) -> Hyperparameters | None:
+    """Return the recipe's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
+    train = snapshot.splits["train"]
+    row_count = train.row_count - train.out_of_scope_count
+    changes = dict(order.hyperparameters)
+    unused = unused_knobs(recipe, snapshot.task, adaptable=adaptable)
+    for knob in sorted(unused.keys() & changes.keys()):
+        problems.append(_knob_problem((knob,), f"{unused[knob]}: leave it out"))
+        del changes[knob]
+    defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
+    try:
+        resolved = Hyperparameters.model_validate(_merged(defaults.model_dump(), changes))
+    except ValidationError as error:
+        problems += [_knob_problem(each["loc"], each["msg"]) for each in error.errors(include_input=False)]
+        resolved = None
+    max_tokens = changes.get("max_tokens", 0)
+    if base is not None and isinstance(max_tokens, int) and max_tokens > base.max_tokens:
+        problems.append(
+            _knob_problem(("max_tokens",), f"is over the {base.max_tokens} that {base.id} allows")
+        )
+    frozen = changes.get("frozen_layers", 0)
+    if base is not None and isinstance(frozen, int) and frozen > base.layer_count:
+        problems.append(
+            _knob_problem(("frozen_layers",), f"is over the {base.layer_count} layers that {base.id} has")
+        )
+    if resolved is None or "max_epochs" in changes or "batch_size" not in changes:
+        return resolved
+    epochs = epochs_for(
+        recipe, adaptable=adaptable, train_row_count=row_count, batch_size=resolved.batch_size
+    )
+    return resolved.model_copy(update={"max_epochs": epochs})
+
+
+def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
+    """Return the order's gates; None, and why in `problems`, if one is out of its range. The champion is where promotion would take over."""
+    if len(order.override_reason) > MOST_REASON_CHARACTERS:
+        problems.append(Problem("override_reason", f"has more than {MOST_REASON_CHARACTERS} characters"))
+    usual = f"{order.model}@{order.promote_to}" if order.promote_to else ""
+    try:
+        return QualityGates.model_validate({"champion": usual, **order.gates})
+    except ValidationError as error:
+        problems += [
+            Problem(".".join(("spec.gates", *map(str, each["loc"]))), each["msg"])
+            for each in error.errors(include_input=False)
+        ]
+        return None
+
+
+def _merged(defaults: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `defaults` with `changes`, also those within a knob that has knobs of its own."""
+    return defaults | {
+        knob: defaults[knob] | value if isinstance(value, dict) else value for knob, value in changes.items()
+    }
+
+
+def _knob_problem(location: tuple[str | int, ...], description: str) -> Problem:
+    return Problem(".".join(("spec.hyperparameters", *map(str, location))), description)

@@ -1,0 +1,99 @@
+"""Whether a training can go on from a version: what both must share, so that weights fit. Blocks; any thread may call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.train.spec import Continuation, JobSpec
+from shared.errors import DatasetNotFoundError, Problem
+from shared.names import DatasetName, parse_reference
+from shared.store.datasets import DatasetStore, Snapshot
+from shared.store.manifest import Manifest
+from shared.store.models import ModelStore
+
+_FIELD = "spec.continue_from"
+
+
+class Continuing:
+    """Looks at versions that trainings are to go on from."""
+
+    def __init__(self, models: ModelStore, datasets: DatasetStore) -> None:
+        """Versions are in `models`, what they learnt from in `datasets`."""
+        self._models = models
+        self._datasets = datasets
+
+    def resolve(
+        self, asked: Mapping[str, Any], spec: JobSpec, snapshot: Snapshot, problems: list[Problem]
+    ) -> Continuation | None:
+        """Return what `asked` means for `spec`, whose dataset is `snapshot`, the version fixed; None, and why in `problems`, if that cannot be.
+
+        Raises NameMalformedError and the three NOT_FOUNDs.
+        """
+        version = self._models.resolve(
+            parse_reference(str(asked.get("version", "")), field=f"{_FIELD}.version")
+        )
+        parent = self._models.manifest(version)
+        try:
+            continuation = Continuation.model_validate({**asked, "version": str(version)})
+        except ValidationError as error:
+            problems += [
+                Problem(".".join((_FIELD, *map(str, each["loc"]))), each["msg"])
+                for each in error.errors(include_input=False)
+            ]
+            return None
+        problems += _shape_problems(parent, spec)
+        problems += _rename_problems(parent, continuation, snapshot)
+        if (continuation.replay_share or continuation.keeps_labels) and not self._has_rows(parent):
+            problems.append(
+                Problem(
+                    f"{_FIELD}.replay_share", f"the rows that {version} learnt from are gone: set it to 0"
+                )
+            )
+        return continuation
+
+    def _has_rows(self, parent: Manifest) -> bool:
+        try:
+            self._datasets.snapshot(DatasetName.parse(parent.lineage.dataset))
+        except DatasetNotFoundError:
+            return False
+        return True
+
+
+def _shape_problems(parent: Manifest, spec: JobSpec) -> list[Problem]:
+    """What keeps the weights of `parent` from being the beginning of what `spec` asks for."""
+    if parent.weights is None:
+        return [Problem(f"{_FIELD}.version", f"{parent.version} was published without its weights")]
+    then, now = parent.lineage.spec, spec.model_dump(mode="json")
+    shapes = {
+        "task": (parent.task, spec.task),
+        "recipe": (then.get("recipe"), spec.recipe),
+        "base_model": (then.get("base_digest"), spec.base_digest),
+        "adaptable": (parent.lineage.adaptable, spec.adaptable),
+        **{
+            f"hyperparameters.{knob}": (_knob(then, knob), _knob(now, knob))
+            for knob in ("pooling", "recurrent")
+        },
+    }
+    return [
+        Problem(f"spec.{field}", f"is not that of {parent.version}, whose weights would not fit")
+        for field, (before, after) in shapes.items()
+        if before != after
+    ]
+
+
+def _knob(spec: Mapping[str, Any], name: str) -> object:
+    return spec.get("hyperparameters", {}).get(name)
+
+
+def _rename_problems(parent: Manifest, asked: Continuation, snapshot: Snapshot) -> list[Problem]:
+    field = f"{_FIELD}.label_renames"
+    unknown = sorted(asked.label_renames.keys() - set(parent.labels))
+    problems = [Problem(field, f"{parent.version} has no label {label!r}") for label in unknown]
+    names = [asked.label_renames.get(label, label) for label in parent.labels]
+    if len(set(names)) < len(names):
+        problems.append(Problem(field, "two labels would have one name: labels cannot be merged so"))
+    if not asked.keeps_labels:
+        lost = sorted(set(asked.label_renames.values()) - set(snapshot.labels))
+        problems += [Problem(field, f"the dataset has no label {label!r} to rename to") for label in lost]
+    return problems

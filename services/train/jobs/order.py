@@ -1,0 +1,35 @@
+"""What a caller asks for, as it was sent."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from services.train.spec import RecipeName
+
+Knob = int | float | str | dict[str, int | str]  # the last: a knob that has knobs of its own, by name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a caller asks for, as it was sent: what is empty or None is left to us."""
+
+    model: str
+    dataset: str
+    recipe: RecipeName | None = None
+    base_model: str = ""
+    adaptable: bool | None = None
+    hyperparameters: Mapping[str, Knob] = field(default_factory=dict)  # those that are set
+    seed: int | None = None
+    gates: Mapping[str, int | float | str] = field(default_factory=dict)  # those that are set
+    continues: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # those of Continuation that are set; empty: nothing
+    promote_to: str = ""
+    override_reason: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the order: equal orders are repetitions, even if the newest dataset is another one by now."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

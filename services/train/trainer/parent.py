@@ -1,0 +1,116 @@
+"""The version that a training goes on from: its weights where they fit, its rows, and what the new one forgot of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from services.train.spec import Continuation
+from services.train.trainer.champion import evaluation_of
+from services.train.trainer.corpus import Corpus, read_rows
+from services.train.trainer.labels import LabelDiff, diff_labels, output_rows
+from services.train.trainer.replay import join, renamed_rows, unknown_rows
+from services.train.trainer.weights import Weights, encoder_weights, head_weights, load_weights
+from shared.data.rows import Row, SplitName
+from shared.errors import DatasetNotFoundError, ModelNotLoadableError
+from shared.names import VersionName
+from shared.runtime.execution import Execution
+from shared.runtime.model import Model
+from shared.runtime.parts import Parts
+from shared.scoring.comparison import compare
+from shared.store.cache import FileCache
+from shared.store.datasets import DatasetStore
+from shared.store.evaluation import Comparison
+from shared.store.manifest import Manifest
+from shared.store.models import ModelStore
+from shared.store.port import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A version, opened for a training that goes on from it."""
+
+    manifest: Manifest
+    asked: Continuation
+    weights: Weights
+    tokenizer: Path
+    rows: dict[
+        SplitName, list[Row]
+    ]  # that it learnt from, labels by their new names; none where they are gone
+    files: FileCache
+
+    def joined(self, corpus: Corpus, *, seed: int) -> tuple[Corpus, int]:
+        """Return the corpus to train on, and how many of its train rows are replayed."""
+        return join(corpus, self.rows, self.asked, seed=seed) if self.rows else (corpus, 0)
+
+    def diff(self, labels: Sequence[str]) -> LabelDiff:
+        """Tell what becomes of its labels in a version with `labels`."""
+        return diff_labels(self.manifest.labels, labels, self.asked.label_renames)
+
+    def carry_encoder(self, encoder: nn.Module) -> None:
+        """Put its encoder's weights into `encoder`, if they learnt."""
+        if weights := encoder_weights(self.weights):
+            encoder.load_state_dict(weights)
+
+    def carry_head(self, head: nn.Module, labels: Sequence[str]) -> None:
+        """Put its head into `head`, the rows of the last layer label by label; those of new labels stay as they were made."""
+        old, state = head_weights(self.weights), head.state_dict()
+        last = max(name.rpartition(".")[0] for name in state if name.startswith("layers."))
+        pairs = output_rows(self.manifest.task, self.manifest.labels, labels, self.diff(labels))
+        with torch.no_grad():
+            for name, tensor in state.items():
+                if name.rpartition(".")[0] != last:
+                    tensor.copy_(old[name])
+                    continue
+                for row, row_before in pairs:
+                    tensor[row] = old[name][row_before]
+
+    def forgotten(self, model: Model, corpus: Corpus, *, threads: int) -> Comparison | None:
+        """Have both answer what proved the parent, as far as the new version knows its labels and was not shown it; None where nothing is left."""
+        split: SplitName = "test" if self.rows.get("test") else "validation"
+        rows = unknown_rows(corpus, self.rows.get(split, ()))
+        if not rows:
+            return None
+        old = Corpus(
+            corpus.task, corpus.labels, {"train": self.rows["train"], "validation": [], "test": rows}
+        )
+        before = Model.load(self.manifest, Parts(self.files.fetch), Execution(threads=threads))
+        was = evaluation_of(before, old, "test", renames=self.asked.label_renames)
+        before.close()
+        now = evaluation_of(model, old, "test")
+        return compare(
+            str(self.manifest.version), f"{split} of {self.manifest.lineage.dataset}", before=was, after=now
+        )
+
+
+def open_parent(objects: ObjectStore, asked: Continuation, scratch: Path) -> Parent:
+    """Fetch what is needed of a version. Raises ModelNotLoadableError, ArtifactCorruptError."""
+    manifest = ModelStore(objects).manifest(VersionName.parse(asked.version))
+    if manifest.weights is None:
+        raise ModelNotLoadableError(
+            f"{asked.version} was published without its weights.",
+            model_version=asked.version,
+            cause="weights",
+        )
+    files = FileCache(objects, scratch / "parent")
+    return Parent(
+        manifest,
+        asked,
+        load_weights(files.fetch(manifest.weights)),
+        files.fetch(manifest.tokenization.file),
+        _rows(objects, manifest, asked),
+        files,
+    )
+
+
+def _rows(objects: ObjectStore, manifest: Manifest, asked: Continuation) -> dict[SplitName, list[Row]]:
+    try:
+        read = read_rows(DatasetStore(objects), manifest.lineage.dataset, manifest.task)
+    except DatasetNotFoundError:
+        return {}
+    return {
+        split: renamed_rows([row for row in rows if not row.out_of_scope], asked.label_renames)
+        for split, rows in read.items()
+    }
