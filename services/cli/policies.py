@@ -41,3 +41,10 @@ def read_continuation(
     return pb.Continuation(
         version=version, label_renames=named, keeps_labels=keeps_labels, replay_share=replay_share
     )
+
+
+def read_search(trials: int | None, minutes: float | None) -> pb.Search | None:
+    """Read --search-trials and --search-minutes; nothing where neither is there."""
+    if trials is None and minutes is None:
+        return None
+    return pb.Search(most_trials=trials, most_minutes=minutes)

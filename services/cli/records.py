@@ -138,6 +138,7 @@ def spec_record(spec: training_pb2.TrainingSpec) -> Record:
         "seed": spec.seed,
         "hyperparameters": _set_fields(spec.hyperparameters),
         "gates": _set_fields(spec.gates),
+        "search": _set_fields(spec.search),
         "continue_from": _set_fields(spec.continue_from),
     }
 
@@ -164,6 +165,7 @@ def job_record(job: training_pb2.TrainingJob) -> Record:
             "best_metric": progress.best_metric if progress.HasField("best_metric") else None,
             "remaining_ms": progress.remaining_duration.ToMilliseconds(),
             "rows_per_second": progress.rows_per_second,
+            "trial": progress.trial,
         },
         "metrics": dict(sorted(job.metrics.items())),
         "error": _error(job),

@@ -1,14 +1,14 @@
 """`tagsmith train`."""
 
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from services.cli.jobs import follow_job
 from services.cli.options import AsJson, session_of, whole_number
 from services.cli.plans import show_plan
-from services.cli.policies import read_continuation, read_gates
+from services.cli.policies import read_continuation, read_gates, read_search
 from services.cli.records import job_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
@@ -20,6 +20,11 @@ ClassWeightsName = Literal["equal", "square-root", "balanced"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 _KNOBS = "Hyperparameters (default: the recipe's)"
 _RNN_KNOBS = "The network of rnn-classifier (default: the recipe's)"
+
+
+def _whole(panel: str, text: str) -> Any:
+    """An option that is a whole number."""
+    return typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=panel, help=text)
 
 
 def train(
@@ -61,6 +66,16 @@ def train(
         float | None,
         typer.Option(help="With --continue-from: old rows beside new ones, [0, 10]; default 0.25."),
     ] = None,
+    like: Annotated[
+        str, typer.Option(metavar="VERSION", help="What is left open is as it was for this version.")
+    ] = "",
+    search_trials: Annotated[
+        int | None,
+        typer.Option(help="Look for better hyperparameters by so many trainings at most, [2, 1000]."),
+    ] = None,
+    search_minutes: Annotated[
+        float | None, typer.Option(help="Look for better hyperparameters; no trial begins after this.")
+    ] = None,
     gate: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,13 +110,11 @@ def train(
     ] = None,
     max_epochs: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="[1, 1000]"),
+        _whole(_KNOBS, "[1, 1000]"),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="Windows a step, [1, 1024]."
-        ),
+        _whole(_KNOBS, "Windows a step, [1, 1024]."),
     ] = None,
     encoder_learning_rate: Annotated[
         float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
@@ -118,18 +131,11 @@ def train(
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number,
-            metavar="INTEGER",
-            rich_help_panel=_KNOBS,
-            help="Evaluations without a better metric, [1, 1000].",
-        ),
+        _whole(_KNOBS, "Evaluations without a better metric, [1, 1000]."),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number, metavar="INTEGER", rich_help_panel=_KNOBS, help="Longest window, [8, 8192]."
-        ),
+        _whole(_KNOBS, "Longest window, [8, 8192]."),
     ] = None,
     pooling: Annotated[
         PoolingName | None, typer.Option(rich_help_panel=_KNOBS, help="For classifiers.")
@@ -148,12 +154,7 @@ def train(
     ] = None,
     frozen_layers: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number,
-            metavar="INTEGER",
-            rich_help_panel=_KNOBS,
-            help="Lowest layers that stay as they are, and the embeddings.",
-        ),
+        _whole(_KNOBS, "Lowest layers that stay as they are, and the embeddings."),
     ] = None,
     freeze_embeddings: Annotated[
         bool | None,
@@ -183,12 +184,7 @@ def train(
     ] = None,
     micro_batch_size: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number,
-            metavar="INTEGER",
-            rich_help_panel=_KNOBS,
-            help="Windows computed at once, [1, 1024].",
-        ),
+        _whole(_KNOBS, "Windows computed at once, [1, 1024]."),
     ] = None,
     most_refused_share: Annotated[
         float | None,
@@ -202,29 +198,19 @@ def train(
     ] = None,
     layers: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_RNN_KNOBS, help="[1, 4]"),
+        _whole(_RNN_KNOBS, "[1, 4]"),
     ] = None,
     width: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number,
-            metavar="INTEGER",
-            rich_help_panel=_RNN_KNOBS,
-            help="Units of each direction, [8, 1024].",
-        ),
+        _whole(_RNN_KNOBS, "Units of each direction, [8, 1024]."),
     ] = None,
     embedding_width: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=_RNN_KNOBS, help="[8, 1024]"),
+        _whole(_RNN_KNOBS, "[8, 1024]"),
     ] = None,
     vocabulary_size: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number,
-            metavar="INTEGER",
-            rich_help_panel=_RNN_KNOBS,
-            help="Tokens at most, [300, 100000].",
-        ),
+        _whole(_RNN_KNOBS, "Tokens at most, [300, 100000]."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -245,6 +231,8 @@ def train(
         adaptable=adaptable,
         seed=seed,
         gates=read_gates(gate or []),
+        like_version=like,
+        search=read_search(search_trials, search_minutes),
         continue_from=read_continuation(continue_from, rename or [], keep_labels, replay_share),
         hyperparameters=pb.Hyperparameters(
             max_epochs=max_epochs,

@@ -37,6 +37,8 @@ class Progress(_Event):
     metric: float | None  # the last evaluation
     best_metric: float | None
     evaluated: bool = False  # `metric` is of this step
+    interval_loss: float | None = None  # where evaluated: mean since the evaluation before
+    trial: int = 0  # of a search, from 1; 0: there is none
     remaining_ms: int
     rows_per_second: float
 

@@ -17,6 +17,7 @@ from services.train.spec import (
     RecipeName,
     RecurrentShape,
     Schedule,
+    SearchedKnob,
 )
 from shared.store.manifest import Task
 
@@ -124,6 +125,20 @@ PRESETS: Final[dict[tuple[RecipeName, bool], Preset]] = {
 
 # About what a base has learnt already.
 _OF_LAYERS: Final = ("layer_decay", "frozen_layers", "freeze_embeddings", "unfreezing_share")
+
+
+def searched_knobs(recipe: RecipeName, task: Task, *, adaptable: bool) -> tuple[SearchedKnob, ...]:
+    """Return the knobs that a search varies unless it is told others."""
+    wanted: tuple[SearchedKnob, ...] = (
+        "encoder_learning_rate",
+        "head_learning_rate",
+        "dropout",
+        "label_smoothing",
+        "layer_decay",
+        "averaging_decay",
+    )
+    unused = unused_knobs(recipe, task, adaptable=adaptable)
+    return tuple(knob for knob in wanted if knob not in unused)
 
 
 def unused_knobs(recipe: RecipeName, task: Task, *, adaptable: bool) -> dict[str, str]:

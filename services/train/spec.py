@@ -18,6 +18,9 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 # These take no base, and so nothing can be frozen.
 FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset({"rnn-classifier"})
+SEARCH_JOURNAL: Final = (
+    "search.journal"  # file of a job's folder: what a search knows, for a trainer that goes on with it
+)
 SCRATCH: Final = "scratch"  # folder of a job's folder for files on their way to the store; nothing once the trainer is gone
 
 
@@ -78,6 +81,27 @@ class Hyperparameters(_Record):
     )
 
 
+SearchedKnob = Literal[
+    "encoder_learning_rate",
+    "head_learning_rate",
+    "batch_size",
+    "weight_decay",
+    "dropout",
+    "label_smoothing",
+    "layer_decay",
+    "unfreezing_share",
+    "averaging_decay",
+]
+
+
+class Search(_Record):
+    """Hyperparameters are looked for by training with several, judged on validation; the spec's own are the first that are tried."""
+
+    most_trials: Annotated[int, Field(ge=2, le=1000)] = 20
+    most_minutes: Annotated[float, Field(gt=0)] | None = None  # after which no trial begins
+    knobs: tuple[SearchedKnob, ...] = ()  # to vary; none: those that matter most to the recipe
+
+
 class QualityGates(_Record):
     """What a version must hold to be promoted; what is None is not asked. Points are hundredths of a metric."""
 
@@ -124,6 +148,7 @@ class JobSpec(_Record):
     seed: int
     gates: QualityGates = QualityGates()
     continues: Continuation | None = None  # None: it begins with the base, or with nothing
+    search: Search | None = None  # None: the hyperparameters are as they stand
 
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:

@@ -85,10 +85,17 @@ def read_order(spec: pb.TrainingSpec, *, promote_to: str = "", override_reason: 
         hyperparameters=_read_knobs(spec.hyperparameters),
         seed=spec.seed if spec.HasField("seed") else None,
         gates={field.name: value for field, value in spec.gates.ListFields()},
+        like_version=spec.like_version,
+        search=_read_search(spec.search) if spec.HasField("search") else None,
         continues=_read_continuation(spec.continue_from) if spec.HasField("continue_from") else {},
         promote_to=promote_to,
         override_reason=override_reason,
     )
+
+
+def _read_search(message: pb.Search) -> dict[str, Any]:
+    read = {field.name: value for field, value in message.ListFields() if field.name != "knobs"}
+    return {**read, "knobs": tuple(message.knobs)}
 
 
 def _read_continuation(message: pb.Continuation) -> dict[str, Any]:
@@ -219,6 +226,7 @@ def write_spec(spec: JobSpec) -> pb.TrainingSpec:
         hyperparameters=_write_hyperparameters(spec),
         seed=spec.seed,
         gates=_write_gates(spec.gates),
+        search=pb.Search(**spec.search.model_dump()) if spec.search else None,
         continue_from=pb.Continuation(**spec.continues.model_dump()) if spec.continues else None,
     )
 
@@ -249,6 +257,7 @@ def _write_progress(progress: Progress) -> pb.Progress:
         metric=progress.metric,
         best_metric=progress.best_metric,
         rows_per_second=progress.rows_per_second,
+        trial=progress.trial,
     )
     message.remaining_duration.FromMilliseconds(progress.remaining_ms)
     return message

@@ -94,6 +94,15 @@ class QualityCheck(_Record):
     detail: str
 
 
+class Trial(_Record):
+    """One training of a search."""
+
+    number: int  # from 1
+    knobs: dict[str, float]  # what was varied
+    metric: float  # the task's best on validation, [0, 1]; of one that was cut short, until then
+    state: str  # complete | pruned | failed
+
+
 class CurvePoint(_Record):
     """One look at validation while the weights learnt."""
 

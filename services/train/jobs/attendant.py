@@ -26,7 +26,7 @@ from services.train.jobs.event_log import EventLog
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
-from services.train.spec import SCRATCH, Assignment
+from services.train.spec import SCRATCH, SEARCH_JOURNAL, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError
 from shared.store.failures import store_errors
 from shared.telemetry.logs import get_logger
@@ -131,9 +131,8 @@ class Attendant:
             return None
         assignment = self._assign(self._job)
         with store_errors("start trainer"):
-            if self._folder.exists():  # an earlier try, stopped with its service
-                shutil.rmtree(self._folder)
-            self._folder.mkdir(parents=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _clear(self._folder)
             (self._folder / "spec.json").write_text(assignment.model_dump_json(indent=1), "utf-8")
             return self._engine.start(
                 self._folder, lambda handle: self._table.change(self._job.id, lambda job: job.started(handle))
@@ -195,6 +194,15 @@ class Attendant:
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_INTERVAL_S):
                 await self._stop.wait()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier try left that was stopped with its service, but for what a search knows already."""
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != SEARCH_JOURNAL:
+            left.unlink()
 
 
 def _reason(job: JobRecord) -> str:

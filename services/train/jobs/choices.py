@@ -1,6 +1,7 @@
 """What an order chooses of a recipe, filled in and checked: problems are gathered, so that a caller sees all of them at once. Pure."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -8,11 +9,26 @@ from pydantic import ValidationError
 from services.train.catalogue import BaseModelEntry
 from services.train.jobs.order import Order
 from services.train.recipes import TASKS, default_hyperparameters, epochs_for, unused_knobs
-from services.train.spec import Hyperparameters, QualityGates, RecipeName
+from services.train.spec import Hyperparameters, JobSpec, QualityGates, RecipeName, Search
 from shared.errors import Problem
 from shared.store.datasets import Snapshot
+from shared.store.manifest import Task
 
 MOST_REASON_CHARACTERS: Final = 1024
+
+
+def filled_in(order: Order, like: JobSpec) -> Order:
+    """Return an order whose open recipe, base, switch, seed and hyperparameters are those of a spec."""
+    unused = unused_knobs(like.recipe, like.task, adaptable=like.adaptable)
+    knobs = like.hyperparameters.model_dump(exclude=set(unused), exclude_none=True)
+    return replace(
+        order,
+        recipe=order.recipe or like.recipe,
+        base_model=order.base_model or like.base_model or "",
+        adaptable=like.adaptable if order.adaptable is None and like.base_model else order.adaptable,
+        seed=like.seed if order.seed is None else order.seed,
+        hyperparameters={**knobs, **order.hyperparameters},
+    )
 
 
 def recipe_problems(recipe: RecipeName, snapshot: Snapshot) -> list[Problem]:
@@ -91,6 +107,29 @@ def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
             for each in error.errors(include_input=False)
         ]
         return None
+
+
+def search(
+    order: Order, recipe: RecipeName, task: Task, problems: list[Problem], *, adaptable: bool
+) -> Search | None:
+    """Return what the order searches; None where nothing, or, with why in `problems`, where that cannot be."""
+    if order.search is None:
+        return None
+    try:
+        asked = Search.model_validate(order.search)
+    except ValidationError as error:
+        problems += [
+            Problem(".".join(("spec.search", *map(str, each["loc"]))), each["msg"])
+            for each in error.errors(include_input=False)
+        ]
+        return None
+    unused = unused_knobs(recipe, task, adaptable=adaptable)
+    problems += [
+        Problem("spec.search.knobs", f"{knob} {unused[knob]}: leave it out")
+        for knob in asked.knobs
+        if knob in unused
+    ]
+    return asked
 
 
 def _merged(defaults: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

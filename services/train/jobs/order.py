@@ -23,6 +23,8 @@ class Order:
     hyperparameters: Mapping[str, Knob] = field(default_factory=dict)  # those that are set
     seed: int | None = None
     gates: Mapping[str, int | float | str] = field(default_factory=dict)  # those that are set
+    like_version: str = ""  # reference of the version whose spec fills in what is left open
+    search: Mapping[str, Any] | None = None  # those of Search that are set; None: nothing is searched
     continues: Mapping[str, Any] = field(
         default_factory=dict
     )  # those of Continuation that are set; empty: nothing

@@ -10,8 +10,17 @@ import threading
 from datetime import UTC, datetime
 from typing import Final
 
+from pydantic import ValidationError
+
 from services.train.catalogue import DEFAULT_BASE_MODEL, Catalogue
-from services.train.jobs.choices import gates, hyperparameters, recipe_problems, scratch_problems
+from services.train.jobs.choices import (
+    filled_in,
+    gates,
+    hyperparameters,
+    recipe_problems,
+    scratch_problems,
+    search,
+)
 from services.train.jobs.continuing import Continuing
 from services.train.jobs.order import Order
 from services.train.jobs.record import JobRecord
@@ -80,6 +89,8 @@ class Submission:
             check_id(order.promote_to, field="promote_to")
         if champion := order.gates.get("champion"):
             parse_reference(str(champion), field="spec.gates.champion")
+        if order.like_version:
+            order = filled_in(order, self._spec_of(order.like_version))
         snapshot = self._datasets.snapshot(DatasetName.parse(order.dataset, field="spec.dataset"))
         recipe = order.recipe or RECIPES[snapshot.task]
         from_scratch = recipe in FROM_SCRATCH
@@ -94,6 +105,7 @@ class Submission:
             problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
         chosen = hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable or from_scratch)
         asked = gates(order, problems)
+        searched = search(order, recipe, snapshot.task, problems, adaptable=adaptable or from_scratch)
         if problems or chosen is None or asked is None:
             raise _invalid(problems)
         spec = JobSpec(
@@ -107,6 +119,7 @@ class Submission:
             hyperparameters=chosen,
             seed=seed,
             gates=asked,
+            search=searched,
         )
         if not order.continues:
             return spec
@@ -114,6 +127,16 @@ class Submission:
         if problems or continuation is None:
             raise _invalid(problems)
         return spec.model_copy(update={"continues": continuation})
+
+    def _spec_of(self, reference: str) -> JobSpec:
+        """Return the spec that a version was trained by. Raises NameMalformedError, the three NOT_FOUNDs, SpecInvalidError."""
+        field = "spec.like_version"
+        version = self._models.resolve(parse_reference(reference, field=field))
+        try:
+            return JobSpec.model_validate(self._models.manifest(version).lineage.spec)
+        except ValidationError:
+            problem = Problem(field, f"{version} was trained by a release whose specs this one cannot read")
+            raise _invalid([problem]) from None
 
     def _model_problems(self, model: str, task: Task) -> list[Problem]:
         """A name keeps its task: an alias that moved to a version of another task would fail every caller."""

@@ -85,13 +85,15 @@ class _Meter:
     def __init__(self, metric_name: str, total_steps: int, now: Callable[[], float]) -> None:
         self._metric_name, self._total_steps, self._now = metric_name, total_steps, now
         self._start_s = self._reported_s = now()
-        self._losses: list[float] = []
+        self._losses: list[float] = []  # since the report before
+        self._interval_losses: list[float] = []  # since the evaluation before
         self._rows = 0
         self._metric: float | None = None
         self._best: float | None = None
 
     def count(self, loss: float, rows: int) -> None:
         self._losses.append(loss)
+        self._interval_losses.append(loss)
         self._rows += rows
 
     def due(self) -> bool:
@@ -107,14 +109,21 @@ class _Meter:
             step=step,
             total_steps=self._total_steps,
             epoch=epoch,
-            loss=sum(self._losses) / len(self._losses),
+            loss=_mean(self._losses),
             metric_name=self._metric_name,
             metric=self._metric,
             best_metric=self._best,
             remaining_ms=int(1000 * elapsed_s / step * (self._total_steps - step)),
             rows_per_second=self._rows / elapsed_s,
             evaluated=evaluation is not None,
+            interval_loss=_mean(self._interval_losses) if evaluation is not None else None,
         )
         self._reported_s = self._now()
         self._losses.clear()
+        if evaluation is not None:
+            self._interval_losses.clear()
         return progress
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

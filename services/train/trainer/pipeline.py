@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from services.train.events import PhaseStarted, Progress
-from services.train.spec import Assignment, JobSpec
+from services.train.spec import SEARCH_JOURNAL, Assignment, JobSpec
 from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.decoding import choose_decoding
@@ -27,6 +27,7 @@ from services.train.trainer.parent import open_parent
 from services.train.trainer.publishing import Findings, complete, draft, publish
 from services.train.trainer.quantising import quantise
 from services.train.trainer.reference import Reference
+from services.train.trainer.search import find
 from services.train.trainer.starting import start
 from services.train.trainer.teaching import Lesson, TrainingCurve
 from services.train.trainer.validation import Validation
@@ -72,7 +73,12 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 
     emit(PhaseStarted(phase="TRAINING"))
     curve = TrainingCurve(emit)
-    network = lesson.teach(curve.note)
+    found = None
+    if assignment.spec.search is not None:
+        found = find(lesson, assignment.spec.search, scratch.parent / SEARCH_JOURNAL, curve.note)
+        alone = {"hyperparameters": found.hyperparameters, "search": None}
+        assignment = assignment.model_copy(update={"spec": assignment.spec.model_copy(update=alone)})
+    network = found.network if found else lesson.teach(curve.note)
 
     emit(PhaseStarted(phase="EVALUATING"))
     reference = Reference(network, reader, corpus.labels)
@@ -96,7 +102,12 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     candidate = draft(
         assignment,
         corpus,
-        Findings(findings, curve.points, replayed),
+        Findings(
+            findings,
+            curve.points[found.told_as if found else 0],
+            found.trials if found else (),
+            replayed,
+        ),
         reader,
         decoding,
         variants,

@@ -18,7 +18,7 @@ from services.train.trainer.reference import Decoding
 from shared.data.inspection.findings import Finding
 from shared.names import VersionName
 from shared.runtime.reader import TextReader
-from shared.store.evaluation import CurvePoint
+from shared.store.evaluation import CurvePoint, Trial
 from shared.store.manifest import (
     BaseModelLineage,
     DataFinding,
@@ -55,6 +55,7 @@ class Findings:
 
     of_rows: Sequence[Finding]
     curve: Sequence[CurvePoint]
+    trials: Sequence[Trial]
     replayed_row_count: int
 
 
@@ -92,6 +93,7 @@ def draft(
         evaluations={},
         gate_checks=(),
         training_curve=tuple(findings.curve),
+        trials=tuple(findings.trials),
         findings=tuple(
             DataFinding(kind=each.kind, message=each.message, count=each.count, places=each.places)
             for each in findings.of_rows

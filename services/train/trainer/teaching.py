@@ -4,9 +4,10 @@ Adaptable on: a linear head on an encoder that learns. Off: a deeper head on the
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -39,6 +40,9 @@ class Lesson:
     validation: Validation
     pad_id: int
     carry_head: Callable[[nn.Module], None] = lambda _: None  # puts what is known already into a new head
+    frozen: dict[str, Features] = field(
+        default_factory=dict
+    )  # a frozen encoder's outputs, once they are there
 
     def teach(self, report: Report) -> Network:
         """Train to the end and return the network with its best weights. Raises TrainingDivergedError, TrainingOutOfMemoryError."""
@@ -50,7 +54,11 @@ class Lesson:
         return network.cpu().eval()  # all that follows asks for the arithmetic of a processor
 
     def begin(self, report: Report) -> tuple[Network, Learner]:
-        """Make the network and what the loop teaches of it; a frozen encoder's one pass is taken here."""
+        """Make the network and what the loop teaches of it; a frozen encoder's one pass is taken here.
+
+        The head, and all that is drawn later, comes of the spec's seed, whatever was drawn before.
+        """
+        torch.manual_seed(self.spec.seed)
         return self._fine_tuning() if self.spec.adaptable else self._head_training(report)
 
     def _fine_tuning(self) -> tuple[Network, Learner]:
@@ -78,7 +86,9 @@ class Lesson:
             return compute_features(self.encoder, reading, examples, self.pad_id, on_done=watch.count)
 
         self.encoder.to(training_device())
-        of_train, of_validation = features(self.train), features(self.validation.examples)
+        if not self.frozen:
+            self.frozen.update(train=features(self.train), validation=features(self.validation.examples))
+        of_train, of_validation = self.frozen["train"], self.frozen["validation"]
         head = DeepHead(
             self.encoder.width, self.output_count, dropout=chosen.dropout, vectors=of_train.vectors
         )
@@ -101,13 +111,15 @@ class TrainingCurve:
     def __init__(self, report: Report) -> None:
         """`report` hears everything."""
         self._report = report
-        self.points: list[CurvePoint] = []
+        self.points: dict[int, list[CurvePoint]] = defaultdict(
+            list
+        )  # of each trial; 0: of a training that is none
 
     def note(self, progress: Progress) -> None:
         """Hear how far the training is."""
-        if progress.evaluated and progress.metric is not None:
-            point = CurvePoint(step=progress.step, train_loss=progress.loss, metric=progress.metric)
-            self.points.append(point)
+        if progress.interval_loss is not None and progress.metric is not None:
+            point = CurvePoint(step=progress.step, train_loss=progress.interval_loss, metric=progress.metric)
+            self.points[progress.trial].append(point)
         self._report(progress)
 
 

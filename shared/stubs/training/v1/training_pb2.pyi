@@ -247,7 +247,7 @@ class ListDatasetsResponse(_message.Message):
     def __init__(self, datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class TrainingSpec(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from")
+    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from", "search", "like_version")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
@@ -257,6 +257,8 @@ class TrainingSpec(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     GATES_FIELD_NUMBER: _ClassVar[int]
     CONTINUE_FROM_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    LIKE_VERSION_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     recipe: Recipe
@@ -266,7 +268,19 @@ class TrainingSpec(_message.Message):
     seed: int
     gates: QualityGates
     continue_from: Continuation
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ...) -> None: ...
+    search: Search
+    like_version: str
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ..., search: _Optional[_Union[Search, _Mapping]] = ..., like_version: _Optional[str] = ...) -> None: ...
+
+class Search(_message.Message):
+    __slots__ = ("most_trials", "most_minutes", "knobs")
+    MOST_TRIALS_FIELD_NUMBER: _ClassVar[int]
+    MOST_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    KNOBS_FIELD_NUMBER: _ClassVar[int]
+    most_trials: int
+    most_minutes: float
+    knobs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, most_trials: _Optional[int] = ..., most_minutes: _Optional[float] = ..., knobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Continuation(_message.Message):
     __slots__ = ("version", "label_renames", "keeps_labels", "replay_share")
@@ -542,7 +556,7 @@ class TrainingJob(_message.Message):
     def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., override_reason: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("step", "total_steps", "epoch", "loss", "metric_name", "metric", "best_metric", "remaining_duration", "rows_per_second")
+    __slots__ = ("step", "total_steps", "epoch", "loss", "metric_name", "metric", "best_metric", "remaining_duration", "rows_per_second", "trial")
     STEP_FIELD_NUMBER: _ClassVar[int]
     TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -552,6 +566,7 @@ class Progress(_message.Message):
     BEST_METRIC_FIELD_NUMBER: _ClassVar[int]
     REMAINING_DURATION_FIELD_NUMBER: _ClassVar[int]
     ROWS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
     step: int
     total_steps: int
     epoch: int
@@ -561,7 +576,8 @@ class Progress(_message.Message):
     best_metric: float
     remaining_duration: _duration_pb2.Duration
     rows_per_second: float
-    def __init__(self, step: _Optional[int] = ..., total_steps: _Optional[int] = ..., epoch: _Optional[int] = ..., loss: _Optional[float] = ..., metric_name: _Optional[str] = ..., metric: _Optional[float] = ..., best_metric: _Optional[float] = ..., remaining_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows_per_second: _Optional[float] = ...) -> None: ...
+    trial: int
+    def __init__(self, step: _Optional[int] = ..., total_steps: _Optional[int] = ..., epoch: _Optional[int] = ..., loss: _Optional[float] = ..., metric_name: _Optional[str] = ..., metric: _Optional[float] = ..., best_metric: _Optional[float] = ..., remaining_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows_per_second: _Optional[float] = ..., trial: _Optional[int] = ...) -> None: ...
 
 class GetTrainingJobRequest(_message.Message):
     __slots__ = ("id",)

@@ -109,3 +109,32 @@ def test_rows_that_are_gone_cannot_be_replayed(desk: Desk, tmp_path: Path) -> No
     publish(desk, tmp_path / "2", spec=spec.model_dump(mode="json"), dataset=gone)
     assert fields(desk, continuing(version="banking@2")) == {"spec.continue_from.replay_share"}
     assert desk.submission.resolve(continuing(version="banking@2", replay_share=0)).continues is not None
+
+
+def test_what_is_left_open_may_be_as_it_was_for_a_version(desk: Desk, tmp_path: Path) -> None:
+    """Recipe, switch, seed and every knob come from there; what the order says goes before; the spec is not another version's continuation."""
+    first = replace(ORDER, continues={}, seed=7, hyperparameters={"dropout": 0.25, "patience": 3})
+    spec = desk.submission.resolve(first)
+    publish(desk, tmp_path / "2", spec=spec.model_dump(mode="json"), dataset=spec.dataset)
+    like = Order(
+        model="banking", dataset="support", like_version="banking@2", hyperparameters={"patience": 5}
+    )
+    again = desk.submission.resolve(like)
+    assert (again.adaptable, again.seed, again.hyperparameters.dropout) == (False, 7, 0.25)
+    assert again.hyperparameters.patience == 5
+    assert again.continues is None
+    publish(desk, tmp_path / "3", spec={"of": "another release"}, dataset=spec.dataset)
+    assert fields(desk, replace(like, like_version="banking@3")) == {"spec.like_version"}
+
+
+def test_a_search_is_checked_like_everything_else(desk: Desk) -> None:
+    """Too few trials, a knob that nobody knows, and one without effect on the recipe are named by their field."""
+    order = replace(ORDER, continues={})
+    assert fields(desk, replace(order, search={"most_trials": 1, "knobs": ("colour",)})) == {
+        "spec.search.most_trials",
+        "spec.search.knobs.0",
+    }
+    assert fields(desk, replace(order, search={"knobs": ("layer_decay",)})) == {"spec.search.knobs"}
+    searched = replace(order, search={"most_trials": 5, "knobs": ("dropout",)})
+    job = desk.submission.submit(searched, request_id="")
+    assert desk.submission.resolve(read_order(write_job(job).spec)) == job.spec

@@ -221,11 +221,13 @@ def test_order_digests_tell_orders_apart() -> None:
             "seed": 13,
             "gates": {"least_metric": 0.5},
             "continues": {"version": "b@1"},
+            "search": {"most_trials": 3},
+            "like_version": "b@1",
             "promote_to": "b",
             "override_reason": "b",
         }.items()
     ]
-    assert len({order.digest for order in (ORDER, *others)}) == 12
+    assert len({order.digest for order in (ORDER, *others)}) == 14
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest

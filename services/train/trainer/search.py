@@ -1,0 +1,162 @@
+"""Hyper-parameter search: several trainings on the same examples, each with knobs that the ones before suggest; the best one's network is kept.
+
+Optuna proposes (TPE, with the job's seed), remembers, and gives up early what is worse than half of the others were at the same evaluation. Its journal
+lies in the job's folder: a search that was stopped goes on with what it knows. The recipe's own defaults are the first trial, so that a search
+never ends with worse than these on validation. Trials share one process, and with it the tokenized texts and a frozen encoder's outputs.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from services.train.events import Progress
+from services.train.recipes import searched_knobs
+from services.train.spec import Hyperparameters, JobSpec, Search, SearchedKnob
+from services.train.trainer.network import Network
+from services.train.trainer.recurrent import RecurrentEncoder
+from services.train.trainer.teaching import Lesson
+from shared.errors import TrainingDivergedError
+from shared.store.evaluation import Trial
+
+_STATES: Final = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+_STARTUP_TRIALS: Final = 4  # that are drawn at random, and never given up
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best trial."""
+
+    network: Network
+    hyperparameters: Hyperparameters
+    trials: tuple[Trial, ...]
+    told_as: int  # the trial whose progress was the network's; 0 where it was trained again, by a process that went on
+
+
+def find(lesson: Lesson, search: Search, journal: Path, report: Report) -> Found:
+    """Search, and return the network of the best trial; equal to that of a training with its hyperparameters alone."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    deadline_s = time.monotonic() + 60 * (search.most_minutes or float("inf"))
+    knobs = search.knobs or searched_knobs(lesson.spec.recipe, lesson.task, adaptable=lesson.spec.adaptable)
+    study = _open_study(journal, lesson.spec, knobs)
+    best, told_as = None, 0
+    while _ended(study) < search.most_trials and (_ended(study) == 0 or time.monotonic() < deadline_s):
+        trial = study.ask()
+        chosen = _proposed(trial, lesson.spec.hyperparameters, knobs)
+        network = _carry_out(_with(lesson, chosen), study, trial, report)
+        if network is not None and study.best_trial.number == trial.number:
+            best, told_as = network, trial.number + 1
+    winner = study.best_trial
+    chosen = lesson.spec.hyperparameters.model_copy(update=winner.params)
+    if best is None or told_as != winner.number + 1:
+        best, told_as = _with(lesson, chosen).teach(report), 0
+    return Found(best, chosen, tuple(map(_described, study.get_trials(deepcopy=False))), told_as)
+
+
+def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -> optuna.Study:
+    """Open the journal, or begin it with the spec's own hyperparameters. What ran when its process ended has failed."""
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        sampler=optuna.samplers.TPESampler(seed=spec.seed, n_startup_trials=_STARTUP_TRIALS),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS),
+        study_name="search",
+        direction="maximize",
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    if not study.trials:
+        study.enqueue_trial({knob: getattr(spec.hyperparameters, knob) for knob in knobs})
+    return study
+
+
+def _carry_out(lesson: Lesson, study: optuna.Study, trial: optuna.Trial, report: Report) -> Network | None:
+    """Teach with a trial's knobs and tell the study how it went; None where it was given up."""
+    watch = _Watch(trial, report)
+    try:
+        network = lesson.teach(watch.note)
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+        return None
+    except TrainingDivergedError:
+        study.tell(trial, state=TrialState.FAIL)
+        if trial.number == 0:  # the recipe itself
+            raise
+        return None
+    study.tell(trial, watch.best)
+    return network
+
+
+class _Watch:
+    """Hears the evaluations of a trial, and gives it up where the pruner says so."""
+
+    def __init__(self, trial: optuna.Trial, report: Report) -> None:
+        self._trial, self._report = trial, report
+        self._evaluations = 0
+        self.best = 0.0
+
+    def note(self, progress: Progress) -> None:
+        self._report(progress.model_copy(update={"trial": self._trial.number + 1}))
+        if not progress.evaluated or progress.best_metric is None:
+            return
+        self.best = progress.best_metric
+        self._trial.report(self.best, self._evaluations)
+        self._evaluations += 1
+        if self._trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def _with(lesson: Lesson, chosen: Hyperparameters) -> Lesson:
+    """The lesson with other hyperparameters, and its encoder as it was at first."""
+    spec, encoder = lesson.spec.model_copy(update={"hyperparameters": chosen}), copy.deepcopy(lesson.encoder)
+    if isinstance(encoder, RecurrentEncoder):  # it was made with the spec's own
+        encoder.dropout.p = chosen.dropout
+    return replace(lesson, spec=spec, encoder=encoder)
+
+
+def _proposed(trial: optuna.Trial, own: Hyperparameters, knobs: tuple[SearchedKnob, ...]) -> Hyperparameters:
+    """Ask for a value of each knob, around the spec's own."""
+    return own.model_copy(update={knob: _suggest(trial, knob, getattr(own, knob)) for knob in knobs})
+
+
+def _suggest(trial: optuna.Trial, knob: SearchedKnob, own: float) -> float | int:
+    match knob:
+        case "encoder_learning_rate" | "head_learning_rate":
+            return trial.suggest_float(knob, own / 5, min(5 * own, 0.5), log=True)
+        case "batch_size":
+            sizes = sorted({max(1, int(own) // 2), int(own), 2 * int(own)})
+            return int(trial.suggest_categorical(knob, sizes))
+        case "weight_decay":
+            return trial.suggest_float(knob, 0.0, 0.1)
+        case "dropout":
+            return trial.suggest_float(knob, 0.0, 0.6)
+        case "label_smoothing":
+            return trial.suggest_float(knob, 0.0, 0.3)
+        case "layer_decay":
+            return trial.suggest_float(knob, 0.6, 1.0)
+        case "unfreezing_share":
+            return trial.suggest_float(knob, 0.0, 0.4)
+        case "averaging_decay":
+            return float(trial.suggest_categorical(knob, sorted({0.0, 0.99, 0.998, float(own)})))
+
+
+def _ended(study: optuna.Study) -> int:
+    """The trials that were begun; what is enqueued waits."""
+    return sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+
+
+def _described(trial: FrozenTrial) -> Trial:
+    metric: Any = trial.value if trial.value is not None else 0.0
+    knobs = {name: float(value) for name, value in trial.params.items()}
+    return Trial(
+        number=trial.number + 1, knobs=knobs, metric=metric, state=_STATES.get(trial.state, "failed")
+    )
