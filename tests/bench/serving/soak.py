@@ -9,12 +9,16 @@ import random
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import grpc
 import numpy as np
 
+from shared.stubs.inference.v1 import inference_pb2, inference_pb2_grpc
 from tests.bench.serving.arms import arms
 from tests.bench.serving.loads import SINGLE, waiting_callers
 from tests.bench.serving.preparing import FOLDER, Prepared, prepare
@@ -39,7 +43,15 @@ _SETTLING_SHARE: Final = 0.25  # of the time; what came before is left out of th
 _ON_DEMAND: Final = 3
 _MEAN_TEXTS: Final = 6.0  # of a call, about
 
-Look = tuple[float, int, int]  # seconds since the start, bytes of Tagsmith, bytes of the echo server
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What both servers hold at a moment."""
+
+    at_s: float  # since the start
+    tagsmith_bytes: int
+    echo_bytes: int
+    models: frozenset[str]  # versions in Tagsmith's memory, with what each is doing
 
 
 class Watch(threading.Thread):
@@ -57,14 +69,23 @@ class Watch(threading.Thread):
         dice = random.Random(1)  # noqa: S311  # moments of promotions, no secret
         started_s = time.monotonic()
         promote_s = started_s + dice.uniform(*_PROMOTION_EVERY_S)
-        while not self.over.wait(_LOOK_EVERY_S):
-            now_s = time.monotonic()
-            tagsmith, echo = (rss_bytes(server.pids) for server in self._servers)
-            self.looks.append((now_s - started_s, tagsmith, echo))
-            if now_s >= promote_s:
-                self.promotions += 1
-                move(self._prepared, self._model, 1 + self.promotions % 2)
-                promote_s = now_s + dice.uniform(*_PROMOTION_EVERY_S)
+        with grpc.insecure_channel(self._servers[0].address) as channel:
+            inference = inference_pb2_grpc.InferenceServiceStub(channel)
+            while not self.over.wait(_LOOK_EVERY_S):
+                now_s = time.monotonic()
+                tagsmith, echo = (rss_bytes(server.pids) for server in self._servers)
+                listed = inference.ListLoadedModels(inference_pb2.ListLoadedModelsRequest(), timeout=30)
+                models = frozenset(f"{each.model_version} {each.state}" for each in listed.loaded_models)
+                self.looks.append(Look(now_s - started_s, tagsmith, echo, models))
+                promote_s = self._promote(dice, now_s, promote_s)
+
+    def _promote(self, dice: random.Random, now_s: float, promote_s: float) -> float:
+        """Promote if it is time; return when it is next."""
+        if now_s < promote_s:
+            return promote_s
+        self.promotions += 1
+        move(self._prepared, self._model, 1 + self.promotions % 2)
+        return now_s + dice.uniform(*_PROMOTION_EVERY_S)
 
 
 def soak(arm: str, prepared: Prepared, minutes: float) -> Figures:
@@ -86,6 +107,8 @@ def soak(arm: str, prepared: Prepared, minutes: float) -> Figures:
         watch = Watch(prepared, tagsmith, echo, model)
         watch.start()
         counts = _phases(load, tagsmith, echo, reference, on_demand, capacity, minutes)
+        if not watch.is_alive():
+            sys.exit("the watch ended early: what it says of memory is not of the whole time")
         watch.over.set()
         watch.join()
     return _figures(minutes, counts, watch)
@@ -123,8 +146,10 @@ def _phases(
 
 def _figures(minutes: float, counts: dict[str, Counter[str]], watch: Watch) -> Figures:
     growth = {
-        TAGSMITH: growth_bytes_per_hour([(at, ours) for at, ours, _ in watch.looks]),
-        ECHO: growth_bytes_per_hour([(at, bare) for at, _, bare in watch.looks]),
+        TAGSMITH: growth_bytes_per_hour(
+            [(each.at_s, each.tagsmith_bytes, each.models) for each in watch.looks]
+        ),
+        ECHO: growth_bytes_per_hour([(each.at_s, each.echo_bytes, frozenset()) for each in watch.looks]),
     }
     ours = counts[TAGSMITH]
     return {
@@ -136,16 +161,33 @@ def _figures(minutes: float, counts: dict[str, Counter[str]], watch: Watch) -> F
         "checked": ours["checked"],
         "wrong": ours["wrong"],
         "growth_bytes_per_hour": growth,
-        "growth_share_per_hour": growth[TAGSMITH] / watch.looks[-1][1],
-        "rss_bytes": [[round(at), ours, bare] for at, ours, bare in watch.looks[::_KEPT_EVERY]],
+        "growth_share_per_hour": growth[TAGSMITH] / watch.looks[-1].tagsmith_bytes,
+        "rss_bytes": [
+            [round(each.at_s), each.tagsmith_bytes, each.echo_bytes, len(each.models)]
+            for each in watch.looks[::_KEPT_EVERY]
+        ],
     }
 
 
-def growth_bytes_per_hour(looks: list[tuple[float, int]]) -> float:
-    """Fit a line to what a process held, its first quarter left out."""
+def growth_bytes_per_hour(looks: Sequence[tuple[float, int, frozenset[str]]]) -> float:
+    """Fit one slope to what a process held, with a level of its own for every set of models that it held; the first quarter is left out.
+
+    A version that comes or goes is no growth, and how often the looks fall on a promotion is chance.
+    """
     settled = [look for look in looks if look[0] >= _SETTLING_SHARE * looks[-1][0]]
-    seconds, sizes = zip(*settled, strict=True)
-    return float(3600 * np.polyfit(seconds, sizes, 1)[0])
+    of_models: dict[frozenset[str], list[tuple[float, int]]] = defaultdict(list)
+    for at_s, size, models in settled:
+        of_models[models].append((at_s, size))
+    seconds, sizes = (
+        np.concatenate([_centred([look[k] for look in group]) for group in of_models.values()])
+        for k in (0, 1)
+    )
+    return float(3600 * (seconds * sizes).sum() / (seconds**2).sum())
+
+
+def _centred(values: Sequence[float]) -> np.ndarray:
+    exact = np.array(values, dtype=np.float64)
+    return exact - exact.mean()
 
 
 def main() -> int:

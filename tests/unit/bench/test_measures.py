@@ -83,7 +83,22 @@ def test_refusals_are_those_between_two_looks() -> None:
 def test_growth_is_the_slope_after_settling() -> None:
     """The first quarter, where caches fill, does not count."""
     looks = [
-        (float(second), 10**6 + 10 * second + (0 if second >= 100 else 10**9)) for second in range(0, 401, 5)
+        (float(second), 10**6 + 10 * second + (0 if second >= 100 else 10**9), frozenset({"a@1"}))
+        for second in range(0, 401, 5)
+    ]
+    assert growth_bytes_per_hour(looks) == pytest.approx(36_000)
+
+
+def test_a_version_that_comes_and_goes_is_no_growth() -> None:
+    """More promotions towards the end make no slope; what grows beside them does."""
+    busy = {second for second in range(0, 401, 5) if second % 40 < second / 20}
+    looks = [
+        (
+            float(second),
+            10**6 + 10 * second + (10**8 if second in busy else 0),
+            frozenset({"a@1", "a@2"} if second in busy else {"a@1"}),
+        )
+        for second in range(0, 401, 5)
     ]
     assert growth_bytes_per_hour(looks) == pytest.approx(36_000)
 
