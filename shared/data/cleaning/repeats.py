@@ -52,4 +52,4 @@ def drop_leaks(rows: Sequence[Placed]) -> list[Row | None]:
 
 
 def _content(row: Row) -> tuple[object, ...]:
-    return (canonical(row.text), row.out_of_scope, answer(row))
+    return (canonical(row.text), answer(row))

@@ -7,11 +7,9 @@ from typing import Final
 from shared.data.inspection.mentions import cuts_word
 from shared.data.rows import Row, Span
 
-_FIRST_SCRIPT_WITH_PARTICLES: Final = (
-    0x0590  # Hebrew, Arabic ...: one letter may be a word that is written together
-)
-# How far (start, end) move, the likeliest mistake first: all offsets one too high or too low, ends that count the last
-# character in, starts that count from one.
+_FIRST_SCRIPT_WITH_PARTICLES: Final = 0x0590  # Hebrew, Arabic ...: one letter may be a word of its own
+# How far (start, end) move: all offsets are one too high, or too low; ends count the last character in; starts count from one. Never do two of
+# them make whole words of one span.
 _SLIPS: Final = ((-1, -1), (1, 1), (0, 1), (-1, 0))
 
 
@@ -49,13 +47,8 @@ def _snapped(text: str, span: Span, taken: set[int]) -> Span:
         start, end = span.start + start_by, span.end + end_by
         if not 0 <= start < end <= len(text) or not (_begins_word(text, start) and _ends_word(text, end)):
             continue
-        if (start_by < 0 and start in taken) or (end_by > 0 and end - 1 in taken):
-            continue
-        shed = text[span.start] if start_by > 0 else text[span.end - 1] if end_by < 0 else " "
-        if not shed.isalnum() and all(
-            _cuts_alike(text, at) for at, by in ((span.start, start_by < 0), (span.end, end_by > 0)) if by
-        ):
-            return Span(start, end, span.label)
+        is_taken = (start_by < 0 and start in taken) or (end_by > 0 and end - 1 in taken)
+        return span if is_taken else Span(start, end, span.label)
     return span
 
 
