@@ -10,6 +10,7 @@ from rich.table import Table
 
 from services.cli.options import (
     AsJson,
+    CleanOption,
     ColumnsOption,
     FieldsOption,
     OutOfScopeOption,
@@ -69,6 +70,7 @@ def import_files(
     fields: FieldsOption = None,
     columns: ColumnsOption = None,
     out_of_scope: OutOfScopeOption = "",
+    clean: CleanOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Store files as a dataset. All rows are checked first; the same rows again give the same snapshot."""
@@ -91,12 +93,13 @@ def import_files(
         field_names=pb.FieldNames(**asdict(read_fields(fields))),
         columns=columns or [],
         out_of_scope_label=out_of_scope,
+        cleaning=clean or [],
     )
     messages = _messages(header, parts, server_path or [])
     dataset = session.training.ImportDataset(messages, timeout=_IMPORT_TIMEOUT_S)
     record = dataset_record(dataset)
     session.show(record, dataset.name, _splits_table(record))
-    for line in cautions(record):
+    for line in (*cleaned(record), *cautions(record)):
         session.tell(line)
 
 
@@ -132,10 +135,25 @@ def cautions(record: Record) -> Iterator[str]:
 
 def caution(finding: Record) -> str:
     """Say what is doubtful, and where first."""
-    shown = ", ".join(finding["places"][:_MOST_SHOWN])
-    more = ", ..." if finding["count"] > _MOST_SHOWN and shown else ""
-    at = f" ({finding['count']}x: {shown}{more})" if shown else ""
-    return f"caution: {finding['message']}{at}"
+    shown = _shown(finding["places"], finding["count"])
+    return f"caution: {finding['message']}" + (f" ({finding['count']}x: {shown})" if shown else "")
+
+
+def cleaned(record: Record) -> Iterator[str]:
+    """Say what each cleaning step did to the rows, or that it found nothing to do."""
+    for report in record["cleaning_reports"]:
+        counts = {"changed": report["changed_count"], "dropped": report["dropped_count"]}
+        done = " and ".join(f"{verb} {count}" for verb, count in counts.items() if count)
+        shown = _shown(report["places"], sum(counts.values()))
+        yield (
+            f"cleaned: {report['step']} {done} ({shown})"
+            if done
+            else f"cleaned: {report['step']} had nothing to do"
+        )
+
+
+def _shown(places: list[str], count: int) -> str:
+    return ", ".join(places[:_MOST_SHOWN]) + (", ..." if places and count > _MOST_SHOWN else "")
 
 
 def _messages(

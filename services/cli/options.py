@@ -74,4 +74,13 @@ OutOfScopeOption = Annotated[
         "--out-of-scope", metavar="LABEL", help="Rows with this label belong to none of the labels."
     ),
 ]
+CleanOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--clean",
+        metavar="STEP",
+        help="Mend rows before they are checked: drop-control-characters, unescape-html, nfc, collapse-white-space, trim-spans, snap-spans,"
+        " trim-labels, merge-labels, drop-duplicates or drop-leaks; repeatable.",
+    ),
+]
 AliasOption = Annotated[str, typer.Option("--alias", help="The alias.")]

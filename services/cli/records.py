@@ -37,6 +37,16 @@ def dataset_record(dataset: training_pb2.Dataset) -> Record:
         "labels": list(dataset.labels),
         "create_time": _time(dataset.create_time),
         "findings": [_finding_record(finding) for finding in dataset.findings],
+        "cleaning": list(dataset.cleaning),
+        "cleaning_reports": [
+            {
+                "step": report.step,
+                "changed_count": report.changed_count,
+                "dropped_count": report.dropped_count,
+                "places": list(report.places),
+            }
+            for report in dataset.cleaning_reports
+        ],
         "error": _error(dataset),
     }
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 from services.train.pages import PageRequest, page_of
 from services.train.sources import Sources
+from shared.data.cleaning.steps import STEPS, Cleaning, StepReport
 from shared.data.inspection.findings import Finding, placed
 from shared.data.inspection.report import inspect
 from shared.data.readers import NO_EXTRAS, USUAL_NAMES, Extras, FieldNames, read_rows
@@ -51,6 +52,7 @@ class FileHeader:
     task: Task | None  # None: not said, which is refused
     names: FieldNames = USUAL_NAMES
     extras: Extras = NO_EXTRAS
+    cleaning: frozenset[str] = frozenset()  # names of steps; the same in every header
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,11 @@ class _SpooledFile:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A snapshot, and what is doubtful about its rows."""
+    """A snapshot, what is doubtful about its rows, and what each cleaning step did to them before."""
 
     snapshot: Snapshot
     findings: Sequence[Finding]
+    reports: Sequence[StepReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +155,16 @@ class Datasets:
         assert task is not None  # noqa: S101  # for the type checker: _check_header saw to it
         rows: list[Row] = []
         problems: list[Problem] = []
+        cleaning = Cleaning(first.cleaning)
         for file in files:
             file.data.seek(0)
             header = file.header
-            found, faults = read_rows(header.file_name, file.data, task, header.names, header.extras)
+            found, faults = read_rows(
+                header.file_name, file.data, task, header.names, header.extras, cleaning.mend
+            )
             rows += found if header.split is None else _in_split(found, header.split)
             problems += faults
-        splits = assign_splits(rows)
+        splits = cleaning.sift(assign_splits(rows))
         problems = problems or check_dataset(splits, task)  # of an incomplete set they would mislead
         if problems:
             raise DatasetInvalidError(
@@ -166,7 +172,8 @@ class Datasets:
                 problems,
                 **_place(problems[0].field),
             )
-        return Imported(self._datasets.save(first.dataset, task, splits), inspect(placed(splits)))
+        snapshot = self._datasets.save(first.dataset, task, splits, cleaning.steps)
+        return Imported(snapshot, inspect(placed(splits)), cleaning.reports())
 
 
 def _check_header(header: FileHeader, before: Sequence[_SpooledFile]) -> None:
@@ -187,14 +194,24 @@ def _check_header(header: FileHeader, before: Sequence[_SpooledFile]) -> None:
             f"header.file_name is not 1 to {_MOST_NAME_CHARACTERS} printable characters.",
             field="header.file_name",
         )
+    if unknown := sorted(header.cleaning - set(STEPS)):
+        raise FieldInvalidError(
+            f"header.cleaning names a step that this server does not know; it knows {', '.join(STEPS)}.",
+            field="header.cleaning",
+            value=ascii(unknown[0][:_MOST_NAME_CHARACTERS]),
+        )
     if len(before) == _MOST_FILES:
         raise FieldInvalidError(f"The import has more than {_MOST_FILES} files.", field="header")
-    if before and (header.dataset, header.task) != (before[0].header.dataset, before[0].header.task):
+    if before and _of_all_files(header) != _of_all_files(before[0].header):
         raise FieldInvalidError(
-            "The headers of one import name different datasets or tasks.",
+            "The headers of one import name different datasets, tasks or cleaning steps.",
             field="header",
             file=header.file_name,
         )
+
+
+def _of_all_files(header: FileHeader) -> tuple[object, ...]:
+    return (header.dataset, header.task, header.cleaning)
 
 
 def _check_chunk(chunk: bytes, before: Sequence[_SpooledFile]) -> None:

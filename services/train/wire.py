@@ -67,6 +67,7 @@ async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncI
                 task=_read_enum(_TASKS, pb.Task, header.task, field="header.task"),
                 names=FieldNames(**{field.name: value for field, value in header.field_names.ListFields()}),
                 extras=Extras(tuple(dict.fromkeys(header.columns)), header.out_of_scope_label),
+                cleaning=frozenset(header.cleaning),
             )
         elif request.HasField("chunk"):
             yield request.chunk
@@ -168,13 +169,23 @@ def write_dataset(snapshot: Snapshot | UnreadableDataset) -> pb.Dataset:
         ],
         labels=snapshot.labels,
         create_time=write_time(snapshot.create_time),
+        cleaning=snapshot.cleaning,
     )
 
 
 def write_import(imported: Imported) -> pb.Dataset:
-    """Write a snapshot's summary with what is doubtful about it."""
+    """Write a snapshot's summary with what is doubtful about it, and what cleaning did."""
     dataset = write_dataset(imported.snapshot)
     dataset.findings.extend(map(write_finding, imported.findings))
+    dataset.cleaning_reports.extend(
+        pb.CleaningReport(
+            step=report.step,
+            changed_count=report.changed_count,
+            dropped_count=report.dropped_count,
+            places=report.places,
+        )
+        for report in imported.reports
+    )
     return dataset
 
 

@@ -5,6 +5,7 @@ Problems name `file:line`, lines (rows, for Parquet) counted from 1, a row of se
 format is a generator of records; what a record must hold is decided once, here, for all of them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -53,12 +54,18 @@ class Extras:
 NO_EXTRAS = Extras()
 
 
+def as_read(row: Row) -> Row:
+    """Mend nothing."""
+    return row
+
+
 def read_rows(
     file_name: str,
     data: BinaryIO | bytes,
     task: Task,
     names: FieldNames = USUAL_NAMES,
     extras: Extras = NO_EXTRAS,
+    mend: Callable[[Row], Row] = as_read,
 ) -> tuple[list[Row], list[Problem]]:
     """Read every row of a file of labelled rows for `task`. The file's name tells the format, one of SUFFIXES.
 
@@ -67,6 +74,7 @@ def read_rows(
     label]; where there is no `entities`, the list may be in `label`. In a cell, labels and entities are a JSON list, or nothing for none;
     labels may also stand with `;` between.
     CoNLL has no names: its text and entities are made of its tokens and tags.
+    Each row goes through `mend` before it is checked; what that cannot mend it tells by a LineError.
     """
     content = (data if isinstance(data, bytes) else data.read()).removeprefix(_UTF8_BOM)
     suffix = "." + file_name.rpartition(".")[2].lower()
@@ -87,14 +95,17 @@ def read_rows(
     for line, record in _records(suffix, content, task, names, extras):
         where = f"{file_name}:{line}"
         try:
-            row = _row(record, task, names, extras)
+            read = replace(_row(record, task, names, extras), where=where)
+            row = _scoped(mend(read), extras)
         except LineError as error:
             problems.append(Problem(where, str(error)))
             continue
         faults = check_row(row, task, where=where)
-        problems += faults
+        problems += (
+            faults if row.text == read.text and row.entities == read.entities else map(_cleaned, faults)
+        )
         if not faults:
-            rows.append(replace(row, where=where))
+            rows.append(row)
             missing.difference_update(column for column, _ in row.columns)
     if not rows and not problems:
         problems.append(Problem(file_name, "has no rows"))
@@ -138,10 +149,19 @@ def _row(record: Record | LineError, task: Task, names: FieldNames, extras: Extr
         return replace(row, label_set=_label_set(record, names))
     if task == "entities":
         return replace(row, entities=_spans(record, names))
-    label = _label(record, names.label)
-    if label and label == extras.out_of_scope_label:
-        return replace(row, out_of_scope=True)
-    return replace(row, label=label)
+    return replace(row, label=_label(record, names.label))
+
+
+def _scoped(row: Row, extras: Extras) -> Row:
+    """Return the row without its label if that says that it belongs to none."""
+    if row.label and row.label == extras.out_of_scope_label:
+        return replace(row, label=None, out_of_scope=True)
+    return row
+
+
+def _cleaned(fault: Problem) -> Problem:
+    """Say that a fault, and the offsets in it, are those of the row as it was mended."""
+    return replace(fault, description=f"after cleaning, {fault.description}")
 
 
 def _plain(value: object, field: str) -> str:

@@ -95,7 +95,7 @@ def _label_faults(name: str, label: str) -> Iterator[str]:
     elif any(unicodedata.category(character) in {"Cc", "Cs"} for character in label):
         yield f"the {name} {label!a} holds control characters"
     elif label != label.strip():
-        yield f"the {name} {label!r} has white space around it"
+        yield f"the {name} {label!r} has white space around it, which the cleaning step `trim-labels` takes off"
 
 
 def _label_set_faults(labels: tuple[str, ...] | None) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _span_faults(text: str, spans: tuple[Span, ...]) -> Iterator[str]:
         elif span.start < 0 or span.end > len(text):
             yield f"{name} lies outside of the text, which has {len(text)} code points"
         elif surface != surface.strip():
-            yield f"{name} begins or ends with white space"
+            yield f"{name} begins or ends with white space, which the cleaning step `trim-spans` takes off"
         else:
             inside.append((span, name))
     for (before, before_name), (after, after_name) in pairwise(sorted(inside)):

@@ -50,6 +50,9 @@ class Snapshot(_Record):
     splits: dict[SplitName, SplitSummary]
     labels: tuple[str, ...]  # of train, sorted
     create_time: AwareDatetime  # when it was stored first
+    cleaning: tuple[
+        str, ...
+    ] = ()  # the steps of shared.data.cleaning that its rows came out of then, in order
 
 
 class _Latest(_Record):
@@ -63,10 +66,16 @@ class DatasetStore:
         """Keep datasets in `objects`."""
         self._objects = objects
 
-    def save(self, name: str, task: Task, rows: Mapping[SplitName, Sequence[Row]]) -> Snapshot:
+    def save(
+        self,
+        name: str,
+        task: Task,
+        rows: Mapping[SplitName, Sequence[Row]],
+        cleaning: Sequence[str] = (),
+    ) -> Snapshot:
         """Store rows, which are checked already, as a snapshot of dataset `name`, and let the bare name mean it.
 
-        What is damaged of that snapshot is mended.
+        What is damaged of that snapshot is mended. Rows that are there already remember the `cleaning` that they were stored with first.
         """
         lines = {split: _to_lines(rows[split]) for split in SPLIT_NAMES if rows.get(split)}
         splits = {
@@ -89,6 +98,7 @@ class DatasetStore:
             splits=splits,
             labels=tuple(splits["train"].label_counts) if "train" in splits else (),
             create_time=datetime.now(UTC),
+            cleaning=tuple(cleaning),
         )
         try:
             create_record(self._objects, layout.snapshot(name, digest), snapshot)

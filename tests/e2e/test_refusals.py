@@ -150,3 +150,29 @@ def test_an_import_says_what_is_doubtful(up: Up, tmp_path: Path) -> None:
         up.tagsmith("data", "import", "few", file, "--task", "classification", "--json").out
     )["findings"]
     assert {"LEAK", "UNPROVED_LABEL", "SMALL_VALIDATION"} <= {each["kind"] for each in findings}
+
+
+def test_an_import_cleans_what_it_is_told_to(up: Up, tmp_path: Path) -> None:
+    """Each step says what it did; the leak of which the import would warn is gone, and an unknown step is refused with those that there are."""
+    file = tmp_path / "leaky.csv"
+    rows = [f"text number {n},{'ab'[n % 2]},{'validation' if n < 2 else 'train'}" for n in range(10)]
+    file.write_text("\n".join(["text,label,split", *rows, "Text number 0!,a,train"]))
+    steps = ("--clean", "drop-leaks", "--clean", "nfc")
+    run = up.tagsmith("data", "import", "leaky", file, "--task", "classification", *steps)
+    assert run.code == 0
+    assert "cleaned: nfc had nothing to do\ncleaned: drop-leaks dropped 1 (leaky.csv:12)\n" in run.err
+    assert "another split" not in run.err
+
+    shown = up.tagsmith("data", "import", "leaky", file, "--task", "classification", *steps, "--json")
+    record = json.loads(shown.out)
+    assert record["cleaning"] == ["nfc", "drop-leaks"]
+    assert record["cleaning_reports"][1] == {
+        "step": "drop-leaks",
+        "changed_count": 0,
+        "dropped_count": 1,
+        "places": ["leaky.csv:12"],
+    }
+
+    run = up.tagsmith("data", "import", "leaky", file, "--task", "classification", "--clean", "wash")
+    assert run.code == 1
+    assert "snap-spans" in run.err

@@ -78,7 +78,7 @@ def doubtful_texts(
     if dirty := [placed for placed in rows if is_dirty(placed.row.text)]:
         yield Finding(
             Kind.DIRTY_TEXT,
-            "the text holds HTML, control characters or characters that were lost when it was decoded: clean it, unless callers send such texts too",
+            "the text holds HTML, control characters or characters that were lost when it was decoded: mend it, unless callers send such texts too; the cleaning steps `unescape-html` and `drop-control-characters` do all but what was lost",
             len(dirty),
             places(dirty),
         )

@@ -8,7 +8,7 @@ from typing import Final
 from rapidfuzz.distance import DamerauLevenshtein
 
 from shared.data.inspection.findings import Finding, Kind, Placed, places
-from shared.data.inspection.likeness import canonical
+from shared.data.inspection.likeness import canonical, folded_label
 
 FEW: Final = 8  # rows of train; fewer say little of what a label means
 IMBALANCED: Final = 20.0  # the most frequent label's rows to the rarest one's
@@ -32,9 +32,10 @@ def labels(rows: Sequence[Placed]) -> Iterator[Finding]:
         )
     for one, other in _similar(train):
         rarer = min(one, other, key=lambda label: (train[label], label))
+        merged = ", or import with the cleaning step `merge-labels`"
         yield Finding(
             Kind.SIMILAR_LABELS,
-            f"labels {one!r} ({train[one]}x) and {other!r} ({train[other]}x) differ by a slip or by case: if they are one, rename {rarer!r}",
+            f"labels {one!r} ({train[one]}x) and {other!r} ({train[other]}x) differ by a slip or by case: if they are one, rename {rarer!r}{merged if folded_label(one) == folded_label(other) else ''}",
             train[rarer],
             places(placed for placed in rows if rarer in placed.row.labels),
         )

@@ -13,18 +13,38 @@ from typing import Final
 
 from datasketch import MinHash, MinHashLSH
 
+from shared.data.rows import Row
+
 NEAR: Final = 0.8
 _CANDIDATE: Final = 0.7  # lower than NEAR, as candidates are found by an estimate
 _GRAM: Final = 5
 _SHORTEST: Final = 20  # code points; one word makes shorter texts near that mean different things
 _PERMUTATIONS: Final = 64
 _BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
+# What parts the words of a label; a dash does between letters only, as -1 is not 1.
+_BETWEEN_LABEL_WORDS: Final = re.compile(r"(?<=\w)[\s_]+(?=\w)|(?<=[^\W\d_])[\u2010-\u2015-](?=[^\W\d_])")
 
 
 def canonical(text: str) -> str:
     """Return what two texts share that are the same; of nothing but punctuation, all of it."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _BETWEEN_WORDS.sub(" ", folded).strip() or text.strip()
+
+
+def folded_label(label: str) -> str:
+    """Return what two labels share that differ by case, by what parts their words, or by a full stop at the end only.
+
+    Narrower than `canonical`, since every other sign may tell labels apart: C, C++ and C# are three.
+    """
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    return _BETWEEN_LABEL_WORDS.sub(" ", folded).rstrip(" .,:;").lstrip() or label
+
+
+def answer(row: Row) -> tuple[object, ...]:
+    """Return what is learnt from a row, whatever the case and spacing of its text: of entities, their surfaces and labels."""
+    if row.entities is None:
+        return (row.label, row.label_set)
+    return tuple((canonical(row.text[span.start : span.end]), span.label) for span in sorted(row.entities))
 
 
 def near_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -19,11 +19,11 @@ _WORD: Final = re.compile(r"\w+")
 def mentions(rows: Sequence[Placed]) -> Iterator[Finding]:
     """Look at the spans of all splits, if the rows are for entities."""
     rows = [placed for placed in rows if placed.row.entities is not None]
-    cut = [placed for placed in rows if any(_cuts_word(placed.row.text, at) for at in _edges(placed.row))]
+    cut = [placed for placed in rows if any(cuts_word(placed.row.text, at) for at in _edges(placed.row))]
     if cut:
         yield Finding(
             Kind.CUT_WORD,
-            "an entity begins or ends inside a word; often all offsets of such a row are off by one, or count bytes: mend them",
+            "an entity begins or ends inside a word; often all offsets of such a row are off by one, or count bytes: mend them; the cleaning step `snap-spans` mends those that are off by one",
             len(cut),
             places(cut),
         )
@@ -43,7 +43,7 @@ def _edges(row: Row) -> Iterator[int]:
         yield span.end
 
 
-def _cuts_word(text: str, at: int) -> bool:
+def cuts_word(text: str, at: int) -> bool:
     """Tell whether `at` lies between two letters or digits of a script that parts words: in Thai or Chinese it may."""
     return 0 < at < len(text) and _parts_words(text[at - 1]) and _parts_words(text[at])
 

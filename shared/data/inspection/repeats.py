@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.data.inspection.findings import Finding, Kind, Placed, places
-from shared.data.inspection.likeness import canonical, near_pairs
-from shared.data.rows import Row
+from shared.data.inspection.likeness import answer, canonical, near_pairs
 
 MOST_COMPARED: Final = 100_000  # texts: an import waits for it
 
@@ -27,7 +26,7 @@ def repeats(rows: Sequence[Placed]) -> Iterator[Finding]:
     pairs = [[groups[one][0], groups[other][0]] for one, other in near_pairs(texts)]
     if any(placed.row.entities is not None for placed in rows):
         # Texts that differ in a slot are what an extractor learns from.
-        pairs = [[one, other] for one, other in pairs if _answer(one.row) == _answer(other.row)]
+        pairs = [[one, other] for one, other in pairs if answer(one.row) == answer(other.row)]
     yield from _told(pairs, is_near=True)
 
 
@@ -38,13 +37,14 @@ def _told(groups: Sequence[Sequence[Placed]], *, is_near: bool) -> Iterator[Find
     repeated: list[Placed] = []
     for group in groups:
         later = [placed for placed in group if placed.split != group[0].split]
-        if len({_answer(placed.row) for placed in group}) > 1:
+        if len({answer(placed.row) for placed in group}) > 1:
             conflicts += group
         elif later:
             leaks += later
         else:
             repeated += group[1:]
     text = "nearly the same text" if is_near else "the same text"
+    leak_step, repeat_step = ("", "") if is_near else (_step("drop-leaks"), _step("drop-duplicates"))
     yield from _finding(
         Kind.NEAR_CONFLICT if is_near else Kind.CONFLICT,
         f"{text} has different labels: decide which is right, or what tells them apart",
@@ -52,24 +52,21 @@ def _told(groups: Sequence[Sequence[Placed]], *, is_near: bool) -> Iterator[Find
     )
     yield from _finding(
         Kind.NEAR_LEAK if is_near else Kind.LEAK,
-        f"{text} is in another split, so that scores of these rows prove nothing: take one of them out",
+        f"{text} is in another split, so that scores of these rows prove nothing: take one of them out{leak_step}",
         leaks,
     )
     yield from _finding(
         Kind.NEAR_DUPLICATE if is_near else Kind.DUPLICATE,
-        f"{text} stands before in the split: it counts more than once unless you take it out",
+        f"{text} stands before in the split: it counts more than once unless you take it out{repeat_step}",
         repeated,
     )
+
+
+def _step(name: str) -> str:
+    return f", or import with the cleaning step `{name}`"
 
 
 def _finding(kind: Kind, message: str, rows: Sequence[Placed]) -> Iterator[Finding]:
     once = list({placed.place: placed for placed in rows}.values())
     if once:
         yield Finding(kind, message, len(once), places(once))
-
-
-def _answer(row: Row) -> tuple[object, ...]:
-    """What is learnt from a row, whatever the case and spacing of its text: of entities, their surfaces and labels."""
-    if row.entities is None:
-        return (row.label, row.label_set)
-    return tuple((canonical(row.text[span.start : span.end]), span.label) for span in sorted(row.entities))

@@ -77,6 +77,20 @@ def test_saving_again_finds_what_is_there(datasets: DatasetStore) -> None:
     )
 
 
+def test_a_snapshot_remembers_its_cleaning(
+    datasets: DatasetStore, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """The steps of the import that stored the rows first; a summary from before there were any has none, and is read."""
+    snapshot = datasets.save("support", "classification", INTENTS, ("nfc", "drop-leaks"))
+    assert datasets.snapshot(DatasetName("support")).cleaning == ("nfc", "drop-leaks")
+    assert datasets.save("support", "classification", INTENTS) == snapshot
+
+    key = layout.snapshot("support", DatasetName.parse(snapshot.name).digest)
+    (tmp_path / "old").write_bytes(seal(snapshot.model_dump_json(exclude={"cleaning"}).encode()))
+    objects.put(key, tmp_path / "old")
+    assert datasets.snapshot(DatasetName("support")) == snapshot.model_copy(update={"cleaning": ()})
+
+
 def test_a_bare_name_is_the_last_import(datasets: DatasetStore) -> None:
     """A bare name means the snapshot imported last, also when that is an older state again; each stays under its digest."""
     old = datasets.save("support", "classification", INTENTS)

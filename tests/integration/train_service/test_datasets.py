@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from shared.data.cleaning.steps import STEPS
 from shared.names import DatasetName
 from shared.rpc.status import read_status
 from shared.store.datasets import DatasetStore
@@ -70,6 +71,7 @@ def without_findings(dataset: pb.Dataset) -> pb.Dataset:
     summary = pb.Dataset()
     summary.CopyFrom(dataset)
     summary.ClearField("findings")
+    summary.ClearField("cleaning_reports")
     return summary
 
 
@@ -180,6 +182,11 @@ BAD_STREAMS: dict[str, tuple[tuple[pb.ImportDatasetRequest, ...], str]] = {
     "headers of two datasets": ((header("one"), chunk(CSV), header("two")), "header"),
     "headers of two tasks": ((header(), chunk(CSV), header(task=pb.ENTITIES)), "header"),
     "no task": ((header(task=pb.TASK_UNSPECIFIED),), "header.task"),
+    "an unknown cleaning step": ((header(cleaning=["nfc", "wash"]),), "header.cleaning"),
+    "headers of other cleaning steps": (
+        (header(cleaning=["nfc"]), chunk(CSV), header(cleaning=["nfc", "drop-leaks"])),
+        "header",
+    ),
     "no file name": ((header(file_name=""),), "header.file_name"),
     "a chunk over 1 MiB": ((header(), chunk(b"x" * (1024 * 1024 + 1))), "chunk"),
     "more bytes than the limit": ((header(), *(chunk(b"x" * 40_000),) * 2), "chunk"),
@@ -225,6 +232,113 @@ def test_a_text_of_a_megabyte_is_refused_with_its_line(own_service: Service, fil
     store = DatasetStore(FolderStore(own_service.folder / "store"))
     stored = store.rows(store.snapshot(DatasetName.parse(name)), "train")
     assert [len(row.text) for row in stored] == [5, 100_000]
+
+
+DIRTY = [
+    ("to <b>Lisbon</b> &amp; back", "Lisbon", "city", "train"),  # line 1
+    ("to  Porto now", "Porto ", "city", "train"),  # white space in the span: refused unless it is cleaned
+    ("via Faro\x00 soon", "aro\x00", "city", "train"),  # shifted by one
+    ("via faro soon!", "faro", "City", "train"),  # the line before, and a label of its own
+    ("from Cafe\u0301 Bar", "Cafe\u0301 Bar", "place", "train"),
+    ("to Lisbon & back", "Lisbon", "city", "validation"),  # leaks
+    ("Café Bar at ten", "Café Bar", "place", "validation"),
+]
+
+
+def dirty_rows() -> bytes:
+    """Rows of entities, each with a fault."""
+    spans = [(text, text.index(marked), len(marked), label, split) for text, marked, label, split in DIRTY]
+    records = [
+        {"text": text, "entities": [[start, start + length, label]], "split": split}
+        for text, start, length, label, split in spans
+    ]
+    return b"".join(json.dumps(each).encode() + b"\n" for each in records)
+
+
+def test_an_import_cleans_rows_and_tells_what_it_did(service: Service) -> None:
+    """Steps run in their own order before the check, each is reported with lines of the file, and the snapshot remembers them."""
+    with refused("INVALID_ARGUMENT", "DATASET_INVALID") as refusal:
+        send(service, header("dirty", **ENTITIES), chunk(dirty_rows()))
+    assert [problem.field for problem in refusal.why.problems] == ["train.jsonl:2"]
+    assert "trim-spans" in refusal.why.problems[0].description
+
+    asked = ENTITIES | {"cleaning": [*reversed(STEPS), "nfc"]}
+    dataset = send(service, header("dirty", **asked), chunk(dirty_rows()))
+    reports = {
+        each.step: (
+            each.changed_count,
+            each.dropped_count,
+            [place.partition(":")[2] for place in each.places],
+        )
+        for each in dataset.cleaning_reports
+    }
+    assert list(reports) == list(STEPS)
+    assert reports == {
+        "drop-control-characters": (1, 0, ["3"]),
+        "unescape-html": (1, 0, ["1"]),
+        "nfc": (1, 0, ["5"]),
+        "collapse-white-space": (1, 0, ["2"]),
+        "trim-spans": (1, 0, ["2"]),
+        "snap-spans": (1, 0, ["3"]),
+        "trim-labels": (0, 0, []),
+        "merge-labels": (1, 0, ["4"]),
+        "drop-duplicates": (0, 1, ["4"]),
+        "drop-leaks": (0, 1, ["1"]),
+    }
+    assert list(listed(service)["dirty"].cleaning) == list(STEPS)
+
+    store = DatasetStore(FolderStore(service.folder / "store"))
+    stored = store.rows(store.snapshot(DatasetName.parse(dataset.name)), "train")
+    assert [
+        (row.text, *(row.text[span.start : span.end] for span in row.entities or ())) for row in stored
+    ] == [
+        ("to Porto now", "Porto"),
+        ("via Faro soon", "Faro"),
+        ("from Café Bar", "Café Bar"),
+    ]
+
+
+def test_a_dataset_that_is_cleaned_twice_is_the_same_snapshot(service: Service) -> None:
+    """Its rows, exported and imported with the same steps, come out as they are."""
+    asked = ENTITIES | {"cleaning": STEPS}
+    first = send(service, header("again", **asked), chunk(dirty_rows()))
+    store = DatasetStore(FolderStore(service.folder / "store"))
+    snapshot = store.snapshot(DatasetName.parse(first.name))
+    records = [
+        {
+            "text": row.text,
+            "entities": [[s.start, s.end, s.label] for s in row.entities or ()],
+            "split": split,
+        }
+        for split in snapshot.splits
+        for row in store.rows(snapshot, split)
+    ]
+    exported = "\n".join(map(json.dumps, records)).encode()
+    second = send(service, header("again", **asked), chunk(exported))
+    assert without_findings(second) == without_findings(first)
+    assert {(each.changed_count, each.dropped_count) for each in second.cleaning_reports} == {(0, 0)}
+    assert without_findings(send(service, header("again", **ENTITIES), chunk(exported))) == without_findings(
+        first
+    )
+
+
+def test_a_span_that_cleaning_would_cut_is_refused_with_its_line(service: Service) -> None:
+    """Nothing is dropped in silence, and nothing is stored."""
+    row = {"text": "a &amp; b", "entities": [[2, 4, "x"]]}
+    with refused("INVALID_ARGUMENT", "DATASET_INVALID") as refusal:
+        send(service, header("cut", **ENTITIES, cleaning=["unescape-html"]), chunk(json.dumps(row).encode()))
+    [problem] = refusal.why.problems
+    assert problem.field == "train.jsonl:1"
+    assert "cleaning step unescape-html" in problem.description
+    assert "cut" not in listed(service)
+
+
+def test_a_refusal_names_the_cleaning_steps_that_there_are(service: Service) -> None:
+    """So that nobody has to look them up."""
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        send(service, header(cleaning=["wash"]), chunk(CSV))
+    assert all(step in refusal.why.message for step in STEPS)
+    assert refusal.why.metadata["value"] == "'wash'"
 
 
 def test_a_malformed_dataset_name_is_refused(service: Service) -> None:

@@ -106,7 +106,7 @@ class ImportDatasetRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[ImportFileHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ImportFileHeader(_message.Message):
-    __slots__ = ("dataset", "file_name", "split", "server_path", "task", "field_names", "columns", "out_of_scope_label")
+    __slots__ = ("dataset", "file_name", "split", "server_path", "task", "field_names", "columns", "out_of_scope_label", "cleaning")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +115,7 @@ class ImportFileHeader(_message.Message):
     FIELD_NAMES_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     OUT_OF_SCOPE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    CLEANING_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     file_name: str
     split: Split
@@ -123,7 +124,8 @@ class ImportFileHeader(_message.Message):
     field_names: FieldNames
     columns: _containers.RepeatedScalarFieldContainer[str]
     out_of_scope_label: str
-    def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., field_names: _Optional[_Union[FieldNames, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., out_of_scope_label: _Optional[str] = ...) -> None: ...
+    cleaning: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, dataset: _Optional[str] = ..., file_name: _Optional[str] = ..., split: _Optional[_Union[Split, str]] = ..., server_path: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., field_names: _Optional[_Union[FieldNames, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., out_of_scope_label: _Optional[str] = ..., cleaning: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FieldNames(_message.Message):
     __slots__ = ("text", "label", "labels", "entities", "split", "id")
@@ -142,7 +144,7 @@ class FieldNames(_message.Message):
     def __init__(self, text: _Optional[str] = ..., label: _Optional[str] = ..., labels: _Optional[str] = ..., entities: _Optional[str] = ..., split: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
 
 class Dataset(_message.Message):
-    __slots__ = ("name", "task", "splits", "labels", "create_time", "error", "findings")
+    __slots__ = ("name", "task", "splits", "labels", "create_time", "error", "findings", "cleaning", "cleaning_reports")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     SPLITS_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +152,8 @@ class Dataset(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    CLEANING_FIELD_NUMBER: _ClassVar[int]
+    CLEANING_REPORTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     task: Task
     splits: _containers.RepeatedCompositeFieldContainer[SplitSummary]
@@ -157,7 +161,21 @@ class Dataset(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     error: _status_pb2.Status
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
-    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., splits: _Optional[_Iterable[_Union[SplitSummary, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
+    cleaning: _containers.RepeatedScalarFieldContainer[str]
+    cleaning_reports: _containers.RepeatedCompositeFieldContainer[CleaningReport]
+    def __init__(self, name: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., splits: _Optional[_Iterable[_Union[SplitSummary, _Mapping]]] = ..., labels: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., cleaning: _Optional[_Iterable[str]] = ..., cleaning_reports: _Optional[_Iterable[_Union[CleaningReport, _Mapping]]] = ...) -> None: ...
+
+class CleaningReport(_message.Message):
+    __slots__ = ("step", "changed_count", "dropped_count", "places")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    changed_count: int
+    dropped_count: int
+    places: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, step: _Optional[str] = ..., changed_count: _Optional[int] = ..., dropped_count: _Optional[int] = ..., places: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Finding(_message.Message):
     __slots__ = ("kind", "message", "count", "places")

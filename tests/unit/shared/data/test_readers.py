@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.data.cleaning.steps import Cleaning
 from shared.data.readers import Extras, read_rows
 from shared.data.rows import Row, Span
 from shared.errors import Problem
@@ -237,3 +238,35 @@ def test_a_value_that_is_none_is_a_problem(value, fault):
     _, (problem, *_) = read_rows("a.jsonl", line.encode(), "classification", extras=Extras(("domain",)))
     assert problem.field == "a.jsonl:1"
     assert fault in problem.description
+
+
+def test_rows_are_mended_before_they_are_checked():
+    """What the check would refuse can be mended; what cannot is a problem of its line, and later faults say that they are those of the mended row."""
+    lines = [
+        {"text": "to  Bo", "entities": [[0, 3, "x"]]},
+        {"text": "&am Bo &amp; x", "entities": [[8, 10, "x"]]},
+        {"text": "to  Bo", "entities": [[4, 9, "x"]]},
+        {"text": "a  bc", "entities": [[0, 4, "x"], [3, 5, "y"]]},
+    ]
+    content = "\n".join(map(json.dumps, lines)).encode()
+    cleaning = Cleaning(["collapse-white-space", "unescape-html", "trim-spans"])
+    rows, problems = read_rows("a.jsonl", content, "entities", mend=cleaning.mend)
+    assert rows == [Row("to Bo", entities=(Span(0, 2, "x"),))]
+    assert [(each.field, each.description.partition(" of ")[0]) for each in problems] == [
+        ("a.jsonl:2", "entities[0] begins or ends inside"),
+        ("a.jsonl:3", "entities[0] [4, 9) lies outside"),
+        ("a.jsonl:4", "after cleaning, entities[1] [2, 4) overlaps entities[0] [0, 3)"),
+    ]
+
+
+def test_a_label_may_say_out_of_scope_after_it_was_mended():
+    """White space around it does not make it a label."""
+    content = b"text,label\nx, oos\ny,a\n"
+    rows, _ = read_rows(
+        "a.csv",
+        content,
+        "classification",
+        extras=Extras(out_of_scope_label="oos"),
+        mend=Cleaning(["trim-labels"]).mend,
+    )
+    assert rows == [Row("x", out_of_scope=True), Row("y", label="a")]
