@@ -9,7 +9,7 @@ import grpc
 import typer
 from typer.core import TyperGroup
 
-from services.cli import answers, bases, data, evaluation, jobs, models, training, up
+from services.cli import answers, bases, data, evaluation, jobs, models, report, training, up
 from services.cli.failures import CommandError
 from services.cli.session import Session
 from shared.rpc.status import explain
@@ -50,6 +50,7 @@ app.command("rollback")(models.rollback)
 app.command("classify")(answers.classify)
 app.command("extract")(answers.extract)
 app.command("eval")(evaluation.evaluate)
+app.command("report")(report.report)
 
 
 @app.callback()

@@ -43,6 +43,8 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of `tagsmith 
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",
     "SERVICE_ENDED": "its log says more; if a port is taken, --train-port and --infer-port choose others",
     "BASE_MODEL_EXISTS": "--id gives it another name",
+    "FILE_EXISTS": "--force writes over it",
+    "FILE_UNWRITABLE": "name another file",
     "FOLDER_UNUSABLE": "--folder names another one",
     "INTERNAL": "look for the incident in the service's log",
 }

@@ -85,7 +85,9 @@ def metrics_on_test(version: dict[str, Any]) -> list[dict[str, float]]:
     """The metrics of the test split of each variant: which one is served is the processor's to say."""
     return [
         {
-            name.removeprefix("test."): pytest.approx(value, abs=1e-3)  # a calibration error is of scores, which round
+            name.removeprefix("test."): pytest.approx(
+                value, abs=1e-3
+            )  # a calibration error is of scores, which round
             for name, value in variant["metrics"].items()
             if name.startswith("test.")
         }
