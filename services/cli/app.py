@@ -9,7 +9,7 @@ import grpc
 import typer
 from typer.core import TyperGroup
 
-from services.cli import answers, bases, data, evaluation, jobs, models, report, training, up
+from services.cli import answers, bases, data, evaluation, export, jobs, models, report, training, up
 from services.cli.failures import CommandError
 from services.cli.session import Session
 from shared.rpc.status import explain
@@ -51,6 +51,7 @@ app.command("classify")(answers.classify)
 app.command("extract")(answers.extract)
 app.command("eval")(evaluation.evaluate)
 app.command("report")(report.report)
+app.command("export")(export.export)
 
 
 @app.callback()
