@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
+from services.cli.failures import local_error
 from services.cli.files import write_files
 from services.cli.options import AsJson, session_of
 from shared.store.manifest import Manifest
@@ -43,7 +45,7 @@ def report(
     session = session_of(context)
     request = pb.GetModelVersionRequest(model_version=version)
     found: pb.ModelVersion = session.call(session.registry.GetModelVersion, request)
-    manifest = Manifest.model_validate_json(found.manifest_json)
+    manifest = _read(found)
     stem = f"{manifest.model}-{manifest.number}"
     files = {
         card or Path(f"{stem}.md"): write_card(manifest, with_texts=with_texts),
@@ -55,3 +57,14 @@ def report(
         {"model_version": found.name, "card": names[0], "html": names[-1]},
         f"{found.name}: {' and '.join(names)}",
     )
+
+
+def _read(version: pb.ModelVersion) -> Manifest:
+    try:
+        return Manifest.model_validate_json(version.manifest_json)
+    except ValidationError:
+        raise local_error(
+            "MANIFEST_UNKNOWN",
+            f"{version.name} has a manifest that this command does not know",
+            model_version=version.name,
+        ) from None

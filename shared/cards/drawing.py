@@ -11,7 +11,14 @@ from markupsafe import Markup
 
 from shared.cards.markup import one_line
 
-_LONGEST_NAME: Final = 34  # characters of a label beside a bar
+_LONGEST_NAME: Final = 32  # characters of a label beside a bar, which take about NAME_WIDTH pixels
+NAME_WIDTH: Final = 220
+
+
+def shortened(text: str) -> str:
+    """Return as much of a name as there is room for."""
+    name = one_line(text)
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 class Drawing:
@@ -48,11 +55,6 @@ class Drawing:
     def text(self, x: float, y: float, text: str, kind: str) -> None:
         """Write; `kind` says by its class where the text is anchored."""
         self._add("text", kind, x=x, y=y).text = one_line(text)
-
-    def name(self, x: float, y: float, text: str) -> None:
-        """Write a label that ends at `x`, shortened where it is long."""
-        name = one_line(text)
-        self.text(x, y, name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…", "end")
 
     def share_axis(self, left: float, right: float, bottom: float, top: float) -> None:
         """Draw an axis from 0 to 1 along the bottom, with a thin line up at every quarter."""

@@ -9,13 +9,14 @@ from typing import Final
 
 from markupsafe import Markup
 
-from shared.cards.drawing import Drawing
+from shared.cards.drawing import NAME_WIDTH, Drawing, shortened
 from shared.cards.facts import Column, Facts
 
 MOST_BARS: Final = 30  # of a plot
 
 _ROW: Final = 20
-_NAMES: Final = 230  # width of the labels' column
+_NAMES: Final = NAME_WIDTH + 10  # width of the names' column
+_PAIRS: Final = 2 * NAME_WIDTH + 30
 _BARS: Final = 320
 _AFTER: Final = 60  # for the figure behind a bar
 _SIDE: Final = 300  # of the reliability diagram's square
@@ -58,10 +59,11 @@ def labels_plot(facts: Facts) -> Markup | None:
     worst = [each for each in facts.labels if each.scores.support][:MOST_BARS]
     if not worst:
         return None
-    drawing = _bars("labels", "F1 by label, the worst first", len(worst))
+    rows = _Rows("labels", "F1 by label, the worst first", len(worst))
+    rows.add_share_axis()
     for number, (label, scores, _) in enumerate(worst):
-        _bar(drawing, number, label, scores.f1, f"{scores.f1:.3f}")
-    return drawing.markup()
+        rows.add_bar(number, shortened(label), scores.f1, f"{scores.f1:.3f}")
+    return rows.drawing.markup()
 
 
 def confusions_plot(facts: Facts) -> Markup | None:
@@ -69,46 +71,56 @@ def confusions_plot(facts: Facts) -> Markup | None:
     pairs = facts.confusions[:MOST_BARS]
     if not pairs:
         return None
-    drawing = _bars("confusions", "Rows of the most confused pairs of labels", len(pairs), axis=False)
+    rows = _Rows("confusions", "Rows of the most confused pairs of labels", len(pairs), left=_PAIRS)
     for number, pair in enumerate(pairs):
-        name = f"{pair.true} → {pair.answered or 'no answer'}"
-        _bar(drawing, number, name, pair.row_count / pairs[0].row_count, str(pair.row_count))
-    return drawing.markup()
+        name = f"{shortened(pair.true)} → {shortened(pair.answered or 'no answer')}"
+        rows.add_bar(number, name, pair.row_count / pairs[0].row_count, str(pair.row_count))
+    return rows.drawing.markup()
 
 
 def column_plot(column: Column, number: int) -> Markup:
     """Draw the metric of the values of a column with their 95 % intervals; `number` tells columns apart."""
     shown = column.slices[:MOST_BARS]
-    drawing = _bars(f"column-{number}", f"Scores by {column.name}, with 95 % intervals", len(shown))
+    rows = _Rows(f"column-{number}", f"Scores by {column.name}, with 95 % intervals", len(shown))
+    rows.add_share_axis()
     for row, each in enumerate(shown):
-        y = _middle(row)
-        drawing.name(_NAMES - 8, y + 4, each.value)
-        drawing.line(_NAMES + _BARS * each.low, y, _NAMES + _BARS * each.high, y, "interval")
-        drawing.circle(_NAMES + _BARS * each.metric, y, 4, "point")
-        drawing.text(_NAMES + _BARS + 8, y + 4, f"{each.metric:.3f}", "start")
-    return drawing.markup()
+        rows.add_interval(row, shortened(each.value), each.metric, (each.low, each.high))
+    return rows.drawing.markup()
 
 
-def _bars(name: str, title: str, count: int, *, axis: bool = True) -> Drawing:
-    height = count * _ROW + 28
-    drawing = Drawing(
-        name,
-        title,
-        f"{count} rows; the table below has their figures.",
-        width=_NAMES + _BARS + _AFTER,
-        height=height,
-    )
-    if axis:
-        drawing.share_axis(_NAMES, _NAMES + _BARS, count * _ROW + 8, 4)
-    return drawing
+class _Rows:
+    """A plot of one row under the other: a name, a bar or a point from 0 to 1, and its figure."""
 
+    def __init__(self, name: str, title: str, count: int, *, left: int = _NAMES) -> None:
+        """`left` is where bars begin."""
+        self._count, self._left = count, left
+        self.drawing = Drawing(
+            name,
+            title,
+            f"{count} rows; the table below has their figures.",
+            width=left + _BARS + _AFTER,
+            height=count * _ROW + 28,
+        )
 
-def _bar(drawing: Drawing, row: int, name: str, share: float, figure: str) -> None:
-    y = _middle(row)
-    drawing.name(_NAMES - 8, y + 4, name)
-    drawing.rectangle(_NAMES, y - 6, max(_BARS * share, 1), 12, "bar")
-    drawing.text(_NAMES + _BARS + 8, y + 4, figure, "start")
+    def add_share_axis(self) -> None:
+        """Draw the scale."""
+        self.drawing.share_axis(self._left, self._left + _BARS, self._count * _ROW + 8, 4)
 
+    def add_bar(self, row: int, name: str, share: float, figure: str) -> None:
+        """Draw a bar of `share` of the width, at least a hair."""
+        y = self._name(row, name, figure)
+        self.drawing.rectangle(self._left, y - 6, max(_BARS * share, 1), 12, "bar")
 
-def _middle(row: int) -> float:
-    return 6 + row * _ROW + _ROW / 2
+    def add_interval(self, row: int, name: str, value: float, interval: tuple[float, float]) -> None:
+        """Draw a point and the interval around it."""
+        y = self._name(row, name, f"{value:.3f}")
+        low, high = (self._left + _BARS * end for end in interval)
+        self.drawing.line(low, y, high, y, "interval")
+        self.drawing.circle(self._left + _BARS * value, y, 4, "point")
+
+    def _name(self, row: int, name: str, figure: str) -> float:
+        """Write what stands before and behind; return the height of the row's middle."""
+        y = 6 + row * _ROW + _ROW / 2
+        self.drawing.text(self._left - 8, y + 4, name, "end")
+        self.drawing.text(self._left + _BARS + 8, y + 4, figure, "start")
+        return y

@@ -21,13 +21,13 @@ class Registry(RegistryServiceServicer):
     """Knows one version, by its number and by an alias."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self.manifest = manifest
+        self.manifest_json = manifest.model_dump_json()
 
     def GetModelVersion(self, request, context):
         """Return it."""
         if request.model_version not in ("tiny@1", "tiny@production"):
             refuse(context, "VERSION_NOT_FOUND")
-        return registry_pb2.ModelVersion(name="tiny@1", manifest_json=self.manifest.model_dump_json())
+        return registry_pb2.ModelVersion(name="tiny@1", manifest_json=self.manifest_json)
 
 
 @pytest.fixture
@@ -37,12 +37,18 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 @pytest.fixture
-def address(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def registry(manifest: Manifest) -> Registry:
+    """The registry."""
+    return Registry(manifest)
+
+
+@pytest.fixture
+def address(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where the registry is; the command runs in a folder of its own."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    with serving(registry=Registry(manifest)) as session:
+    with serving(registry=registry) as session:
         yield session.train_address
 
 
@@ -91,4 +97,12 @@ def test_a_version_that_is_not_there_is_said(address: str) -> None:
     """The registry's answer reaches the terminal, and no file is made."""
     refused = report(address, "tiny@9")
     assert (refused.exit_code, "VERSION_NOT_FOUND" in refused.stderr) == (1, True)
+    assert not list(Path().iterdir())
+
+
+def test_a_manifest_of_a_newer_release_is_said_to_be_one(address: str, registry: Registry) -> None:
+    """What this release cannot read ends with one line that says what to do, and without a file."""
+    registry.manifest_json = registry.manifest_json.replace('"schema_version":3', '"schema_version":99')
+    refused = report(address, "tiny@1")
+    assert (refused.exit_code, "MANIFEST_UNKNOWN" in refused.stderr) == (1, True)
     assert not list(Path().iterdir())
