@@ -141,6 +141,16 @@ def test_a_card_says_where_a_version_ends(tmp_path: Path) -> None:
     assert "The manifest has no metrics of it." in write_card(nothing)
 
 
+def test_a_version_from_scratch_claims_no_base_and_no_licence(tmp_path: Path) -> None:
+    """What was learnt from nothing has neither in its metadata, and says so in its lineage."""
+    manifest = version(tmp_path)
+    lineage = manifest.lineage.model_copy(update={"base_model": None})
+    card = write_card(manifest.model_copy(update={"lineage": lineage}))
+    data = ModelCard(card).data
+    assert (data.base_model, data.license, "from-scratch" in data.tags) == (None, None, True)
+    assert "| Base model | none: trained from scratch |" in card
+
+
 def test_a_card_depends_on_its_manifest_alone(tmp_path: Path) -> None:
     """Written twice it is the same, byte for byte."""
     manifest = version(tmp_path)
