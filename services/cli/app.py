@@ -9,7 +9,19 @@ import grpc
 import typer
 from typer.core import TyperGroup
 
-from services.cli import answers, bases, comparing, data, evaluation, jobs, models, training, up
+from services.cli import (
+    answers,
+    bases,
+    comparing,
+    data,
+    evaluation,
+    export,
+    jobs,
+    models,
+    report,
+    training,
+    up,
+)
 from services.cli.failures import CommandError
 from services.cli.session import Session
 from shared.rpc.status import explain
@@ -51,6 +63,8 @@ app.command("rollback")(models.rollback)
 app.command("classify")(answers.classify)
 app.command("extract")(answers.extract)
 app.command("eval")(evaluation.evaluate)
+app.command("report")(report.report)
+app.command("export")(export.export)
 
 
 @app.callback()

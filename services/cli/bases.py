@@ -16,7 +16,7 @@ from rich.table import Table
 
 from services.cli.failures import local_error
 from services.cli.options import AsJson, session_of
-from services.cli.records import base_record
+from services.cli.training_records import base_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")

@@ -18,7 +18,8 @@ from services.cli.options import (
     session_of,
 )
 from services.cli.paging import all_pages, tell_damage
-from services.cli.records import Record, dataset_record
+from services.cli.records import Record
+from services.cli.training_records import dataset_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
 _CHUNK_BYTES = 1024 * 1024

@@ -11,7 +11,7 @@ from shared.rpc.status import Explained
 
 _MOST_PROBLEMS_SHOWN = 20
 
-_REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of `tagsmith up` and `base add`
+_REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands themselves
     "TEXT_EMPTY": "give a text that is not blank",
     "TEXT_TOO_LONG": "split the text",
     "NAME_MALFORMED": "names look like support, support@production or support@7, jobs like job-0123456789abcdef",
@@ -47,6 +47,9 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of `tagsmith 
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",
     "SERVICE_ENDED": "its log says more; if a port is taken, --train-port and --infer-port choose others",
     "BASE_MODEL_EXISTS": "--id gives it another name",
+    "MANIFEST_UNKNOWN": "use the command of the release that the service has",
+    "FILE_EXISTS": "--force writes over it",
+    "FILE_UNWRITABLE": "name another file",
     "FOLDER_UNUSABLE": "--folder names another one",
     "INTERNAL": "look for the incident in the service's log",
 }

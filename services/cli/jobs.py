@@ -9,8 +9,8 @@ from services.cli.failures import CommandError
 from services.cli.models import metrics_table
 from services.cli.options import AsJson, session_of
 from services.cli.paging import all_pages
-from services.cli.records import job_record, state_name
 from services.cli.session import Session
+from services.cli.training_records import job_record, state_name
 from services.cli.watching import FINAL_STATES, show_progress, watch_job
 from shared.rpc.status import Explained, read_status
 from shared.stubs.registry.v1 import registry_pb2

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from services.cli.data import caution
-from services.cli.records import Record, plan_record
+from services.cli.records import Record
 from services.cli.session import Session
+from services.cli.training_records import plan_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
 _MOST_SHOWN = 20

@@ -9,7 +9,7 @@ from services.cli.jobs import follow_job
 from services.cli.options import AsJson, session_of, whole_number
 from services.cli.plans import show_plan
 from services.cli.policies import read_continuation, read_gates, read_search
-from services.cli.records import job_record
+from services.cli.training_records import job_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
 RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]

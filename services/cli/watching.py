@@ -12,8 +12,8 @@ from google.protobuf.duration_pb2 import Duration
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from services.cli.records import state_name
 from services.cli.session import Session
+from services.cli.training_records import state_name
 from shared.stubs.training.v1 import training_pb2 as pb
 
 FINAL_STATES = frozenset(

@@ -125,6 +125,10 @@ class BaseModelLineage(_Record):
     revision: str
     digest: Digest
     licence: str
+    source: str = (
+        ""  # where it was fetched from, such as its name on the Hugging Face Hub; empty where nobody noted it
+    )
+    config: dict[str, object] = {}  # its config.json; empty in versions from before it was kept
 
 
 class Lineage(_Record):

@@ -211,3 +211,18 @@ def test_a_cancelled_job_ends_and_watch_says_so(up: Up, intents: Path) -> None:
     assert "error" in json.loads(run.err)
     listed = record(up.tagsmith("jobs", "--model", "intents", "--limit", "1", "--json"))["jobs"]
     assert [(each["id"], each["state"]) for each in listed] == [(job["id"], "CANCELLED")]
+
+
+def test_a_version_is_told_of_and_taken_to_the_hub(up: Up, intents: Path, tmp_path: Path) -> None:
+    """`report` writes what the registry knows of a version, `export` its folder from the store; no text of the dataset is in either."""
+    card, page, folder = tmp_path / "card.md", tmp_path / "report.html", tmp_path / "hub"
+    told = record(up.tagsmith("report", "intents@1", "--card", card, "--html", page, "--json"))
+    assert told == {"model_version": "intents@1", "card": str(card), "html": str(page)}
+    taken = record(
+        up.tagsmith("export", "intents@1", "--hub", folder, "--store", up.folder / "store", "--json")
+    )
+    assert sorted(taken["files"]) == sorted(path.name for path in folder.iterdir())
+    texts = [json.loads(line)["text"] for line in intents.read_text("utf-8").splitlines()]
+    written = [path.read_text("utf-8") for path in (card, page, folder / "README.md")]
+    assert all("intents@1" in text and all(label in text for label in LABELS) for text in written)
+    assert not [text for text in texts if any(text in each for each in written)]

@@ -4,6 +4,7 @@ Owns the manifest: drafted before the gate, so that the gate loads what will be 
 last, after every file. Whatever fails before that leaves no version, only blobs that nobody names.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -153,7 +154,12 @@ def _base_lineage(assignment: Assignment) -> BaseModelLineage | None:
         return None
     base = read_base_folder(Path(folder))
     return BaseModelLineage(
-        id=spec.base_model, revision=base.revision, digest=spec.base_digest, licence=base.licence
+        id=spec.base_model,
+        revision=base.revision,
+        digest=spec.base_digest,
+        licence=base.licence,
+        source=base.source,
+        config=json.loads((Path(folder) / "config.json").read_text("utf-8")),
     )
 
 

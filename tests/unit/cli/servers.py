@@ -13,6 +13,10 @@ from shared.stubs.inference.v1.inference_pb2_grpc import (
     InferenceServiceServicer,
     add_InferenceServiceServicer_to_server,
 )
+from shared.stubs.registry.v1.registry_pb2_grpc import (
+    RegistryServiceServicer,
+    add_RegistryServiceServicer_to_server,
+)
 from shared.stubs.training.v1.training_pb2_grpc import (
     TrainingServiceServicer,
     add_TrainingServiceServicer_to_server,
@@ -21,13 +25,17 @@ from shared.stubs.training.v1.training_pb2_grpc import (
 
 @contextmanager
 def serving(
-    *, training: TrainingServiceServicer | None = None, inference: InferenceServiceServicer | None = None
+    *,
+    training: TrainingServiceServicer | None = None,
+    inference: InferenceServiceServicer | None = None,
+    registry: RegistryServiceServicer | None = None,
 ) -> Iterator[Session]:
     """Serve on any free port; yield a session that is connected to it."""
     server = grpc.server(ThreadPoolExecutor(4))
     port = server.add_insecure_port("127.0.0.1:0")
     add_TrainingServiceServicer_to_server(training or TrainingServiceServicer(), server)
     add_InferenceServiceServicer_to_server(inference or InferenceServiceServicer(), server)
+    add_RegistryServiceServicer_to_server(registry or RegistryServiceServicer(), server)
     server.start()
     address = f"127.0.0.1:{port}"
     try:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from services.cli.answers import batches
 from services.cli.app import app
 from services.cli.demo import demonstrate
-from services.cli.records import job_record, state_name
+from services.cli.training_records import job_record, state_name
 from shared.stubs.training.v1 import training_pb2 as pb
 
 
@@ -29,7 +29,7 @@ def test_the_commands_are_those_that_are_documented():
     """One word or two for everything that a user does."""
     assert {" ".join(path) for path, _ in commands()} == {
         "up", "data import", "data list", "bases", "base add", "train", "jobs", "watch", "cancel",
-        "models", "compare", "promote", "rollback", "classify", "extract", "eval",
+        "models", "compare", "promote", "rollback", "classify", "extract", "eval", "report", "export",
     }  # fmt: skip
 
 
@@ -52,8 +52,11 @@ def test_every_command_and_option_is_explained(path):
 
 
 def test_the_command_starts_light():
-    """No torch, no ONNX Runtime, no scikit-learn and neither service: a command is there at once."""
-    heavy = "{'torch', 'transformers', 'onnxruntime', 'sklearn', 'services.train', 'services.infer'}"
+    """No torch, no ONNX or its Runtime, no scikit-learn, no templates and neither service: a command is there at once."""
+    heavy = (
+        "{'torch', 'transformers', 'onnx', 'onnxruntime', 'sklearn', 'jinja2', 'huggingface_hub',"
+        " 'services.train', 'services.infer'}"
+    )
     code = f"import sys, services.cli.app; sys.exit(str(found) if (found := {heavy} & sys.modules.keys()) else 0)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
