@@ -5,6 +5,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from shared.cards.beside import comparisons
 from shared.cards.facts import Facts, facts_of
 from shared.cards.front_matter import front_matter
 from shared.cards.golden import golden_entries
@@ -43,6 +44,7 @@ def write_card(
             words=METRIC_WORDS,
             unit=UNITS[manifest.task],
             intervals=_intervals(facts),
+            comparisons=comparisons(manifest),
             confusions=facts.confusions[:_MOST_CONFUSIONS],
             lineage=list(lineage(facts)),
             spec=spec_entries(facts),

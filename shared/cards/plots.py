@@ -4,6 +4,7 @@ A plot shows what can be read off it: the worst labels, the most confused pairs;
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -11,6 +12,7 @@ from markupsafe import Markup
 
 from shared.cards.drawing import NAME_WIDTH, Drawing, shortened
 from shared.cards.facts import Column, Facts
+from shared.store.evaluation import CurvePoint
 
 MOST_BARS: Final = 30  # of a plot
 
@@ -19,6 +21,7 @@ _NAMES: Final = NAME_WIDTH + 10  # width of the names' column
 _PAIRS: Final = 2 * NAME_WIDTH + 30
 _BARS: Final = 320
 _AFTER: Final = 60  # for the figure behind a bar
+_CURVE: Final = 560  # width of the training curve
 _SIDE: Final = 300  # of the reliability diagram's square
 
 
@@ -51,6 +54,32 @@ def reliability_plot(facts: Facts) -> Markup | None:
     for x, y, count in points:
         drawing.circle(x, y, 3 + 7 * math.sqrt(count / most), "point")
     drawing.text(left + _SIDE / 2, bottom + 32, "score of the answer", "middle")
+    return drawing.markup()
+
+
+def curve_plot(points: Sequence[CurvePoint]) -> Markup | None:
+    """Draw the metric at every look at validation while the weights learnt."""
+    if not points:
+        return None
+    left, top, height = 44, 10, 160
+    drawing = Drawing(
+        "curve",
+        "Training curve",
+        f"{len(points)} points, one for each look at validation; the table below has their figures.",
+        width=left + _CURVE + 20,
+        height=top + height + 40,
+    )
+    bottom, steps = top + height, points[-1].step
+    for quarter in range(5):
+        y = bottom - height * quarter / 4
+        drawing.line(left, y, left + _CURVE, y, "grid")
+        drawing.text(left - 6, y + 4, f"{quarter / 4:g}", "end")
+    places = [(left + _CURVE * each.step / steps, bottom - height * each.metric) for each in points]
+    for (x1, y1), (x2, y2) in pairwise(places):
+        drawing.line(x1, y1, x2, y2, "curve")
+    for x, y in places:
+        drawing.circle(x, y, 2.5, "point")
+    drawing.text(left + _CURVE, bottom + 16, f"{steps} steps", "end")
     return drawing.markup()
 
 

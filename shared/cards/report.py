@@ -2,13 +2,20 @@
 
 from typing import Final
 
+from shared.cards.beside import comparisons
 from shared.cards.facts import facts_of
 from shared.cards.golden import golden_entries
 from shared.cards.grid import confusion_grid
 from shared.cards.limits import TASK_WORDS, limits, purpose
 from shared.cards.lineage import lineage, package_entries, spec_entries
 from shared.cards.markup import html_templates
-from shared.cards.plots import column_plot, confusions_plot, labels_plot, reliability_plot
+from shared.cards.plots import (
+    column_plot,
+    confusions_plot,
+    curve_plot,
+    labels_plot,
+    reliability_plot,
+)
 from shared.cards.wording import METRIC_WORDS, UNITS
 from shared.store.manifest import Manifest
 
@@ -32,6 +39,8 @@ def write_report(manifest: Manifest, *, with_texts: bool = False) -> str:
             metric_name=METRIC_WORDS.get(facts.metric, facts.metric),
             words=METRIC_WORDS,
             unit=UNITS[manifest.task],
+            curve=curve_plot(manifest.training_curve),
+            comparisons=comparisons(manifest),
             reliability=reliability_plot(facts),
             columns=[(column, column_plot(column, number)) for number, column in enumerate(facts.columns)],
             grid=confusion_grid(facts),

@@ -8,6 +8,7 @@ METRIC_WORDS: Final = {
     "accuracy": "accuracy",
     "answered": "share answered",
     "calibration_error": "calibration error",
+    "calibration_error_before": "calibration error without the temperature",
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "out_of_scope_recall": "out-of-scope recall",

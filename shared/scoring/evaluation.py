@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.data.rows import Row
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
-from shared.scoring.calibration import calibration_error, reliability
+from shared.scoring.calibration import calibration_error, reliability, without_temperature
 from shared.scoring.intervals import interval
 from shared.scoring.labels import score_classification, score_multi_label
 from shared.scoring.outcomes import Outcomes, outcomes
@@ -21,6 +22,7 @@ from shared.scoring.slices import slice_scores
 from shared.scoring.spans import Surface, score_entities
 from shared.store.evaluation import RowError, SplitEvaluation
 
+_BEFORE: Final = "calibration_error_before"
 MOST_ERRORS: Final = 200  # that an evaluation names; its figures count them all
 NOTHING: Final = ""  # stands for the answer of a version that abstained
 
@@ -69,9 +71,16 @@ def _given(answer: Answer) -> set[str | Mention]:
 
 
 def evaluate_classification(
-    split: Split, answers: Sequence[Sequence[LabelScore]], out_of_scope: Sequence[Sequence[LabelScore]] = ()
+    split: Split,
+    answers: Sequence[Sequence[LabelScore]],
+    out_of_scope: Sequence[Sequence[LabelScore]] = (),
+    *,
+    temperature: float | None = None,
 ) -> SplitEvaluation:
-    """Evaluate the best label of every row; `out_of_scope` are the answers to texts that belong to no label."""
+    """Evaluate the best label of every row; `out_of_scope` are the answers to texts that belong to no label.
+
+    With the `temperature` that they were made with, answers have all labels, and what it is worth is told.
+    """
     true = [row.label or NOTHING for row in split.rows]
     answered = [_given_label(each) for each in answers]
     scores = score_classification(true, answered, split.labels)
@@ -80,6 +89,10 @@ def evaluate_classification(
     if out_of_scope:
         refused = sum(_given_label(each) == NOTHING for each in out_of_scope)
         scores.metrics["out_of_scope_recall"] = refused / len(out_of_scope)
+    if temperature is not None:
+        sure = without_temperature(_scores_of(answers), temperature, several=False).max(axis=1)
+        right = [answer[0].label == label for answer, label in zip(answers, true, strict=True)]
+        scores.metrics[_BEFORE] = calibration_error(reliability(sure, np.array(right)))
     return _completed(
         split,
         scores,
@@ -96,8 +109,10 @@ def evaluate_classification(
     )
 
 
-def evaluate_multi_label(split: Split, answers: Sequence[Sequence[LabelScore]]) -> SplitEvaluation:
-    """Evaluate the labels given to every row; `answers` have all labels."""
+def evaluate_multi_label(
+    split: Split, answers: Sequence[Sequence[LabelScore]], *, temperature: float | None = None
+) -> SplitEvaluation:
+    """Evaluate the labels given to every row; `answers` have all labels, made with `temperature` if that is told."""
     true = [row.labels for row in split.rows]
     given = [[each.label for each in answer if each.is_given] for answer in answers]
     pairs = [
@@ -105,9 +120,14 @@ def evaluate_multi_label(split: Split, answers: Sequence[Sequence[LabelScore]]) 
         for labels, answer in zip(true, answers, strict=True)
         for each in answer
     ]
+    scores = score_multi_label(true, given, split.labels)
+    if temperature is not None:
+        sure = without_temperature(_scores_of(answers), temperature, several=True)
+        right = np.array([right for _, right in pairs])
+        scores.metrics[_BEFORE] = calibration_error(reliability(sure.ravel(), right))
     return _completed(
         split,
-        score_multi_label(true, given, split.labels),
+        scores,
         outcomes_of(split.rows, answers),
         answer_scores=[score for score, _ in pairs],
         answers_right=[right for _, right in pairs],
@@ -181,6 +201,10 @@ def _completed(
             "errors": tuple(surest),
         }
     )
+
+
+def _scores_of(answers: Sequence[Sequence[LabelScore]]) -> npt.NDArray[np.float64]:
+    return np.array([[each.score for each in answer] for answer in answers])
 
 
 def _given_label(answer: Sequence[LabelScore]) -> str:

@@ -56,6 +56,7 @@ class SplitAnswers:
 
     in_scope: Sequence[Answer]
     out_of_scope: Sequence[Answer]
+    temperature: float  # that the scores were made with
 
     def renamed(self, renames: Mapping[str, str]) -> "SplitAnswers":
         """Give labels other names."""
@@ -64,6 +65,7 @@ class SplitAnswers:
         return SplitAnswers(
             [_renamed(answer, renames) for answer in self.in_scope],
             [_renamed(answer, renames) for answer in self.out_of_scope],
+            self.temperature,
         )
 
 
@@ -76,7 +78,9 @@ def answer_split(model: Model, corpus: Corpus, split: SplitName) -> SplitAnswers
     """Ask a loaded variant about a split."""
     in_scope, out_of_scope = corpus.splits[split], corpus.out_of_scope.get(split, ())
     return SplitAnswers(
-        model.answer([row.text for row in in_scope]), model.answer([row.text for row in out_of_scope])
+        model.answer([row.text for row in in_scope]),
+        model.answer([row.text for row in out_of_scope]),
+        model.manifest.decoding.temperature,
     )
 
 
@@ -89,8 +93,9 @@ def evaluate_answers(answers: SplitAnswers, corpus: Corpus, split: SplitName) ->
         return evaluate_entities(part, [_spans(answer) for answer in answers.in_scope], seen)
     labels = [_labels(answer) for answer in answers.in_scope]
     if corpus.task == "multi-label":
-        return evaluate_multi_label(part, labels)
-    return evaluate_classification(part, labels, [_labels(answer) for answer in answers.out_of_scope])
+        return evaluate_multi_label(part, labels, temperature=answers.temperature)
+    others = [_labels(answer) for answer in answers.out_of_scope]
+    return evaluate_classification(part, labels, others, temperature=answers.temperature)
 
 
 def _golden_examples(models: Sequence[Model], judgements: Sequence[Judgement]) -> tuple[GoldenExample, ...]:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, softmax
 from scipy.stats import bootstrap
 
-from shared.scoring.calibration import calibration_error, reliability
+from shared.scoring.calibration import calibration_error, reliability, without_temperature
 from shared.scoring.intervals import difference, interval
 from shared.scoring.outcomes import metric_of, outcomes
 from shared.scoring.overlaps import overlap_f1s
@@ -156,3 +157,15 @@ def test_near_misses_are_scored_as_the_task_defines() -> None:
     told = overlap_f1s(true, answered)
     assert told["partial_f1"] == pytest.approx(2 * 2.5 / 8)
     assert told["type_f1"] == pytest.approx(2 * 2 / 8)
+
+
+@given(
+    st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=9), st.floats(0.3, 4)
+)
+def test_what_a_temperature_did_can_be_undone(rows: list[list[float]], temperature: float) -> None:
+    """From the scores alone, of labels that exclude each other and of labels that do not."""
+    logits = np.array(rows)
+    one = without_temperature(softmax(logits / temperature, axis=1), temperature, several=False)
+    np.testing.assert_allclose(one, softmax(logits, axis=1), atol=1e-6)
+    several = without_temperature(expit(logits / temperature), temperature, several=True)
+    np.testing.assert_allclose(several, expit(logits), atol=1e-6)

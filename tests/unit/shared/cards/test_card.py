@@ -119,6 +119,8 @@ def test_a_card_tells_of_groups_calibration_lineage_gate_and_findings(tmp_path: 
         "| fp32.logits | fp32 | yes | 0 | 0.0001 | tiny |",
         "| LEAK | 2 | the same text is in another split | x:1 |",
         "| a | no answer | 1 | 2.5 % |",
+        "-3.12 points of accuracy to m@3 on 120 rows of test",
+        "| slices | **no** | 5.5 | 2 | points lost on",
     ):
         assert told in card
 

@@ -123,8 +123,29 @@ def test_users_texts_stand_in_a_report_only_if_asked_for(task: Task, tmp_path: P
 
 
 def test_a_version_without_scores_has_a_report(tmp_path: Path) -> None:
-    """One that its gate refused says so, and shows no plot."""
+    """One that its gate refused says so, and has no plot but that of its training."""
     nothing = version(tmp_path).model_copy(update={"evaluations": {}, "state": "rejected"})
     page = write_report(nothing)
     assert "The manifest has no metrics of it." in page
-    assert plots(page) == {}
+    assert plots(page).keys() == {"curve"}
+    assert plots(write_report(nothing.model_copy(update={"training_curve": ()}))) == {}
+
+
+def test_a_report_shows_training_search_and_what_was_lost(tmp_path: Path) -> None:
+    """The curve's points rise as the metric does; trials, both comparisons and the owner's gates stand in tables."""
+    manifest = version(tmp_path)
+    page = write_report(manifest)
+    points = [each for each in plots(page)["curve"] if each.attrib.get("class") == "point"]
+    heights = [float(point.attrib["cy"]) for point in points]
+    assert len(points) == len(manifest.training_curve)
+    assert heights == sorted(heights, reverse=True)
+    texts = " ".join(Page(page).texts)
+    for told in (
+        "dropout 0.3125",
+        "pruned",
+        "-3.12 points of accuracy to m@3 on 120 rows of test, 95 % interval -6.25 to +1.56: it may be chance.",
+        "to m@4",
+        "language=de",
+        "points lost on 'language=de'",
+    ):
+        assert told in texts

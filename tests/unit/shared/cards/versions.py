@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.store.evaluation import LabelScores, ReliabilityBin, RowError, SliceScores, SplitEvaluation
+from shared.store.evaluation import (
+    Change,
+    Comparison,
+    CurvePoint,
+    LabelScores,
+    QualityCheck,
+    ReliabilityBin,
+    RowError,
+    SliceScores,
+    SplitEvaluation,
+    Trial,
+)
 from shared.store.manifest import (
     ClassificationDecoding,
     DataFinding,
@@ -57,6 +68,23 @@ def measured(task: Task, labels: Sequence[str]) -> SplitEvaluation:
     )
 
 
+def compared(champion: str, labels: Sequence[str]) -> Comparison:
+    """A comparison in which the first label lost most."""
+    return Comparison(
+        champion=champion,
+        split="test",
+        row_count=120,
+        gain=-0.03125,
+        low=-0.0625,
+        high=0.015625,
+        labels=tuple(
+            Change(name=label, row_count=40, before=0.75, after=0.25 + 0.1 * i / len(labels))
+            for i, label in enumerate(labels)
+        ),
+        slices=(Change(name="language=de", row_count=20, before=0.9, after=0.7),),
+    )
+
+
 def version(folder: Path, task: Task = "classification", labels: Sequence[str] = ("a", "b", "c")) -> Manifest:
     """A version with scores of both splits, findings, and a user's text among its golden examples."""
     as_task: Task = "entities" if task == "entities" else "classification"
@@ -80,6 +108,24 @@ def version(folder: Path, task: Task = "classification", labels: Sequence[str] =
             "golden_examples": (golden[task],),
             "evaluations": {"fp32": {"validation": scores, "test": scores}},
             "findings": (finding,),
+            "comparison": compared("m@3", labels),
+            "forgetting": compared("m@4", labels),
+            "quality_checks": (
+                QualityCheck(
+                    name="slices",
+                    passed=False,
+                    measured=5.5,
+                    limit=2.0,
+                    detail="points lost on 'language=de'",
+                ),
+            ),
+            "training_curve": tuple(
+                CurvePoint(step=20 * i, train_loss=1 / i, metric=1 - 0.5 / i) for i in range(1, 9)
+            ),
+            "trials": (
+                Trial(number=1, knobs={"dropout": 0.1}, metric=0.75, state="complete"),
+                Trial(number=2, knobs={"dropout": 0.3125}, metric=0.5, state="pruned"),
+            ),
         }
     )
     return Manifest.model_validate(document.model_dump())
