@@ -7,6 +7,7 @@ from shared.store.manifest import Task
 METRIC_WORDS: Final = {
     "accuracy": "accuracy",
     "answered": "share answered",
+    "best_label_accuracy": "accuracy had it always answered",
     "calibration_error": "calibration error",
     "calibration_error_before": "calibration error without the temperature",
     "macro_f1": "macro F1",

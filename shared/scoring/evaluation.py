@@ -86,6 +86,8 @@ def evaluate_classification(
     scores = score_classification(true, answered, split.labels)
     if out_of_scope or NOTHING in answered:
         scores.metrics["answered"] = sum(each != NOTHING for each in answered) / max(1, len(answered))
+        best = [answer[0].label == label for answer, label in zip(answers, true, strict=True)]
+        scores.metrics["best_label_accuracy"] = sum(best) / max(1, len(best))
     if out_of_scope:
         refused = sum(_given_label(each) == NOTHING for each in out_of_scope)
         scores.metrics["out_of_scope_recall"] = refused / len(out_of_scope)

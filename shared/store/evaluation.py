@@ -50,7 +50,7 @@ class SplitEvaluation(_Record):
     row_count: int
     metrics: dict[
         str, float
-    ]  # accuracy, macro_f1, answered, out_of_scope_recall | micro_f1, macro_f1, subset_accuracy | span_precision, span_recall, span_f1,
+    ]  # accuracy, macro_f1, answered, best_label_accuracy, out_of_scope_recall | micro_f1, macro_f1, subset_accuracy | span_precision, span_recall, span_f1,
     # partial_f1, type_f1, unseen_span_recall; calibration_error of all, calibration_error_before of labels; [0, 1]
     per_label: dict[str, LabelScores]
     confusion: tuple[

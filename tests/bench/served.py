@@ -58,16 +58,28 @@ class Served:
         self._registry = registry_pb2_grpc.RegistryServiceStub(train)
         self._inference = inference_pb2_grpc.InferenceServiceStub(infer)
 
-    def import_rows(self, name: str, task: int, files: Mapping[str, Path]) -> str:
-        """Import a file for each split; return the snapshot's name."""
+    def import_rows(
+        self,
+        name: str,
+        task: int,
+        files: Mapping[str, Sequence[Path] | Path],
+        *,
+        out_of_scope_label: str = "",
+    ) -> str:
+        """Import the files of each split; return the snapshot's name."""
 
         def parts() -> Iterator[training_pb2.ImportDatasetRequest]:
-            for split, path in files.items():
+            for split, path in (
+                (split, path)
+                for split, paths in files.items()
+                for path in (paths if isinstance(paths, Sequence) else [paths])
+            ):
                 header = training_pb2.ImportFileHeader(
                     dataset=name,
                     file_name=path.name,
                     split=training_pb2.Split.Value(split.upper()),
                     task=task,
+                    out_of_scope_label=out_of_scope_label,
                 )
                 yield training_pb2.ImportDatasetRequest(header=header)
                 data = path.read_bytes()

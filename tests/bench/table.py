@@ -117,8 +117,14 @@ def _measured_rows() -> Iterable[tuple[str, RowSpec, dict[str, Arm]]]:
 
 
 def _figures(row: RowSpec, arm: Arm) -> str:
+    """The test score, its range over the seeds or the interval of the one, and what is told beside it."""
     figures = (arm["test"], *(arm["metrics"][metric] for metric in row.beside))
-    return ", ".join(f"{100 * figure:.1f}" for figure in figures)
+    told = ", ".join(f"{100 * figure:.1f}" for figure in figures)
+    tests = [run["test"] for run in arm.get("runs", {}).values()]
+    if len(tests) > 1:
+        return f"{told} ({100 * min(tests):.1f}–{100 * max(tests):.1f}, {len(tests)} seeds)"
+    low_high = arm.get("interval")
+    return told if low_high is None else f"{told} ({100 * low_high[0]:.1f}–{100 * low_high[1]:.1f})"
 
 
 def _line(*cells: str) -> str:
