@@ -215,6 +215,12 @@ class TrainingDivergedError(TagsmithError):
     reason = "TRAINING_DIVERGED"
 
 
+class DatasetInUseError(TagsmithError):
+    """A dataset is needed by jobs that have not ended."""
+
+    reason = "DATASET_IN_USE"
+
+
 class QualityGatesFailedError(TagsmithError):
     """A version fails quality gates, and nobody said why it should be promoted nevertheless."""
 

@@ -129,6 +129,21 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
     tell_damage(session, found)
 
 
+@app.command("delete")
+def delete(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A dataset (all its snapshots) or NAME@sha256:DIGEST.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete rows for good. Versions that learnt from them stay."""
+    session = session_of(context)
+    if not yes:
+        typer.confirm(f"Delete {name} for good?", abort=True, err=True)
+    answer = session.call(session.training.DeleteDataset, pb.DeleteDatasetRequest(name=name))
+    session.show({"deleted": list(answer.deleted)}, "\n".join(f"{each} deleted" for each in answer.deleted))
+
+
 def cautions(record: Record) -> Iterator[str]:
     """Say what is doubtful about a dataset; each is allowed, and nothing else would warn of it."""
     yield from map(caution, record["findings"])

@@ -39,6 +39,7 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands t
     "MODEL_NOT_LOADABLE": "serve it where it can be loaded, or promote another version",
     "TRAINING_DIVERGED": "train again with a lower learning rate",
     "VERSIONS_NOT_COMPARABLE": "`tagsmith eval` scores both on one file",
+    "DATASET_IN_USE": "wait for these jobs, or cancel them",
     "QUALITY_GATES_FAILED": (
         "`tagsmith models MODEL@VERSION` shows what was measured; `tagsmith promote --reason WHY` moves the alias nevertheless"
     ),

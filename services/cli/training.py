@@ -69,6 +69,13 @@ def train(
     like: Annotated[
         str, typer.Option(metavar="VERSION", help="What is left open is as it was for this version.")
     ] = "",
+    golden_examples: Annotated[
+        bool,
+        typer.Option(
+            "--golden-examples/--no-golden-examples",
+            help="The version keeps some texts of validation, so that servers can check its answers.",
+        ),
+    ] = True,
     search_trials: Annotated[
         int | None,
         typer.Option(help="Look for better hyperparameters by so many trainings at most, [2, 1000]."),
@@ -232,6 +239,7 @@ def train(
         seed=seed,
         gates=read_gates(gate or []),
         like_version=like,
+        without_golden_examples=not golden_examples,
         search=read_search(search_trials, search_minutes),
         continue_from=read_continuation(continue_from, rename or [], keep_labels, replay_share),
         hyperparameters=pb.Hyperparameters(

@@ -5,7 +5,7 @@ Exit codes: 0 stopped on request; 1 a part broke; 2 a setting, a port or the sta
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -25,11 +25,13 @@ from services.train.jobs.watch import Watch
 from services.train.planning import Planner
 from services.train.registry import Registry
 from services.train.registry_servicer import RegistryServicer
+from services.train.retention import Retention
 from services.train.servicer import TrainingServicer
 from services.train.settings import TrainSettings
 from services.train.sources import Sources
 from services.train.spec import Assignment, JobSpec
 from shared.errors import PortTakenError, TagsmithError
+from shared.names import VersionName
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
 from shared.rpc.server import Server, add_reflection, bind
@@ -89,6 +91,9 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     add_reflection(server, *_SERVICES)
     await jobs.supervisor.adopt()
     supervision = asyncio.create_task(jobs.supervisor.run(), name="supervise jobs")
+    expiry = asyncio.create_task(
+        jobs.retention.expire_for_ever(settings.dataset_retention_days), name="expire datasets"
+    )
     await server.start()
     await health.set_started()
     await health.set_ready(ready=True)
@@ -96,6 +101,7 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
 
     stopping = asyncio.create_task(stop.wait(), name="wait for stop")
     await asyncio.wait({stopping, supervision}, return_when=asyncio.FIRST_COMPLETED)
+    expiry.cancel()
     jobs.watch.close()
     await drain(server, health, delay_s=settings.drain_delay_s, grace_s=_DRAIN_GRACE_S)
     jobs.supervisor.stop()
@@ -135,17 +141,22 @@ class _Jobs:
             self._census.note(job)
         datasets = DatasetStore(objects)
         submission = Submission(self.table, self.models, datasets, self._catalogue)
+        turn = asyncio.Lock()
+        imports = Datasets(
+            datasets,
+            spool=state_folder.imports,
+            sources=Sources(settings.dataset_roots, settings.dataset_buckets),
+            most_bytes=settings.max_dataset_bytes,
+            turn=turn,
+        )
+        self.retention = Retention(datasets, self._datasets_in_use, turn)
         self.servicer = TrainingServicer(
             table=self.table,
             watch=self.watch,
             submission=submission,
             planner=Planner(submission, datasets, self._catalogue, engine, state_folder.surveys, self._work),
-            datasets=Datasets(
-                datasets,
-                spool=state_folder.imports,
-                sources=Sources(settings.dataset_roots, settings.dataset_buckets),
-                most_bytes=settings.max_dataset_bytes,
-            ),
+            datasets=imports,
+            retention=self.retention,
             catalogue=self._catalogue,
         )
 
@@ -153,6 +164,14 @@ class _Jobs:
         self._census.note(job)
         self.watch.publish(job)
         self.supervisor.notice(job)
+
+    def _datasets_in_use(self) -> Iterator[tuple[str, str]]:
+        """What jobs need that have not ended: the rows that they learn from, and those that they replay."""
+        for job in self.table.unfinished():
+            yield job.id, job.spec.dataset
+            if job.spec.continues is not None:
+                parent = self.models.manifest(VersionName.parse(job.spec.continues.version))
+                yield job.id, parent.lineage.dataset
 
     def _attendant(self, job: JobRecord) -> Attendant:
         return Attendant(

@@ -81,19 +81,24 @@ class UnreadableDataset:
 class Datasets:
     """The dataset store as callers see it."""
 
-    def __init__(self, datasets: DatasetStore, *, spool: Path, sources: Sources, most_bytes: int) -> None:
-        """`spool` is the folder of temporary files; what a server path may name is for `sources` to say; a call has `most_bytes`."""
+    def __init__(
+        self, datasets: DatasetStore, *, spool: Path, sources: Sources, most_bytes: int, turn: asyncio.Lock
+    ) -> None:
+        """`spool` is the folder of temporary files; what a server path may name is for `sources` to say; a call has `most_bytes`.
+
+        `turn` is held while the store's rows are changed: rows in memory are several times as large as their file.
+        """
         self._datasets = datasets
         self._spool = spool
         self._sources = sources
         self._most_bytes = most_bytes
-        self._storing = asyncio.Lock()  # rows in memory are several times as large as their file
+        self._turn = turn
 
     async def import_parts(self, parts: AsyncIterator[FileHeader | bytes]) -> Imported:
         """Read a whole upload, check it, store it, look at it. Raises DatasetInvalidError with all problems, FieldInvalidError, PathNotAllowedError."""
         with ExitStack() as files:
             spooled = await self._receive(parts, files)
-            async with self._storing:
+            async with self._turn:
                 return await asyncio.to_thread(self._store, spooled)
 
     def page(self, page: PageRequest) -> tuple[list[Snapshot | UnreadableDataset], str]:

@@ -15,6 +15,7 @@ from services.train.jobs.watch import Watch
 from services.train.pages import PageRequest
 from services.train.plan_wire import write_plan
 from services.train.planning import Planner
+from services.train.retention import Retention
 from services.train.wire import (
     read_order,
     read_parts,
@@ -39,6 +40,7 @@ class TrainingServicer(TrainingServiceServicer):
         submission: Submission,
         planner: Planner,
         datasets: Datasets,
+        retention: Retention,
         catalogue: Catalogue,
     ) -> None:
         """Each part answers the calls that are named after it."""
@@ -47,6 +49,7 @@ class TrainingServicer(TrainingServiceServicer):
         self._submission = submission
         self._planner = planner
         self._datasets = datasets
+        self._retention = retention
         self._catalogue = catalogue
 
     async def ImportDataset(
@@ -62,6 +65,10 @@ class TrainingServicer(TrainingServiceServicer):
         return pb.ListDatasetsResponse(
             datasets=[write_dataset(each) for each in datasets], next_page_token=token
         )
+
+    async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
+        """See training.proto."""
+        return pb.DeleteDatasetResponse(deleted=await self._retention.delete(request.name))
 
     async def CreateTrainingJob(self, request: pb.CreateTrainingJobRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""

@@ -87,6 +87,7 @@ def read_order(spec: pb.TrainingSpec, *, promote_to: str = "", override_reason: 
         seed=spec.seed if spec.HasField("seed") else None,
         gates={field.name: value for field, value in spec.gates.ListFields()},
         like_version=spec.like_version,
+        without_golden_examples=spec.without_golden_examples,
         search=_read_search(spec.search) if spec.HasField("search") else None,
         continues=_read_continuation(spec.continue_from) if spec.HasField("continue_from") else {},
         promote_to=promote_to,
@@ -237,6 +238,7 @@ def write_spec(spec: JobSpec) -> pb.TrainingSpec:
         hyperparameters=_write_hyperparameters(spec),
         seed=spec.seed,
         gates=_write_gates(spec.gates),
+        without_golden_examples=spec.without_golden_examples,
         search=pb.Search(**spec.search.model_dump()) if spec.search else None,
         continue_from=pb.Continuation(**spec.continues.model_dump()) if spec.continues else None,
     )

@@ -9,7 +9,7 @@ No state is kept between calls but the library's pool of connections; any thread
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -87,6 +87,12 @@ class BucketStore:
         except KeyMissingError:
             return False
         return True
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        split_key(key)
+        with _store_errors("delete"), suppress(FileNotFoundError):  # what some stores say of an absent object
+            obstore.delete(self._bucket, key)
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""

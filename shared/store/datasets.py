@@ -139,6 +139,42 @@ class DatasetStore:
             raise corrupt(key, expected=summary.digest, found=found)
         return [_from_line(line, split) for line in data.splitlines()]
 
+    def delete(self, name: DatasetName) -> list[str]:
+        """Delete a snapshot, or, of a bare name, all of a dataset's; return the names of what was deleted. Raises DatasetNotFoundError.
+
+        A snapshot ceases to exist before its rows go. If the bare name meant it, it means the newest of the others from then on.
+        """
+        there = self.digests(name.dataset)
+        chosen = [digest for digest in there if name.digest in ("", digest)]
+        if not chosen:
+            raise _unknown(name)
+        for digest in chosen:
+            self._delete(layout.snapshot(name.dataset, digest))
+            for split in SPLIT_NAMES:
+                self._delete(layout.split_rows(name.dataset, digest, split))
+        left = [digest for digest in there if digest not in chosen]
+        if not left:
+            with store_errors("delete"):
+                for key in list(self._objects.list_keys(layout.latest(name.dataset))):
+                    self._objects.delete(key)
+        elif self._latest(name.dataset)[1] in chosen:
+            self._point(name.dataset, max(left, key=lambda each: self._read(name.dataset, each).create_time))
+        return [str(DatasetName(name.dataset, digest)) for digest in chosen]
+
+    def digests(self, name: str) -> list[str]:
+        """Return the digests of a dataset's snapshots, sorted."""
+        with store_errors("list"):
+            folders = self._objects.list_folders(layout.dataset(name))
+        return [
+            digest
+            for digest in folders
+            if layout.is_digest(digest) and self._objects.exists(layout.snapshot(name, digest))
+        ]
+
+    def _delete(self, key: str) -> None:
+        with store_errors("delete"):
+            self._objects.delete(key)
+
     def names(self) -> list[str]:
         """Return the names of all datasets, sorted."""
         names = filter(layout.is_id, self._objects.list_folders(layout.DATASETS))

@@ -93,6 +93,13 @@ class FolderStore:
                 return False
             return True
 
+    def delete(self, key: str) -> None:
+        """See ObjectStore. Its folder stays, and is listed no more once it is empty."""
+        *folders, name = split_key(key)
+        with store_errors("delete"), suppress(FileNotFoundError), self._folder(folders) as folder:
+            os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
         objects, folders = self._list(split_key(prefix))

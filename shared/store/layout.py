@@ -78,6 +78,16 @@ def alias(model: str, name: str) -> str:
     return f"{aliases(model)}/{check_id(name, field='alias')}"
 
 
+def dataset(name: str) -> str:
+    """Folder of all that a dataset has."""
+    return _dataset(name)
+
+
+def is_digest(name: str) -> bool:
+    """Tell whether a folder can be a snapshot's."""
+    return _DIGEST.match(name) is not None
+
+
 def snapshot(dataset: str, digest: str) -> str:
     """Key of a snapshot's summary."""
     return f"{_dataset(dataset)}/{_check_digest(digest)}/snapshot.json"

@@ -54,6 +54,12 @@ class MemoryStore:
         split_key(key)
         return key in self._objects
 
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        split_key(key)
+        with self._lock:
+            self._objects.pop(key, None)
+
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
         split_key(prefix)

@@ -1,7 +1,7 @@
 """What a store must be able to do: the port behind which folder, memory and object stores stand.
 
 Keys are `/`-separated segments of `[A-Za-z0-9][A-Za-z0-9._-]*`; other keys are refused with NameMalformedError. No key is a
-folder of another. Objects are immutable once created; only objects named by their content are written with `put`, so that two
+folder of another. Objects are immutable once created, until somebody deletes them; only objects named by their content are written with `put`, so that two
 puts of one key carry the same bytes. All calls block and are safe from any thread: asyncio code runs them in threads.
 """
 
@@ -43,6 +43,9 @@ class ObjectStore(Protocol):
 
     def exists(self, key: str) -> bool:
         """Tell whether `key` holds an object."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if `key` holds one; durable when it returns. Only what is told that it may go: nothing else ever does."""
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """Yield every key below the folder `prefix` (no trailing slash), in no order."""

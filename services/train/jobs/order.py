@@ -28,6 +28,7 @@ class Order:
     continues: Mapping[str, Any] = field(
         default_factory=dict
     )  # those of Continuation that are set; empty: nothing
+    without_golden_examples: bool = False
     promote_to: str = ""
     override_reason: str = ""
 

@@ -120,6 +120,7 @@ class Submission:
             seed=seed,
             gates=asked,
             search=searched,
+            without_golden_examples=order.without_golden_examples,
         )
         if not order.continues:
             return spec

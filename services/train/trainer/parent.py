@@ -86,7 +86,7 @@ class Parent:
 
 
 def open_parent(objects: ObjectStore, asked: Continuation, scratch: Path) -> Parent:
-    """Fetch what is needed of a version. Raises ModelNotLoadableError, ArtifactCorruptError."""
+    """Fetch what is needed of a version. Raises ModelNotLoadableError, ArtifactCorruptError, and DatasetNotFoundError if rows to replay are gone."""
     manifest = ModelStore(objects).manifest(VersionName.parse(asked.version))
     if manifest.weights is None:
         raise ModelNotLoadableError(
@@ -109,6 +109,8 @@ def _rows(objects: ObjectStore, manifest: Manifest, asked: Continuation) -> dict
     try:
         read = read_rows(DatasetStore(objects), manifest.lineage.dataset, manifest.task)
     except DatasetNotFoundError:
+        if asked.replay_share or asked.keeps_labels:  # it was there when the job was accepted
+            raise
         return {}
     return {
         split: renamed_rows([row for row in rows if not row.out_of_scope], asked.label_renames)

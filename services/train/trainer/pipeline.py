@@ -119,7 +119,14 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
         checks += tuple(gate_variants(reference, judgements, candidate, corpus, threads=assignment.threads))
     manifest = complete(candidate, checks)
     if manifest.state == "published":
-        manifest = serving.add_answers(manifest, candidate, corpus, judgements, threads=assignment.threads)
+        manifest = serving.add_answers(
+            manifest,
+            candidate,
+            corpus,
+            judgements,
+            threads=assignment.threads,
+            without_golden=assignment.spec.without_golden_examples,
+        )
         manifest = judge(manifest, candidate, corpus, assignment, store, scratch)
         if parent is not None:
             manifest = add_forgetting(manifest, candidate, corpus, parent, threads=assignment.threads)

@@ -34,7 +34,13 @@ Answer = list[LabelScore] | list[EntitySpan]
 
 
 def add_answers(
-    manifest: Manifest, candidate: Candidate, corpus: Corpus, judgements: Sequence[Judgement], *, threads: int
+    manifest: Manifest,
+    candidate: Candidate,
+    corpus: Corpus,
+    judgements: Sequence[Judgement],
+    *,
+    threads: int,
+    without_golden: bool = False,
 ) -> Manifest:
     """Add each variant's scores of validation and test, and the golden examples, to the manifest of a version that the gate passed."""
     parts = Parts(candidate.open_file)
@@ -46,7 +52,7 @@ def add_answers(
         variant: {split: evaluate_split(model, corpus, split) for split in _JUDGED if corpus.splits[split]}
         for variant, model in models.items()
     }
-    golden = _golden_examples(list(models.values()), judgements)
+    golden = () if without_golden else _golden_examples(list(models.values()), judgements)
     return manifest.model_copy(update={"evaluations": evaluations, "golden_examples": golden})
 
 

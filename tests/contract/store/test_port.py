@@ -75,6 +75,22 @@ def test_missing_keys(objects: ObjectStore, tmp_path: Path) -> None:
     assert objects.exists("a/b/c")
 
 
+def test_what_is_deleted_is_missing_and_may_be_created_anew(objects: ObjectStore) -> None:
+    """Of two objects the other stays; a folder without objects is listed no more; deleting what is not there is no error."""
+    for key in ("m/a/1", "m/b/1"):
+        objects.create(key, b"old")
+    objects.delete("m/a/1")
+    objects.delete("m/a/1")
+    objects.delete("none/at/all")
+    assert not objects.exists("m/a/1")
+    with pytest.raises(KeyMissingError):
+        objects.read("m/a/1")
+    assert list(objects.list_keys("m")) == ["m/b/1"]
+    assert objects.list_folders("m") == ["b"]
+    objects.create("m/a/1", b"new")
+    assert objects.read("m/a/1") == b"new"
+
+
 def test_download_never_overwrites(objects: ObjectStore, tmp_path: Path) -> None:
     """The local file must be new."""
     objects.create("a", b"stored")
@@ -111,6 +127,7 @@ def test_keys_that_could_lead_out_are_refused(objects: ObjectStore, tmp_path: Pa
         lambda: objects.read(key),
         lambda: objects.download(key, tmp_path / "copy"),
         lambda: objects.exists(key),
+        lambda: objects.delete(key),
         lambda: list(objects.list_keys(key)),
         lambda: objects.list_folders(key),
     ]

@@ -269,3 +269,19 @@ def test_the_champion_is_what_promotion_would_replace(service: Service) -> None:
     }
     with refused("INVALID_ARGUMENT", "NAME_MALFORMED"):
         service.submit("succeed", gates=pb.QualityGates(champion="no one"))
+
+
+def test_a_dataset_goes_once_no_job_needs_it(service: Service) -> None:
+    """DATASET_IN_USE names the job while it runs; once it has ended the rows are deleted, and then there are none to delete."""
+    service.import_csv(dataset="passing")
+    job = service.submit("pause-training", dataset="passing")
+    service.wait_until(job.id, "TRAINING")
+    delete = pb.DeleteDatasetRequest(name="passing")
+    with refused("FAILED_PRECONDITION", "DATASET_IN_USE") as refusal:
+        service.training.DeleteDataset(delete)
+    assert refusal.why.metadata == {"dataset": "passing", "jobs": job.id}
+    service.cancel(job.id)
+    service.end_of(job.id)
+    assert list(service.training.DeleteDataset(delete).deleted) == [job.spec.dataset]
+    with refused("NOT_FOUND", "DATASET_NOT_FOUND"):
+        service.training.DeleteDataset(delete)

@@ -28,7 +28,7 @@ def commands(group=None, prefix=()):
 def test_the_commands_are_those_that_are_documented():
     """One word or two for everything that a user does."""
     assert {" ".join(path) for path, _ in commands()} == {
-        "up", "data import", "data list", "bases", "base add", "train", "jobs", "watch", "cancel",
+        "up", "data import", "data list", "data delete", "bases", "base add", "train", "jobs", "watch", "cancel",
         "models", "compare", "promote", "rollback", "classify", "extract", "eval", "report", "export",
     }  # fmt: skip
 

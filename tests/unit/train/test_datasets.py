@@ -1,5 +1,6 @@
 """Imports where the service's own means end: memory and disk."""
 
+import asyncio
 import errno
 import os
 import tracemalloc
@@ -35,7 +36,11 @@ def store() -> DatasetStore:
 def datasets(tmp_path: Path, store: DatasetStore) -> Datasets:
     """Takes 64 MiB an import."""
     return Datasets(
-        store, spool=tmp_path / "spool", sources=Sources((), ()), most_bytes=64 * MOST_CHUNK_BYTES
+        store,
+        spool=tmp_path / "spool",
+        sources=Sources((), ()),
+        most_bytes=64 * MOST_CHUNK_BYTES,
+        turn=asyncio.Lock(),
     )
 
 

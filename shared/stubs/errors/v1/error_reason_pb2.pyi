@@ -41,6 +41,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRAINING_OUT_OF_MEMORY: _ClassVar[ErrorReason]
     QUALITY_GATES_FAILED: _ClassVar[ErrorReason]
     VERSIONS_NOT_COMPARABLE: _ClassVar[ErrorReason]
+    DATASET_IN_USE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 TEXT_EMPTY: ErrorReason
 TEXT_TOO_LONG: ErrorReason
@@ -76,3 +77,4 @@ INTERNAL: ErrorReason
 TRAINING_OUT_OF_MEMORY: ErrorReason
 QUALITY_GATES_FAILED: ErrorReason
 VERSIONS_NOT_COMPARABLE: ErrorReason
+DATASET_IN_USE: ErrorReason

@@ -264,8 +264,20 @@ class ListDatasetsResponse(_message.Message):
     next_page_token: str
     def __init__(self, datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class DeleteDatasetRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteDatasetResponse(_message.Message):
+    __slots__ = ("deleted",)
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    deleted: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, deleted: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class TrainingSpec(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from", "search", "like_version")
+    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from", "search", "like_version", "without_golden_examples")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
@@ -277,6 +289,7 @@ class TrainingSpec(_message.Message):
     CONTINUE_FROM_FIELD_NUMBER: _ClassVar[int]
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     LIKE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_GOLDEN_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     recipe: Recipe
@@ -288,7 +301,8 @@ class TrainingSpec(_message.Message):
     continue_from: Continuation
     search: Search
     like_version: str
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ..., search: _Optional[_Union[Search, _Mapping]] = ..., like_version: _Optional[str] = ...) -> None: ...
+    without_golden_examples: bool
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ..., search: _Optional[_Union[Search, _Mapping]] = ..., like_version: _Optional[str] = ..., without_golden_examples: _Optional[bool] = ...) -> None: ...
 
 class Search(_message.Message):
     __slots__ = ("most_trials", "most_minutes", "knobs")

@@ -49,6 +49,11 @@ class TrainingServiceStub:
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsRequest.SerializeToString,
                 response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsResponse.FromString,
                 _registered_method=True)
+        self.DeleteDataset = channel.unary_unary(
+                '/tagsmith.training.v1.TrainingService/DeleteDataset',
+                request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.DeleteDatasetRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.DeleteDatasetResponse.FromString,
+                _registered_method=True)
         self.PlanTrainingJob = channel.unary_unary(
                 '/tagsmith.training.v1.TrainingService/PlanTrainingJob',
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.PlanTrainingJobRequest.SerializeToString,
@@ -108,6 +113,16 @@ class TrainingServiceServicer:
 
     def ListDatasets(self, request, context):
         """Lists the newest snapshot of every dataset, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDataset(self, request, context):
+        """Deletes a snapshot, or all of a dataset's: its rows are gone from the store. Versions that learnt from it stay, and with them the golden examples that
+        they keep of its validation rows. Deleting what is gone already is NOT_FOUND.
+
+        Errors: FAILED_PRECONDITION (DATASET_IN_USE) while jobs that have not ended need it; NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,6 +200,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ListDatasets,
                     request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsRequest.FromString,
                     response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'DeleteDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDataset,
+                    request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.DeleteDatasetRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.DeleteDatasetResponse.SerializeToString,
             ),
             'PlanTrainingJob': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanTrainingJob,
@@ -281,6 +301,33 @@ class TrainingService:
             '/tagsmith.training.v1.TrainingService/ListDatasets',
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsRequest.SerializeToString,
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tagsmith.training.v1.TrainingService/DeleteDataset',
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.DeleteDatasetRequest.SerializeToString,
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.DeleteDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,
