@@ -76,6 +76,9 @@ def train(
             help="The version keeps some texts of validation, so that servers can check its answers.",
         ),
     ] = True,
+    measure_gain: Annotated[
+        bool, typer.Option("--measure-gain", help="Train from random weights too, to compare: as long again.")
+    ] = False,
     search_trials: Annotated[
         int | None,
         typer.Option(help="Look for better hyperparameters by so many trainings at most, [2, 1000]."),
@@ -239,6 +242,7 @@ def train(
         seed=seed,
         gates=read_gates(gate or []),
         like_version=like,
+        measures_gain=measure_gain,
         without_golden_examples=not golden_examples,
         search=read_search(search_trials, search_minutes),
         continue_from=read_continuation(continue_from, rename or [], keep_labels, replay_share),

@@ -150,6 +150,7 @@ class JobSpec(_Record):
     continues: Continuation | None = None  # None: it begins with the base, or with nothing
     search: Search | None = None  # None: the hyperparameters are as they stand
     without_golden_examples: bool = False  # the version keeps no text of the dataset
+    measures_gain: bool = False  # the same network is taught from random weights too, to be compared with
 
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:

@@ -48,7 +48,7 @@ Mention = tuple[int, int, str]
 def outcomes_of(rows: Sequence[Row], answers: Sequence[Answer]) -> Outcomes:
     """Return how each row was answered; answer i belongs to row i. No answer where one label is wanted is a wrong one."""
     return outcomes(
-        [_wanted(row) for row in rows],
+        [wanted(row) for row in rows],
         [
             _given(answer) or ({NOTHING} if row.label is not None else set())
             for row, answer in zip(rows, answers, strict=True)
@@ -56,7 +56,8 @@ def outcomes_of(rows: Sequence[Row], answers: Sequence[Answer]) -> Outcomes:
     )
 
 
-def _wanted(row: Row) -> set[str | Mention]:
+def wanted(row: Row) -> set[str | Mention]:
+    """Return what a row should be answered with: its labels, or its mentions."""
     if row.entities is not None:
         return {(span.start, span.end, span.label) for span in row.entities}
     return set(row.labels)

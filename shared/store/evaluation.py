@@ -84,6 +84,17 @@ class Comparison(_Record):
     slices: tuple[Change, ...]
 
 
+class Gain(_Record):
+    """What the base's weights were worth: the same network, taught alike from random weights, beside the version."""
+
+    split: str
+    row_count: int
+    from_scratch: float  # the task's metric of that network, [0, 1]
+    gain: float  # of the version over it
+    low: float  # of the gain's 95 % interval, paired by row
+    high: float
+
+
 class QualityCheck(_Record):
     """One of the gates that the owner of a model set: `measured` must not exceed `limit`."""
 

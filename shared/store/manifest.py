@@ -10,7 +10,14 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.names import VersionName
-from shared.store.evaluation import Comparison, CurvePoint, QualityCheck, SplitEvaluation, Trial
+from shared.store.evaluation import (
+    Comparison,
+    CurvePoint,
+    Gain,
+    QualityCheck,
+    SplitEvaluation,
+    Trial,
+)
 
 SCHEMA_VERSION: Final = 3  # 3: scores are calibrated, and a version may abstain
 READABLE_SCHEMAS: Final = (2, 3)  # what 2 lacks has defaults
@@ -201,6 +208,7 @@ class Manifest(_Record):
     forgetting: Comparison | None = (
         None  # with the parent, on the rows that proved it; `champion` is the parent
     )
+    gain: Gain | None = None  # over training from scratch, where it was asked for
     training_curve: tuple[CurvePoint, ...] = ()
     trials: tuple[Trial, ...] = ()  # of a search; the lineage's spec is the best one's, and trains it alone
     findings: tuple[DataFinding, ...] = ()  # the gravest first

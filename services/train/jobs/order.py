@@ -29,6 +29,7 @@ class Order:
         default_factory=dict
     )  # those of Continuation that are set; empty: nothing
     without_golden_examples: bool = False
+    measures_gain: bool = False
     promote_to: str = ""
     override_reason: str = ""
 

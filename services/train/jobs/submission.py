@@ -101,6 +101,8 @@ class Submission:
         problems = [*recipe_problems(recipe, snapshot), *self._model_problems(order.model, snapshot.task)]
         if from_scratch:
             problems += scratch_problems(order, recipe)
+        if order.measures_gain and (from_scratch or not adaptable):
+            problems.append(Problem("spec.measures_gain", "is for trainings in which a base's weights learn"))
         if seed not in _SEEDS:
             problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
         chosen = hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable or from_scratch)
@@ -121,6 +123,7 @@ class Submission:
             gates=asked,
             search=searched,
             without_golden_examples=order.without_golden_examples,
+            measures_gain=order.measures_gain,
         )
         if not order.continues:
             return spec

@@ -43,6 +43,10 @@ class Encoder(nn.Module):
     def layers(self) -> Sequence[nn.Module]:
         """The layers above the embeddings, the lowest first."""
 
+    @abstractmethod
+    def untaught(self) -> "Encoder":
+        """Return an encoder of the same architecture with random weights."""
+
     def depths(self) -> list[list[nn.Parameter]]:
         """The parameters by depth: first those below the first layer, then each layer's; what follows the last goes with it."""
         layer_of = {

@@ -19,6 +19,7 @@ from services.train.trainer.decoding import choose_decoding
 from services.train.trainer.examples import make_examples
 from services.train.trainer.export import ExportedGraph, Role, export
 from services.train.trainer.fidelity import check_mentions
+from services.train.trainer.gain import add_gain, teach_from_scratch
 from services.train.trainer.gate import gate, gate_variants
 from services.train.trainer.inspecting import look
 from services.train.trainer.judging import add_forgetting, judge
@@ -79,6 +80,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
         alone = {"hyperparameters": found.hyperparameters, "search": None}
         assignment = assignment.model_copy(update={"spec": assignment.spec.model_copy(update=alone)})
     network = found.network if found else lesson.teach(curve.note)
+    untaught = teach_from_scratch(lesson, emit) if assignment.spec.measures_gain else None
 
     emit(PhaseStarted(phase="EVALUATING"))
     reference = Reference(network, reader, corpus.labels)
@@ -128,6 +130,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
             without_golden=assignment.spec.without_golden_examples,
         )
         manifest = judge(manifest, candidate, corpus, assignment, store, scratch)
+        if untaught is not None:
+            manifest = add_gain(manifest, candidate, corpus, reader, untaught, threads=assignment.threads)
         if parent is not None:
             manifest = add_forgetting(manifest, candidate, corpus, parent, threads=assignment.threads)
 

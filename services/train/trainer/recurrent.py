@@ -23,6 +23,7 @@ class RecurrentEncoder(Encoder):
     def __init__(self, shape: RecurrentShape, *, vocabulary_size: int, dropout: float) -> None:
         """`dropout` is that of every layer's input."""
         super().__init__()
+        self._made_with = (shape, vocabulary_size, dropout)
         self._width = 2 * shape.width
         self.embeddings = nn.Embedding(vocabulary_size, shape.embedding_width)
         nn.init.normal_(self.embeddings.weight, std=_EMBEDDING_SPREAD)
@@ -42,6 +43,11 @@ class RecurrentEncoder(Encoder):
     def token_embeddings(self) -> Tensor:
         """See Encoder."""
         return self.embeddings.weight
+
+    def untaught(self) -> "RecurrentEncoder":
+        """See Encoder."""
+        shape, vocabulary_size, dropout = self._made_with
+        return RecurrentEncoder(shape, vocabulary_size=vocabulary_size, dropout=dropout)
 
     @property
     def layers(self) -> Sequence[nn.Module]:

@@ -29,6 +29,10 @@ class TransformerEncoder(Encoder):
         table: Tensor = self.transformer.get_input_embeddings().get_parameter("weight")
         return table
 
+    def untaught(self) -> "TransformerEncoder":
+        """See Encoder."""
+        return TransformerEncoder(_without_pooler(type(self.transformer)(self.transformer.config)))
+
     @property
     def layers(self) -> Sequence[nn.Module]:
         """See Encoder: the longest list of modules, whatever its family calls it."""
@@ -64,6 +68,10 @@ def load_encoder(folder: Path) -> TransformerEncoder:
         raise BaseModelNotFoundError(
             f"The weights of base model {folder.name!r} are not complete.", base_model=folder.name
         )
+    return TransformerEncoder(_without_pooler(transformer))
+
+
+def _without_pooler(transformer: PreTrainedModel) -> PreTrainedModel:
     if getattr(transformer, "pooler", None) is not None:
-        transformer.pooler = None  # trained for another task, and not part of what is read
-    return TransformerEncoder(transformer)
+        transformer.pooler = None  # type: ignore[assignment]  # trained for another task, and not part of what is read
+    return transformer

@@ -224,3 +224,18 @@ def test_labels_are_those_of_the_tiny_world() -> None:
     """The mislabelled rows of this file have a label that the task knows, and another one than theirs."""
     assert all(topic_label(topic, seed=1) in CLASSIFICATION_LABELS for topic in TOPICS)
     assert all(topic_label(topic, seed=1) != topic_label(topic) for topic in TOPICS)
+
+
+def test_the_gain_over_random_weights_is_measured(workplace: Workplace, tiny_base: Path) -> None:
+    """Asked for, it is told with an interval around it: what the same network reaches from nothing, and the difference to the version."""
+    assignment = workplace.assign(tiny_base, "classification", adaptable=True)
+    spec = assignment.spec.model_copy(update={"measures_gain": True})
+    manifest = workplace.train(assignment.model_copy(update={"spec": spec})).manifest
+    accuracy = manifest.evaluations["fp32"]["test"].metrics["accuracy"]
+    assert manifest.gain is not None
+    assert manifest.gain.row_count == 36
+    assert manifest.gain.from_scratch + manifest.gain.gain == pytest.approx(accuracy)
+    assert manifest.gain.low <= manifest.gain.gain <= manifest.gain.high
+    usual = workplace.train(workplace.assign(tiny_base, "classification", adaptable=True)).manifest
+    assert usual.gain is None
+    assert usual.weights == manifest.weights

@@ -277,7 +277,7 @@ class DeleteDatasetResponse(_message.Message):
     def __init__(self, deleted: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TrainingSpec(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from", "search", "like_version", "without_golden_examples")
+    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from", "search", "like_version", "without_golden_examples", "measures_gain")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
@@ -290,6 +290,7 @@ class TrainingSpec(_message.Message):
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     LIKE_VERSION_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_GOLDEN_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_GAIN_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     recipe: Recipe
@@ -302,7 +303,8 @@ class TrainingSpec(_message.Message):
     search: Search
     like_version: str
     without_golden_examples: bool
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ..., search: _Optional[_Union[Search, _Mapping]] = ..., like_version: _Optional[str] = ..., without_golden_examples: _Optional[bool] = ...) -> None: ...
+    measures_gain: bool
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ..., search: _Optional[_Union[Search, _Mapping]] = ..., like_version: _Optional[str] = ..., without_golden_examples: _Optional[bool] = ..., measures_gain: _Optional[bool] = ...) -> None: ...
 
 class Search(_message.Message):
     __slots__ = ("most_trials", "most_minutes", "knobs")

@@ -224,11 +224,12 @@ def test_order_digests_tell_orders_apart() -> None:
             "search": {"most_trials": 3},
             "like_version": "b@1",
             "without_golden_examples": True,
+            "measures_gain": True,
             "promote_to": "b",
             "override_reason": "b",
         }.items()
     ]
-    assert len({order.digest for order in (ORDER, *others)}) == 15
+    assert len({order.digest for order in (ORDER, *others)}) == 16
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest

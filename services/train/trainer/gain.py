@@ -1,0 +1,69 @@
+"""What the base's weights are worth: the same network, taught alike from random weights, answers the rows that the version answers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from services.train.events import Progress
+from services.train.trainer.champion import judged_split
+from services.train.trainer.corpus import Corpus
+from services.train.trainer.decoding import choose_decoding
+from services.train.trainer.network import Network
+from services.train.trainer.publishing import Candidate
+from services.train.trainer.reference import Reference
+from services.train.trainer.serving import answer_split
+from services.train.trainer.teaching import Lesson
+from shared.data.rows import Row
+from shared.runtime.execution import Execution
+from shared.runtime.model import Model
+from shared.runtime.parts import Parts
+from shared.runtime.reader import TextReader
+from shared.scoring.evaluation import outcomes_of, wanted
+from shared.scoring.intervals import difference
+from shared.scoring.outcomes import Outcomes, metric_of, outcomes
+from shared.store.evaluation import Gain
+from shared.store.manifest import Manifest
+
+
+def teach_from_scratch(lesson: Lesson, report: Callable[[Progress], None]) -> Network:
+    """Teach the lesson to an encoder with random weights, drawn from the spec's seed."""
+    torch.manual_seed(lesson.spec.seed)
+    return replace(lesson, encoder=lesson.encoder.untaught(), carry_head=lambda _: None).teach(report)
+
+
+def add_gain(
+    manifest: Manifest,
+    candidate: Candidate,
+    corpus: Corpus,
+    reader: TextReader,
+    untaught: Network,
+    *,
+    threads: int,
+) -> Manifest:
+    """Add what the version gains over `untaught`, on test, or on validation where there is none."""
+    split = judged_split(corpus)
+    rows = corpus.splits[split]
+    model = Model.load(manifest, Parts(candidate.open_file), Execution(threads=threads))
+    version = outcomes_of(rows, answer_split(model, corpus, split).in_scope)
+    scratch = _outcomes(Reference(untaught, reader, corpus.labels), corpus, rows)
+    gain, low, high = difference(version, scratch)
+    measured = Gain(
+        split=split,
+        row_count=len(rows),
+        from_scratch=float(metric_of(scratch.sum(axis=0))),
+        gain=gain,
+        low=low,
+        high=high,
+    )
+    return manifest.model_copy(update={"gain": measured})
+
+
+def _outcomes(reference: Reference, corpus: Corpus, rows: list[Row]) -> Outcomes:
+    """How a network that nobody exports decides rows, with a decoding of its own."""
+    validation = reference.compute([row.text for row in corpus.splits["validation"]])
+    decoding = choose_decoding(corpus, validation, (), most_refused_share=0.0)
+    decisions = [
+        reference.judge(each, decoding).decision for each in reference.compute([row.text for row in rows])
+    ]
+    return outcomes([wanted(row) for row in rows], decisions)
