@@ -140,8 +140,8 @@ def taught_more(workplace: Workplace, tiny_base: Path, trained: Trained) -> Call
 
 
 def test_replay_keeps_what_was_known(taught_more: Callable[[float], Manifest]) -> None:
-    """Taught two new labels alone: with replay old and new are known; with next to none the old ones are forgotten, and both are told by label."""
-    guarded, careless = taught_more(1.0), taught_more(0.05)
+    """Taught two new labels alone: with replay old and new are known; with none the old ones are forgotten, and both are told by label."""
+    guarded, careless = taught_more(1.0), taught_more(0.0)
     assert guarded.lineage.replayed_row_count == 144
     for manifest in (guarded, careless):
         assert {"first", "last"} < set(manifest.labels)
@@ -157,7 +157,7 @@ def test_replay_keeps_what_was_known(taught_more: Callable[[float], Manifest]) -
     assert guarded.forgetting is not None
     assert careless.forgetting is not None
     assert guarded.forgetting.gain > -0.1
-    assert careless.forgetting.gain < guarded.forgetting.gain - 0.2
+    assert careless.forgetting.gain < guarded.forgetting.gain - 0.1
     worst = careless.forgetting.labels[0]
     assert worst.after < worst.before
 

@@ -201,7 +201,7 @@ def test_a_dataset_that_cannot_be_used_is_told_with_every_problem(
     assert main(folder) == 1
     told = failure(folder).failure
     assert told.reason == "DATASET_INVALID"
-    assert {problem.field for problem in told.problems} == {"train", "validation"}
+    assert {problem.field for problem in told.problems} == {"train", "validation:1"}
 
 
 @pytest.mark.parametrize("change", ["the weights are gone", "other weights of the same shape", "a word more"])
