@@ -41,7 +41,7 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands t
     "VERSIONS_NOT_COMPARABLE": "`tagsmith eval` scores both on one file",
     "DATASET_IN_USE": "wait for these jobs, or cancel them",
     "QUALITY_GATES_FAILED": (
-        "`tagsmith models MODEL@VERSION` shows what was measured; `tagsmith promote --reason WHY` moves the alias nevertheless"
+        "`tagsmith models MODEL@VERSION` shows what was measured; `tagsmith promote --override-reason WHY` moves the alias nevertheless"
     ),
     "TRAINING_OUT_OF_MEMORY": "train again with a lower --max-tokens or a smaller base",
     "TRAINER_LOST": "the job's log says more; train again, with less memory if it was killed for that",

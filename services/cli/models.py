@@ -56,6 +56,9 @@ def promote(
         typer.Option(min=0, help="Only if the alias points to this version now; 0: only if it is new."),
     ] = None,
     reason: ReasonOption = "",
+    override_reason: Annotated[
+        str, typer.Option(metavar="WHY", help="Why it is to move even if the version fails a quality gate.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Point an alias to a version."""
@@ -63,7 +66,7 @@ def promote(
     if "@" not in version:
         raise typer.BadParameter("say which version, such as support@7", param_hint="MODEL@VERSION")
     target = VersionName.parse(_version(session, version).name)
-    _move(session, target, alias, expected=expect, reason=reason)
+    _move(session, target, alias, expected=expect, reason=reason, override=override_reason)
 
 
 def rollback(
@@ -89,9 +92,8 @@ def rollback(
             model=model,
             alias=alias,
         )
-    _move(
-        session, VersionName(model, before), alias, expected=newest_first[0], reason=reason or "rolled back"
-    )
+    why = reason or "rolled back"  # to what was served before: no gate stands in the way of that
+    _move(session, VersionName(model, before), alias, expected=newest_first[0], reason=why, override=why)
 
 
 def metrics_table(version: pb.ModelVersion) -> Table:
@@ -178,7 +180,9 @@ def _version(session: Session, name: str) -> pb.ModelVersion:
     return version
 
 
-def _move(session: Session, target: VersionName, alias: str, *, expected: int | None, reason: str) -> None:
+def _move(
+    session: Session, target: VersionName, alias: str, *, expected: int | None, reason: str, override: str
+) -> None:
     request = pb.SetAliasRequest(
         model=target.model,
         alias=alias,
@@ -186,6 +190,7 @@ def _move(session: Session, target: VersionName, alias: str, *, expected: int | 
         expected_version=expected,
         actor=f"{getpass.getuser()} (tagsmith command)",
         reason=reason,
+        override_reason=override,
     )
     moved = session.call(session.registry.SetAlias, request)
     before = f", was {target.model}@{moved.previous_version}" if moved.previous_version else ""

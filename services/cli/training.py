@@ -92,7 +92,7 @@ def train(
             "--gate",
             metavar="NAME=VALUE",
             help="What the version must hold for the alias to move, such as least_metric=0.9 or most_slice_points_lost=2; repeatable."
-            " The names are those of QualityGates in the README.",
+            " The names stand in the README under 'Promotion by gates'.",
         ),
     ] = None,
     override_reason: Annotated[
@@ -271,6 +271,10 @@ def train(
             recurrent=shape if shape.ListFields() else None,
         ),
     )
+    if find_suspects and not plan:
+        raise typer.BadParameter("goes with --plan", param_hint="--suspects")
+    if override_reason and not promote:
+        raise typer.BadParameter("goes with --promote", param_hint="--override-reason")
     if plan:
         show_plan(session, spec, find_suspects=find_suspects)
         return

@@ -136,6 +136,8 @@ def spec_record(spec: training_pb2.TrainingSpec) -> Record:
         "seed": spec.seed,
         "hyperparameters": _set_fields(spec.hyperparameters),
         "gates": _set_fields(spec.gates),
+        "measures_gain": spec.measures_gain,
+        "without_golden_examples": spec.without_golden_examples,
         "search": _set_fields(spec.search),
         "continue_from": _set_fields(spec.continue_from),
     }

@@ -169,6 +169,9 @@ class Datasets:
             )
             rows += found if header.split is None else _in_split(found, header.split)
             problems += faults
+        marks = {file.header.extras.out_of_scope_label for file in files} - {""}
+        if marks and not problems and not any(row.out_of_scope for row in rows):
+            problems.append(Problem(first.file_name, f"no row has the out-of-scope label {min(marks)!r}"))
         splits = cleaning.sift(assign_splits(rows))
         problems = problems or check_dataset(splits, task)  # of an incomplete set they would mislead
         if problems:
@@ -185,6 +188,11 @@ def _check_header(header: FileHeader, before: Sequence[_SpooledFile]) -> None:
     check_id(header.dataset, field="header.dataset")
     if header.task is None:
         raise FieldInvalidError("header.task is not set.", field="header.task")
+    if used := sorted({*header.extras.columns} & {*header.names.needed(header.task), header.names.split}):
+        raise FieldInvalidError(
+            f"header.columns: {used[0]} is what the rows are read from; a column is something else that is known of them.",
+            field="header.columns",
+        )
     if header.extras.out_of_scope_label and header.task != "classification":
         raise FieldInvalidError(
             f"header.out_of_scope_label is for classification, not for {header.task}: a row without any label, or entity, says the same.",

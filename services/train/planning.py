@@ -49,6 +49,7 @@ class Planner:
         self._folder = folder
         self._work_of = work_of
         self._turn = asyncio.Lock()
+        shutil.rmtree(folder, ignore_errors=True)  # what a service before this one left
 
     async def plan(self, order: Order, *, probes: bool, finds_suspects: bool) -> Plan:
         """Look at an order. Raises what Submission.submit does, what would fail its job before it trains, and FieldInvalidError."""
@@ -94,12 +95,16 @@ class Planner:
     @asynccontextmanager
     async def _trainer(self, assignment: Survey, folder: Path) -> AsyncIterator[Trainer]:
         """Start the survey's process; on the way out nothing of it is left, but for the log of what nobody foresaw."""
-        trainer = await asyncio.to_thread(self._start, assignment, folder)
-        keep = False
+        keep, starting = False, asyncio.ensure_future(asyncio.to_thread(self._start, assignment, folder))
+        try:
+            trainer = await asyncio.shield(starting)
+        except asyncio.CancelledError:  # the caller hung up meanwhile; what is being started is stopped first
+            await asyncio.to_thread(_clear, await starting, folder, keep=False)
+            raise
         try:
             yield trainer
         except TagsmithError as error:
-            keep = error.reason == "INTERNAL"
+            keep = error.reason in {"INTERNAL", TrainerLostError.reason}
             raise
         finally:
             await asyncio.shield(asyncio.to_thread(_clear, trainer, folder, keep=keep))

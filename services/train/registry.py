@@ -67,23 +67,32 @@ class Registry:
         return [self._version(VersionName(model, number), aliases) for number in numbers], token
 
     def set_alias(
-        self, model: str, alias: str, version: int, *, expected: int | None, actor: str, reason: str
+        self,
+        model: str,
+        alias: str,
+        version: int,
+        *,
+        expected: int | None,
+        actor: str,
+        reason: str,
+        override_reason: str = "",
     ) -> AliasRecord:
-        """Move an alias; see ModelStore.set_alias. A reason overrides quality gates."""
+        """Move an alias; see ModelStore.set_alias. An `override_reason` overrides quality gates."""
         check_id(model, field="model")
         check_id(alias, field="alias")
         _check_within("version", version, 1, _MOST_VERSION)
         _check_within("expected_version", expected or 0, 0, _MOST_VERSION)
         _check_within("actor", len(actor), 0, MOST_ACTOR_CHARACTERS)
         _check_within("reason", len(reason), 0, MOST_REASON_CHARACTERS)
+        _check_within("override_reason", len(override_reason), 0, MOST_REASON_CHARACTERS)
         return self._models.set_alias(
             model,
             alias,
             version,
             expected=expected,
             actor=actor,
-            reason=reason,
-            overrides_gates=bool(reason),
+            reason=override_reason or reason,
+            overrides_gates=bool(override_reason),
         )
 
     def alias_history(self, model: str, alias: str, page: PageRequest) -> tuple[list[AliasRecord], str]:

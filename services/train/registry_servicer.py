@@ -52,7 +52,13 @@ class RegistryServicer(RegistryServiceServicer):
         expected = request.expected_version if request.HasField("expected_version") else None
         move = partial(self._registry.set_alias, request.model, request.alias, request.version)
         return write_alias(
-            await asyncio.to_thread(move, expected=expected, actor=request.actor, reason=request.reason)
+            await asyncio.to_thread(
+                move,
+                expected=expected,
+                actor=request.actor,
+                reason=request.reason,
+                override_reason=request.override_reason,
+            )
         )
 
     async def CompareVersions(self, request: pb.CompareVersionsRequest, context: Any) -> pb.VersionComparison:

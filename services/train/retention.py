@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from shared.errors import DatasetInUseError, TagsmithError
+from shared.errors import ArtifactCorruptError, DatasetInUseError, DatasetNotFoundError, TagsmithError
 from shared.names import DatasetName
 from shared.store.datasets import DatasetStore
 from shared.telemetry.logs import get_logger
@@ -79,6 +79,14 @@ class Retention:
         return [
             deleted
             for each in everything
-            if str(each) not in used and self._datasets.snapshot(each).create_time < before
+            if str(each) not in used and self._is_older(each, before)
             for deleted in self._datasets.delete(each)
         ]
+
+    def _is_older(self, name: DatasetName, before: datetime) -> bool:
+        """A snapshot that cannot be read is no reason to keep the others: it waits for somebody who looks at it."""
+        try:
+            return self._datasets.snapshot(name).create_time < before
+        except (ArtifactCorruptError, DatasetNotFoundError) as error:
+            _log.warning("dataset_not_expired", dataset=str(name), reason=error.reason)
+            return False

@@ -25,7 +25,7 @@ SCRATCH: Final = "scratch"  # folder of a job's folder for files on their way to
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RecurrentShape(_Record):

@@ -5,6 +5,7 @@ Problems name `file:line`, lines (rows, for Parquet) counted from 1, a row of se
 format is a generator of records; what a record must hold is decided once, here, for all of them.
 """
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -138,7 +139,7 @@ def _row(record: Record | LineError, task: Task, names: FieldNames, extras: Extr
     row = Row(
         _string(record, names.text),
         split=_split(record, names.split),
-        id=_plain(record.get(names.id), names.id),
+        id=_id(record, names),
         columns=tuple(
             (column, value)
             for column in sorted(extras.columns)
@@ -172,7 +173,19 @@ def _plain(value: object, field: str) -> str:
         raise LineError(f"field `{field}` is neither a string nor a number")
     if len(text := str(value)) > _MOST_VALUE_CODE_POINTS:
         raise LineError(f"field `{field}` has more than {_MOST_VALUE_CODE_POINTS} code points")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise LineError(f"field `{field}` holds control characters")
     return text
+
+
+def _id(record: Record, names: FieldNames) -> str:
+    """Read the row's own name; what is none is left out, as fields are that nobody asked for, unless somebody did."""
+    try:
+        return _plain(record.get(names.id), names.id)
+    except LineError:
+        if names.id != USUAL_NAMES.id:
+            raise
+        return ""
 
 
 def _string(record: Record, field: str) -> str:

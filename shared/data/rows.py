@@ -82,12 +82,13 @@ def _text_faults(text: str) -> Iterator[str]:
 
 def _only_label_faults(row: Row) -> Iterator[str]:
     if row.label is not None:
-        yield from _label_faults("label", row.label)
+        yield from label_faults("label", row.label)
     elif not row.out_of_scope:
         yield "has no label"
 
 
-def _label_faults(name: str, label: str) -> Iterator[str]:
+def label_faults(name: str, label: str) -> Iterator[str]:
+    """Yield what keeps `label` from being one; `name` is what it is called."""
     if not label.strip():
         yield f"the {name} is empty"
     elif len(label) > MOST_LABEL_CODE_POINTS:
@@ -103,14 +104,14 @@ def _label_set_faults(labels: tuple[str, ...] | None) -> Iterator[str]:
         yield "has no labels; a text without any has an empty list"
         return
     for label in labels:
-        yield from _label_faults("label", label)
+        yield from label_faults("label", label)
 
 
 def _span_faults(text: str, spans: tuple[Span, ...]) -> Iterator[str]:
     inside: list[tuple[Span, str]] = []
     for index, span in enumerate(spans):
         name = f"entities[{index}] [{span.start}, {span.end})"
-        yield from _label_faults(f"label of {name}", span.label)
+        yield from label_faults(f"label of {name}", span.label)
         surface = text[span.start : span.end]
         if span.start >= span.end:
             yield f"{name} is empty"

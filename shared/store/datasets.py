@@ -142,7 +142,7 @@ class DatasetStore:
     def delete(self, name: DatasetName) -> list[str]:
         """Delete a snapshot, or, of a bare name, all of a dataset's; return the names of what was deleted. Raises DatasetNotFoundError.
 
-        A snapshot ceases to exist before its rows go. If the bare name meant it, it means the newest of the others from then on.
+        A snapshot ceases to exist before its rows go; a deletion that broke is finished by the next. If the bare name meant it, it means the newest of the others from then on.
         """
         there = self.digests(name.dataset)
         chosen = [digest for digest in there if name.digest in ("", digest)]
@@ -152,7 +152,11 @@ class DatasetStore:
             self._delete(layout.snapshot(name.dataset, digest))
             for split in SPLIT_NAMES:
                 self._delete(layout.split_rows(name.dataset, digest, split))
-        left = [digest for digest in there if digest not in chosen]
+        left = [
+            digest
+            for digest in there
+            if digest not in chosen and self._objects.exists(layout.snapshot(name.dataset, digest))
+        ]
         if not left:
             with store_errors("delete"):
                 for key in list(self._objects.list_keys(layout.latest(name.dataset))):
@@ -162,14 +166,11 @@ class DatasetStore:
         return [str(DatasetName(name.dataset, digest)) for digest in chosen]
 
     def digests(self, name: str) -> list[str]:
-        """Return the digests of a dataset's snapshots, sorted."""
+        """Return the digests of a dataset's snapshots, sorted; also of those of which only rows are left, by an import or a deletion that broke."""
         with store_errors("list"):
-            folders = self._objects.list_folders(layout.dataset(name))
-        return [
-            digest
-            for digest in folders
-            if layout.is_digest(digest) and self._objects.exists(layout.snapshot(name, digest))
-        ]
+            return [
+                each for each in self._objects.list_folders(layout.dataset(name)) if layout.is_digest(each)
+            ]
 
     def _delete(self, key: str) -> None:
         with store_errors("delete"):

@@ -215,7 +215,7 @@ def _check_quality(manifest: Manifest) -> None:
         names, first = ",".join(check.name for check in failed), failed[0]
         raise QualityGatesFailedError(
             f"{manifest.version} fails its quality gates ({names}): {first.measured:.4g} {first.detail}; {first.limit:.4g} is allowed."
-            " Give a reason to promote it nevertheless.",
+            " An override_reason promotes it nevertheless.",
             model_version=str(manifest.version),
             checks=names,
         )

@@ -132,7 +132,7 @@ class Attendant:
         assignment = self._assign(self._job)
         with store_errors("start trainer"):
             self._folder.mkdir(parents=True, exist_ok=True)
-            _clear(self._folder)
+            clear(self._folder)
             (self._folder / "spec.json").write_text(assignment.model_dump_json(indent=1), "utf-8")
             return self._engine.start(
                 self._folder, lambda handle: self._table.change(self._job.id, lambda job: job.started(handle))
@@ -196,7 +196,7 @@ class Attendant:
                 await self._stop.wait()
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Remove what an earlier try left that was stopped with its service, but for what a search knows already."""
     for left in folder.iterdir():
         if left.is_dir():

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from services.train.catalogue import BaseModelEntry
 from services.train.jobs.order import Order
 from services.train.recipes import TASKS, default_hyperparameters, epochs_for, unused_knobs
-from services.train.spec import Hyperparameters, JobSpec, QualityGates, RecipeName, Search
+from services.train.spec import FROM_SCRATCH, Hyperparameters, JobSpec, QualityGates, RecipeName, Search
 from shared.errors import Problem
 from shared.store.datasets import Snapshot
 from shared.store.manifest import Task
@@ -19,13 +19,16 @@ MOST_REASON_CHARACTERS: Final = 1024
 
 def filled_in(order: Order, like: JobSpec) -> Order:
     """Return an order whose open recipe, base, switch, seed and hyperparameters are those of a spec."""
-    unused = unused_knobs(like.recipe, like.task, adaptable=like.adaptable)
+    recipe = order.recipe or like.recipe
+    from_scratch = recipe in FROM_SCRATCH
+    adaptable = like.adaptable if order.adaptable is None else order.adaptable
+    unused = unused_knobs(recipe, like.task, adaptable=adaptable or from_scratch)
     knobs = like.hyperparameters.model_dump(exclude=set(unused), exclude_none=True)
     return replace(
         order,
-        recipe=order.recipe or like.recipe,
-        base_model=order.base_model or like.base_model or "",
-        adaptable=like.adaptable if order.adaptable is None and like.base_model else order.adaptable,
+        recipe=recipe,
+        base_model=order.base_model or ("" if from_scratch else like.base_model or ""),
+        adaptable=order.adaptable if from_scratch else adaptable,
         seed=like.seed if order.seed is None else order.seed,
         hyperparameters={**knobs, **order.hyperparameters},
     )
@@ -99,6 +102,16 @@ def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
     if len(order.override_reason) > MOST_REASON_CHARACTERS:
         problems.append(Problem("override_reason", f"has more than {MOST_REASON_CHARACTERS} characters"))
     usual = f"{order.model}@{order.promote_to}" if order.promote_to else ""
+    losses = sorted(
+        order.gates.keys() & {"most_points_lost", "most_label_points_lost", "most_slice_points_lost"}
+    )
+    if losses and not (usual or order.gates.get("champion")):
+        problems.append(
+            Problem(
+                "spec.gates.champion",
+                f"is not set, and {', '.join(losses)} needs one: name it, or promote_to",
+            )
+        )
     try:
         return QualityGates.model_validate({"champion": usual, **order.gates})
     except ValidationError as error:

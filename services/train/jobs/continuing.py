@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.train.spec import Continuation, JobSpec
+from shared.data.rows import label_faults
 from shared.errors import DatasetNotFoundError, Problem
 from shared.names import DatasetName, parse_reference
 from shared.store.datasets import DatasetStore, Snapshot
@@ -44,11 +45,16 @@ class Continuing:
             return None
         problems += _shape_problems(parent, spec)
         problems += _rename_problems(parent, continuation, snapshot)
-        if (continuation.replay_share or continuation.keeps_labels) and not self._has_rows(parent):
+        if continuation.keeps_labels and not continuation.replay_share:
             problems.append(
                 Problem(
-                    f"{_FIELD}.replay_share", f"the rows that {version} learnt from are gone: set it to 0"
+                    f"{_FIELD}.keeps_labels", "needs a replay_share: labels are kept by rows that have them"
                 )
+            )
+        elif continuation.replay_share and not self._has_rows(parent):
+            remedy = "set it to 0, and leave keeps_labels out"
+            problems.append(
+                Problem(f"{_FIELD}.replay_share", f"the rows that {version} learnt from are gone: {remedy}")
             )
         return continuation
 
@@ -76,7 +82,7 @@ def _shape_problems(parent: Manifest, spec: JobSpec) -> list[Problem]:
         },
     }
     return [
-        Problem(f"spec.{field}", f"is not that of {parent.version}, whose weights would not fit")
+        Problem(f"spec.{field}", f"is {after}; the weights of {parent.version} fit {before} only")
         for field, (before, after) in shapes.items()
         if before != after
     ]
@@ -90,6 +96,11 @@ def _rename_problems(parent: Manifest, asked: Continuation, snapshot: Snapshot) 
     field = f"{_FIELD}.label_renames"
     unknown = sorted(asked.label_renames.keys() - set(parent.labels))
     problems = [Problem(field, f"{parent.version} has no label {label!r}") for label in unknown]
+    problems += [
+        Problem(field, fault)
+        for name in asked.label_renames.values()
+        for fault in label_faults("new name", name)
+    ]
     names = [asked.label_renames.get(label, label) for label in parent.labels]
     if len(set(names)) < len(names):
         problems.append(Problem(field, "two labels would have one name: labels cannot be merged so"))

@@ -87,8 +87,6 @@ class Submission:
         check_id(order.model, field="spec.model")
         if order.promote_to:
             check_id(order.promote_to, field="promote_to")
-        if champion := order.gates.get("champion"):
-            parse_reference(str(champion), field="spec.gates.champion")
         if order.like_version:
             order = filled_in(order, self._spec_of(order.like_version))
         snapshot = self._datasets.snapshot(DatasetName.parse(order.dataset, field="spec.dataset"))
@@ -107,6 +105,7 @@ class Submission:
             problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
         chosen = hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable or from_scratch)
         asked = gates(order, problems)
+        problems += self._champion_problems(order, snapshot.task)
         searched = search(order, recipe, snapshot.task, problems, adaptable=adaptable or from_scratch)
         if problems or chosen is None or asked is None:
             raise _invalid(problems)
@@ -131,6 +130,15 @@ class Submission:
         if problems or continuation is None:
             raise _invalid(problems)
         return spec.model_copy(update={"continues": continuation})
+
+    def _champion_problems(self, order: Order, task: Task) -> list[Problem]:
+        """A champion that is named must be there, now, and do the same task. Raises NameMalformedError, the three NOT_FOUNDs."""
+        field = "spec.gates.champion"
+        if not (champion := str(order.gates.get("champion", ""))):
+            return []
+        version = self._models.resolve(parse_reference(champion, field=field))
+        other = self._models.manifest(version).task
+        return [] if other == task else [Problem(field, f"{version} does {other}, not {task}")]
 
     def _spec_of(self, reference: str) -> JobSpec:
         """Return the spec that a version was trained by. Raises NameMalformedError, the three NOT_FOUNDs, SpecInvalidError."""

@@ -5,11 +5,7 @@ from collections.abc import Mapping
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.serving import answer_split, evaluate_answers
 from shared.data.rows import SplitName
-from shared.errors import (
-    AliasNotFoundError,
-    ModelNotFoundError,
-    VersionNotFoundError,
-)
+from shared.errors import AliasNotFoundError, ModelNotFoundError
 from shared.names import parse_reference
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
@@ -22,16 +18,17 @@ from shared.store.evaluation import Comparison, SplitEvaluation
 from shared.store.manifest import Manifest, ProvingSplit
 from shared.store.models import ModelStore
 
-_NONE_YET = (ModelNotFoundError, AliasNotFoundError, VersionNotFoundError)
-
 
 def find_champion(models: ModelStore, reference: str) -> Manifest | None:
-    """Return the manifest of what `reference` means; None where there is nothing yet. Raises ArtifactCorruptError, ModelNotLoadableError."""
+    """Return the manifest of what `reference` means; None where the alias does not exist yet.
+
+    Raises ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError.
+    """
     if not reference:
         return None
     try:
         return models.manifest(models.resolve(parse_reference(reference)))
-    except _NONE_YET:
+    except (ModelNotFoundError, AliasNotFoundError):
         return None
 
 

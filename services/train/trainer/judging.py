@@ -12,7 +12,7 @@ from services.train.trainer.corpus import Corpus
 from services.train.trainer.parent import Parent
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.quality import quality_checks
-from shared.errors import ArtifactCorruptError, ModelNotLoadableError
+from shared.errors import ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
@@ -65,10 +65,12 @@ def _comparison(
         champion = find_champion(ModelStore(objects), work.spec.gates.champion)
         if champion is None:
             return None, ""
+        if champion.task != corpus.task:  # an alias that moved since the job was accepted
+            return None, f"{champion.version} does {champion.task}"
         challenger = Model.load(manifest, parts, Execution(threads=work.threads))
         files = FileCache(objects, scratch / "champion")
         return compare_with_champion(champion, challenger, corpus, files, threads=work.threads), ""
-    except (ArtifactCorruptError, ModelNotLoadableError) as error:
+    except (ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError) as error:
         return None, error.message
 
 

@@ -95,7 +95,7 @@ def _losses(
 
 def _worst(name: str, changes: Sequence[Change], limit: float, comparison: Comparison) -> QualityCheck:
     if not changes:
-        return _check(name, 0, limit, f"no {name} with rows enough to compare")
+        return _check(name, _NOT_MEASURED, limit, f"there are no {name} with rows enough to compare")
     worst = min(changes, key=lambda each: each.after - each.before)
     return _check(
         name,

@@ -27,6 +27,7 @@ from shared.errors import TrainingDivergedError
 from shared.store.evaluation import Trial
 
 _STATES: Final = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+_DIVERGED: Final = "diverged"  # mark of a trial that failed by itself
 _STARTUP_TRIALS: Final = 4  # that are drawn at random, and never given up
 
 Report = Callable[[Progress], None]
@@ -63,7 +64,8 @@ def find(lesson: Lesson, search: Search, journal: Path, report: Report) -> Found
 
 
 def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -> optuna.Study:
-    """Open the journal, or begin it with the spec's own hyperparameters. What ran when its process ended has failed."""
+    """Open the journal, or begin it with the spec's own hyperparameters. What ran when its process ended is tried again."""
+    own: dict[str, Any] = {str(knob): getattr(spec.hyperparameters, knob) for knob in knobs}
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))),
         sampler=optuna.samplers.TPESampler(seed=spec.seed, n_startup_trials=_STARTUP_TRIALS),
@@ -74,8 +76,9 @@ def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -
     )
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params or own)
     if not study.trials:
-        study.enqueue_trial({knob: getattr(spec.hyperparameters, knob) for knob in knobs})
+        study.enqueue_trial(own)
     return study
 
 
@@ -88,6 +91,7 @@ def _carry_out(lesson: Lesson, study: optuna.Study, trial: optuna.Trial, report:
         study.tell(trial, state=TrialState.PRUNED)
         return None
     except TrainingDivergedError:
+        trial.set_user_attr(_DIVERGED, value=True)
         study.tell(trial, state=TrialState.FAIL)
         if trial.number == 0:  # the recipe itself
             raise
@@ -150,8 +154,11 @@ def _suggest(trial: optuna.Trial, knob: SearchedKnob, own: float) -> float | int
 
 
 def _ended(study: optuna.Study) -> int:
-    """The trials that were begun; what is enqueued waits."""
-    return sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+    """The trials that came to an end, by themselves: those that a stop cut short are tried again."""
+    return sum(
+        trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or _DIVERGED in trial.user_attrs
+        for trial in study.get_trials(deepcopy=False)
+    )
 
 
 def _described(trial: FrozenTrial) -> Trial:

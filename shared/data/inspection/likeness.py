@@ -37,14 +37,17 @@ def folded_label(label: str) -> str:
     Narrower than `canonical`, since every other sign may tell labels apart: C, C++ and C# are three.
     """
     folded = unicodedata.normalize("NFKC", label).casefold()
-    return _BETWEEN_LABEL_WORDS.sub(" ", folded).rstrip(" .,:;").lstrip() or label
+    return _BETWEEN_LABEL_WORDS.sub(" ", folded).rstrip(" .").lstrip() or label
 
 
 def answer(row: Row) -> tuple[object, ...]:
-    """Return what is learnt from a row, whatever the case and spacing of its text: of entities, their surfaces and labels."""
+    """Return what is learnt from a row, whatever the case and spacing of its text: of entities, what stands before each, its surface and its label."""
     if row.entities is None:
         return (row.label, row.label_set)
-    return tuple((canonical(row.text[span.start : span.end]), span.label) for span in sorted(row.entities))
+    return tuple(
+        (canonical(row.text[: span.start]), canonical(row.text[span.start : span.end]), span.label)
+        for span in sorted(row.entities)
+    )
 
 
 def near_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:

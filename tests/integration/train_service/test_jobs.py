@@ -251,7 +251,9 @@ def test_a_reason_overrides_quality_gates_and_is_kept(service: Service) -> None:
     move = {"model": "worse-but-wanted", "alias": "canary", "version": 1}
     with refused("FAILED_PRECONDITION", "QUALITY_GATES_FAILED"):
         service.registry.SetAlias(registry_pb2.SetAliasRequest(**move))
-    moved = service.registry.SetAlias(registry_pb2.SetAliasRequest(**move, reason="looked at it"))
+    with refused("FAILED_PRECONDITION", "QUALITY_GATES_FAILED"):
+        service.registry.SetAlias(registry_pb2.SetAliasRequest(**move, reason="release 42"))
+    moved = service.registry.SetAlias(registry_pb2.SetAliasRequest(**move, override_reason="looked at it"))
     assert (moved.version, moved.reason) == (1, "looked at it")
 
 
@@ -259,8 +261,19 @@ def test_the_champion_is_what_promotion_would_replace(service: Service) -> None:
     """Unless another is named; a gate that is out of its range, or a champion that is no reference, is refused by its field."""
     job = service.submit("succeed", promote_to="canary", gates=pb.QualityGates(least_metric=0.5))
     assert job.spec.gates == pb.QualityGates(champion="succeed@canary", least_metric=0.5, fewest_rows=30)
-    named = service.submit("succeed", gates=pb.QualityGates(champion="other@3", most_points_lost=1))
-    assert named.spec.gates.champion == "other@3"
+    service.end_of(job.id)
+    named = service.submit("succeed", gates=pb.QualityGates(champion="succeed@1", most_points_lost=1))
+    assert named.spec.gates.champion == "succeed@1"
+    for missing, reason in (
+        ("other@3", "MODEL_NOT_FOUND"),
+        ("succeed@99", "VERSION_NOT_FOUND"),
+        ("succeed@nowhere", "ALIAS_NOT_FOUND"),
+    ):
+        with refused("NOT_FOUND", reason):
+            service.submit("succeed", gates=pb.QualityGates(champion=missing, most_points_lost=1))
+    with refused("INVALID_ARGUMENT", "SPEC_INVALID") as refusal:
+        service.submit("succeed", gates=pb.QualityGates(most_slice_points_lost=1))
+    assert refusal.why.problems[0].field == "spec.gates.champion"
     with refused("INVALID_ARGUMENT", "SPEC_INVALID") as refusal:
         service.submit("succeed", gates=pb.QualityGates(least_metric=2, fewest_rows=0))
     assert {problem.field for problem in refusal.why.problems} == {

@@ -106,7 +106,7 @@ class RegistryServiceServicer:
 
         Errors: ABORTED (ALIAS_CONFLICT) if the alias is not where expected_version says or another move won; NOT_FOUND for an
         unknown model or version; FAILED_PRECONDITION (VERSION_REJECTED) for a version that its gate refused, or (QUALITY_GATES_FAILED) for one that fails its
-        owner's gates where no reason is given.
+        owner's gates where no override_reason is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

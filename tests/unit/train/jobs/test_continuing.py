@@ -93,9 +93,11 @@ def test_weights_must_fit(desk: Desk, tmp_path: Path) -> None:
         ({"label_renames": {"nobody": "a"}}, "label_renames"),
         ({"label_renames": {"a": "b"}}, "label_renames"),
         ({"label_renames": {"a": "z"}}, "label_renames"),
+        ({"label_renames": {"a": "\x1b[31m"}, "keeps_labels": True}, "label_renames"),
         ({"replay_share": -1}, "replay_share"),
+        ({"keeps_labels": True, "replay_share": 0}, "keeps_labels"),
     ],
-    ids=["unknown", "merged", "lost", "negative"],
+    ids=["unknown", "merged", "lost", "no-label", "negative", "kept-by-nothing"],
 )
 def test_what_cannot_be_asked_is_named(desk: Desk, asked: dict[str, object], field: str) -> None:
     """A label that the version does not have, two that would become one, one that the dataset lacks, a share below nought."""
