@@ -228,3 +228,49 @@ def test_a_version_is_told_of_and_taken_to_the_hub(up: Up, intents: Path, tmp_pa
     written = [path.read_text("utf-8") for path in (card, page, folder / "README.md")]
     assert all("intents@1" in text and all(label in text for label in LABELS) for text in written)
     assert not [text for text in texts if any(text in each for each in written)]
+
+
+def test_a_job_is_planned_searched_gated_and_compared(up: Up, intents: Path, tmp_path: Path) -> None:
+    """The plan costs what training would take and trains nothing; a search publishes its winner through a gate; both versions stand beside each other, by slice too."""
+    plan = record(up.tagsmith("train", "planned", "intents", *QUICK, "--plan", "--suspects", "--json"))
+    assert plan["cost"]["total_steps"] > 0
+    assert plan["texts"]["row_count"] == 135
+    assert len(plan["suspects"]) <= 14
+    assert "planned" not in [each["name"] for each in record(up.tagsmith("models", "--json"))["models"]]
+
+    rows = [json.loads(line) for line in intents.read_text("utf-8").splitlines()]
+    marked = tmp_path / "marked.jsonl"
+    odd = {"text": "what is this", "label": "nothing"}
+    lines = [{**row, "half": "ab"[i % 2]} for i, row in enumerate(rows)] + [
+        {**odd, "text": f"{odd['text']} {i}"} for i in range(40)
+    ]
+    marked.write_text("\n".join(map(json.dumps, lines)))
+    extras = ("--column", "half", "--out-of-scope", "nothing")
+    ok(up.tagsmith("data", "import", "marked", marked, "--task", "classification", *extras))
+    search = ("--frozen", "--max-epochs", "3", "--search-trials", "2", "--gate", "least_metric=0.01")
+    ok(up.tagsmith("train", "marked", "marked", *search, "--promote", "production"))
+    again = ok(
+        up.tagsmith(
+            "train",
+            "marked",
+            "marked",
+            "--like",
+            "marked@1",
+            "--gate",
+            "most_points_lost=100",
+            "--promote",
+            "production",
+        )
+    )
+    assert "marked@2 published" in again.out
+
+    compared = record(up.tagsmith("compare", "marked@1", "marked@2", "--json"))
+    assert set(compared["splits"]) == {"validation", "test"}
+    assert {each["name"] for each in compared["splits"]["test"]["slices"]} == {"half=a", "half=b"}
+    assert "out_of_scope_recall" in {each["name"] for each in compared["splits"]["test"]["metrics"]}
+    gates = record(up.tagsmith("models", "marked@2", "--json"))["quality_checks"]
+    assert [(gate["name"], gate["passed"]) for gate in gates] == [("champion", True)]
+    scores = record(up.tagsmith("eval", "marked@2", marked, *extras, "--json"))
+    assert [each["value"] for each in scores["slices"]] == ["a", "b"]
+    ok(up.tagsmith("data", "delete", "marked", "--yes"))
+    assert "marked@sha256" not in ok(up.tagsmith("data", "list")).out

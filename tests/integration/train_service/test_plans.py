@@ -148,12 +148,12 @@ def test_whoever_hangs_up_stops_the_survey(service: Service) -> None:
 
 
 def test_surveys_take_turns(service: Service) -> None:
-    """Three at once are all answered, one after the other: a probe measures the machine."""
+    """Two at once are both answered, one after the other: a probe measures the machine."""
     surveys, most = service.state_dir / "surveys", 0
-    with ThreadPoolExecutor(3) as pool:
-        asked = [pool.submit(plan, service, skip_probe=True) for _ in range(3)]
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(plan, service, skip_probe=True) for _ in range(2)]
         while not all(each.done() for each in asked):
             most = max(most, len(list(surveys.iterdir())))
             time.sleep(0.02)
-    assert [each.result().texts.row_count for each in asked] == [90, 90, 90]
+    assert [each.result().texts.row_count for each in asked] == [90, 90]
     assert most == 1

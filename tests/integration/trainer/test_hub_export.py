@@ -130,6 +130,7 @@ def test_an_exported_extractor_has_its_versions_logits(
     assert torch.allclose(tags.sum(dim=-1), torch.ones(tags.shape[:2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_of_bases_is_exported(
     name: str,

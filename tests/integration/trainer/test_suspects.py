@@ -128,6 +128,7 @@ def test_a_mention_with_another_label_is_suspected_at_its_word(tiny_base: Path) 
     assert found["train:31"] == ((other,), (span.label,))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BANKING.exists(), reason="the real data sets are not beside the checkout")
 def test_flipped_real_intents_are_suspected() -> None:
     """Eight intents of BANKING77, 5 % of their rows flipped among them: at least 70 % of these are among the tenth that is named."""
