@@ -16,6 +16,7 @@ Schedule = Literal["linear", "cosine", "slanted-triangular"]
 ClassWeights = Literal["equal", "square-root", "balanced"]
 Precision = Literal["auto", "fp32", "bf16"]
 
+MOST_BATCH_SIZE: Final = 1024
 # These take no base, and so nothing can be frozen.
 FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset({"rnn-classifier"})
 SEARCH_JOURNAL: Final = (
@@ -44,7 +45,7 @@ class Hyperparameters(_Record):
 
     max_epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[
-        int, Field(ge=1, le=1024)
+        int, Field(ge=1, le=MOST_BATCH_SIZE)
     ]  # windows a step: a text longer than the window counts once a window
     encoder_learning_rate: Annotated[float, Field(gt=0, lt=1)]  # peak; unused when adaptable is off
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)]  # peak

@@ -15,7 +15,7 @@ from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
 from shared.scoring.calibration import calibration_error, reliability, without_temperature
 from shared.scoring.intervals import interval
-from shared.scoring.labels import score_classification, score_multi_label
+from shared.scoring.labels import NOTHING, score_classification, score_multi_label
 from shared.scoring.outcomes import Outcomes, outcomes
 from shared.scoring.overlaps import overlap_f1s
 from shared.scoring.slices import slice_scores
@@ -24,7 +24,6 @@ from shared.store.evaluation import RowError, SplitEvaluation
 
 _BEFORE: Final = "calibration_error_before"
 MOST_ERRORS: Final = 200  # that an evaluation names; its figures count them all
-NOTHING: Final = ""  # stands for the answer of a version that abstained
 
 
 @dataclass(frozen=True, slots=True)

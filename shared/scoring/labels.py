@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 from shared.scoring.counting import score_sets, with_unknown
 from shared.store.evaluation import LabelScores, SplitEvaluation
+
+NOTHING: Final = ""  # stands for the answer of a version that abstained
 
 
 def score_classification(
@@ -14,7 +17,7 @@ def score_classification(
 ) -> SplitEvaluation:
     """Score the best label of every row. `labels`: the model's; true labels that it does not know are scored too.
 
-    macro_f1 is the mean over the labels that are true or answered somewhere.
+    macro_f1 is the mean over the labels that are true or answered somewhere; NOTHING, the answer of a version that abstained, is none.
     """
     names = with_unknown(labels, true)
     precisions, recalls, f1s, supports = precision_recall_fscore_support(
@@ -29,10 +32,11 @@ def score_classification(
         )
     }
     pairs = Counter(zip(true, answered, strict=True))
-    confusion = tuple((t, a, pairs[t, a]) for t in names for a in names if pairs[t, a])
+    confusion = tuple((t, a, pairs[t, a]) for t in names for a in (*names, NOTHING) if pairs[t, a])
+    seen = sorted({*true, *answered} - {NOTHING})
     metrics = {
         "accuracy": float(accuracy_score(true, answered)),
-        "macro_f1": float(f1_score(true, answered, average="macro", zero_division=0)),
+        "macro_f1": float(f1_score(true, answered, labels=seen, average="macro", zero_division=0)),
     }
     return SplitEvaluation(row_count=len(true), metrics=metrics, per_label=per_label, confusion=confusion)
 

@@ -27,8 +27,9 @@ class Averaging:
     def count(self) -> None:
         """A step was taken."""
         self._steps += 1
-        if self._averages and self._steps % _EVERY_STEPS == 0:
-            updates = self._steps // _EVERY_STEPS
+        begins = self._steps < _EVERY_STEPS  # a training of a few steps has an average too
+        if self._averages and (begins or self._steps % _EVERY_STEPS == 0):
+            updates = self._steps if begins else self._steps // _EVERY_STEPS
             decay = min(self._decay, updates / (updates + 9))
             torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
 

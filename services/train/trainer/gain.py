@@ -29,7 +29,8 @@ from shared.store.manifest import Manifest
 def teach_from_scratch(lesson: Lesson, report: Callable[[Progress], None]) -> Network:
     """Teach the lesson to an encoder with random weights, drawn from the spec's seed."""
     torch.manual_seed(lesson.spec.seed)
-    return replace(lesson, encoder=lesson.encoder.untaught(), carry_head=lambda _: None).teach(report)
+    untaught = replace(lesson, encoder=lesson.encoder.untaught(), carry_head=lambda _: None, frozen={})
+    return untaught.teach(report)
 
 
 def add_gain(

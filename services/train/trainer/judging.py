@@ -18,7 +18,7 @@ from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.store.cache import FileCache
 from shared.store.evaluation import Comparison
-from shared.store.manifest import Manifest, Variant
+from shared.store.manifest import DataFinding, Manifest, Variant
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
 
@@ -54,7 +54,12 @@ def add_forgetting(
 ) -> Manifest:
     """Add what the version forgot of the one that its training went on from."""
     model = Model.load(manifest, Parts(candidate.open_file), Execution(threads=threads))
-    return manifest.model_copy(update={"forgetting": parent.forgotten(model, corpus, threads=threads)})
+    try:
+        forgetting = parent.forgotten(model, corpus, threads=threads)
+    except (ArtifactCorruptError, ModelNotLoadableError) as error:  # no reason to lose what was trained
+        damage = DataFinding(kind="PARENT_UNREADABLE", message=error.message, count=0, places=())
+        return manifest.model_copy(update={"findings": (*manifest.findings, damage)})
+    return manifest.model_copy(update={"forgetting": forgetting})
 
 
 def _comparison(

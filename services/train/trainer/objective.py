@@ -37,8 +37,9 @@ class Objective:
                 logits, targets, reduction="none", pos_weight=of_labels
             ).mean(dim=1)
         else:
-            losses = functional.cross_entropy(
-                logits, targets, reduction="none", label_smoothing=self._label_smoothing, weight=of_labels
+            # Weighted by the target alone: torch's own weights would count every label that smoothing spreads to.
+            losses = of_labels[targets] * functional.cross_entropy(
+                logits, targets, reduction="none", label_smoothing=self._label_smoothing
             )
         counts = torch.tensor([len(example.targets) for example in examples])
         weights = torch.tensor([example.weight / self._usual_weight for example in examples])

@@ -1,7 +1,7 @@
 """The version that a training goes on from: its weights where they fit, its rows, and what the new one forgot of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -106,13 +106,30 @@ def open_parent(objects: ObjectStore, asked: Continuation, scratch: Path) -> Par
 
 
 def _rows(objects: ObjectStore, manifest: Manifest, asked: Continuation) -> dict[SplitName, list[Row]]:
+    """Read what a version learnt from, and what it replayed of its own parent, each row with the names that `asked` gives its labels."""
     try:
         read = read_rows(DatasetStore(objects), manifest.lineage.dataset, manifest.task)
     except DatasetNotFoundError:
         if asked.replay_share or asked.keeps_labels:  # it was there when the job was accepted
             raise
         return {}
+    before = manifest.lineage.spec.get("continues")
+    older = {}
+    if before is not None:
+        earlier = Continuation.model_validate(before)
+        older = _rows(objects, ModelStore(objects).manifest(VersionName.parse(earlier.version)), earlier)
     return {
-        split: renamed_rows([row for row in rows if not row.out_of_scope], asked.label_renames)
+        split: renamed_rows(
+            [
+                *(_from(manifest, row) for row in rows if not row.out_of_scope),
+                *(row for row in older.get(split, ()) if set(row.labels) <= set(manifest.labels)),
+            ],
+            asked.label_renames,
+        )
         for split, rows in read.items()
     }
+
+
+def _from(manifest: Manifest, row: Row) -> Row:
+    """Give a row a place that no row of the new dataset has."""
+    return replace(row, where=f"{manifest.lineage.dataset}:{row.where}")

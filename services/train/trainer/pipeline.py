@@ -80,7 +80,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
         alone = {"hyperparameters": found.hyperparameters, "search": None}
         assignment = assignment.model_copy(update={"spec": assignment.spec.model_copy(update=alone)})
     network = found.network if found else lesson.teach(curve.note)
-    untaught = teach_from_scratch(lesson, emit) if assignment.spec.measures_gain else None
+    alike = replace(lesson, spec=assignment.spec)  # with what a search has found
+    untaught = teach_from_scratch(alike, emit) if assignment.spec.measures_gain else None
 
     emit(PhaseStarted(phase="EVALUATING"))
     reference = Reference(network, reader, corpus.labels)

@@ -52,11 +52,11 @@ def probe(
         pass
     step_ms = max(0.0, watch.lap_ms() - evaluated_ms) / learner.steps_per_epoch
 
-    tokens = {split: _tokens(encoded[split]) / _tokens(read[split]) for split in taken}
     steps_per_epoch = -(-sum(len(text.windows) for text in encoded["train"]) // chosen.batch_size)
     total_steps = chosen.max_epochs * steps_per_epoch
-    evaluation_ms = evaluated_ms * tokens["validation"]
-    encoding_ms = 0.0 if spec.adaptable else begun_ms * (tokens["train"] + tokens["validation"]) / 2
+    evaluation_ms = evaluated_ms * _tokens(encoded["validation"]) / _tokens(read["validation"])
+    everything, sampled = (sum(_tokens(each[split]) for split in taken) for each in (encoded, read))
+    encoding_ms = 0.0 if spec.adaptable else begun_ms * everything / sampled
     evaluations = -(-total_steps // evaluation_interval(steps_per_epoch))
     return Cost(
         total_steps=total_steps,

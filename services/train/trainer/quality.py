@@ -43,7 +43,7 @@ def quality_checks(
             )
         )
     if gates.most_calibration_error is not None:
-        error = evaluation.metrics["calibration_error"]
+        error = evaluation.metrics["calibration_error"] if evaluation.reliability else _NOT_MEASURED
         checks.append(
             _check("calibration", error, gates.most_calibration_error, f"calibration error on {split}")
         )

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from services.train.events import Progress
 from services.train.recipes import searched_knobs
-from services.train.spec import Hyperparameters, JobSpec, Search, SearchedKnob
+from services.train.spec import MOST_BATCH_SIZE, Hyperparameters, JobSpec, Search, SearchedKnob
 from services.train.trainer.network import Network
 from services.train.trainer.recurrent import RecurrentEncoder
 from services.train.trainer.teaching import Lesson
@@ -66,9 +66,12 @@ def find(lesson: Lesson, search: Search, journal: Path, report: Report) -> Found
 def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -> optuna.Study:
     """Open the journal, or begin it with the spec's own hyperparameters. What ran when its process ended is tried again."""
     own: dict[str, Any] = {str(knob): getattr(spec.hyperparameters, knob) for knob in knobs}
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    known = len(storage.get_all_trials(0, deepcopy=False)) if storage.get_all_studies() else 0
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(journal))),
-        sampler=optuna.samplers.TPESampler(seed=spec.seed, n_startup_trials=_STARTUP_TRIALS),
+        storage=storage,
+        # Another seed for a process that goes on: it must not propose what was tried.
+        sampler=optuna.samplers.TPESampler(seed=spec.seed + known, n_startup_trials=_STARTUP_TRIALS),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS),
         study_name="search",
         direction="maximize",
@@ -93,7 +96,7 @@ def _carry_out(lesson: Lesson, study: optuna.Study, trial: optuna.Trial, report:
     except TrainingDivergedError:
         trial.set_user_attr(_DIVERGED, value=True)
         study.tell(trial, state=TrialState.FAIL)
-        if trial.number == 0:  # the recipe itself
+        if not study.get_trials(states=(TrialState.COMPLETE,)):  # the recipe itself; nothing is better yet
             raise
         return None
     study.tell(trial, watch.best)
@@ -137,7 +140,7 @@ def _suggest(trial: optuna.Trial, knob: SearchedKnob, own: float) -> float | int
         case "encoder_learning_rate" | "head_learning_rate":
             return trial.suggest_float(knob, own / 5, min(5 * own, 0.5), log=True)
         case "batch_size":
-            sizes = sorted({max(1, int(own) // 2), int(own), 2 * int(own)})
+            sizes = sorted({max(1, int(own) // 2), int(own), min(2 * int(own), MOST_BATCH_SIZE)})
             return int(trial.suggest_categorical(knob, sizes))
         case "weight_decay":
             return trial.suggest_float(knob, 0.0, 0.1)

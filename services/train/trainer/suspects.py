@@ -66,7 +66,9 @@ def find_suspects(
     doubts = find_doubts(vectors, targets, np.array(groups)[owners])
     worst: dict[int, int] = {}  # the most suspect target of each row
     for k in np.argsort(doubts.score, kind="stable").tolist():
-        worst.setdefault(int(owners[k]), k)
+        given, suggested = _told(corpus, rows[owners[k]], targets[k], int(doubts.other[k]))
+        if given != suggested and np.isfinite(doubts.score[k]):
+            worst.setdefault(int(owners[k]), k)
     spans = [span for text in encoded for span in _spans(text)] if corpus.task == "entities" else []
     most = min(MOST_NAMED, max(1, round(SHARE_NAMED * len(rows))))
     return [

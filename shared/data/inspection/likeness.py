@@ -18,6 +18,7 @@ from shared.data.rows import Row
 NEAR: Final = 0.8
 _CANDIDATE: Final = 0.7  # lower than NEAR, as candidates are found by an estimate
 _GRAM: Final = 5
+_ENOUGH_ALIKE: Final = 8
 _SHORTEST: Final = 20  # code points; one word makes shorter texts near that mean different things
 _PERMUTATIONS: Final = 64
 _BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
@@ -51,7 +52,10 @@ def answer(row: Row) -> tuple[object, ...]:
 
 
 def near_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield the places, rising, of different canonical texts that are nearly the same."""
+    """Yield the places, rising, of different canonical texts that are nearly the same.
+
+    Of texts from one template only the first stand for all: thousands of them are no millions of pairs.
+    """
     index = MinHashLSH(threshold=_CANDIDATE, num_perm=_PERMUTATIONS)
     grams: dict[int, frozenset[str]] = {}
     for number, text in enumerate(texts):
@@ -60,8 +64,11 @@ def near_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
         mine = grams[number] = frozenset(text[at : at + _GRAM] for at in range(len(text) - _GRAM + 1))
         sketch = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
         sketch.update_batch([gram.encode() for gram in mine])
-        for other in sorted(index.query(sketch)):
-            theirs = grams[other]
-            if len(mine & theirs) >= NEAR * len(mine | theirs):
-                yield other, number
-        index.insert(number, sketch)
+        near = [
+            other
+            for other in sorted(index.query(sketch))
+            if len(mine & grams[other]) >= NEAR * len(mine | grams[other])
+        ]
+        yield from ((other, number) for other in near)
+        if len(near) < _ENOUGH_ALIKE:
+            index.insert(number, sketch)
