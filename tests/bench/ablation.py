@@ -21,6 +21,7 @@ from services.train.catalogue import Catalogue
 from services.train.recipes import default_hyperparameters
 from services.train.spec import JobSpec
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.devices import be_deterministic
 from services.train.trainer.examples import make_examples
 from services.train.trainer.pipeline import prepare
 from services.train.trainer.teaching import Lesson
@@ -100,7 +101,7 @@ def measure(arm: ArmSpec, seed: int) -> dict[str, float]:
         hyperparameters=chosen,
         seed=seed,
     )
-    torch.use_deterministic_algorithms(mode=True)
+    be_deterministic()
     torch.manual_seed(seed)
     tokenizer = TextTokenizer(Path(BASE) / "tokenizer.json")
     reader = TextReader(tokenizer, corpus.task, chosen.max_tokens, stride_tokens=chosen.max_tokens // 4)
@@ -171,17 +172,13 @@ def main(names: list[str]) -> None:
     if names == ["table"]:
         print(table())
         return
-    digest = rows_digest(DATASET)
     for seed in SEEDS:
         for name in names or ARMS:
-            known = json.loads(RESULT_FILE.read_text()) if RESULT_FILE.exists() else {}
-            if known.get("rows_digest") != digest:
-                known = {"rows_digest": digest, "rows_per_label": ROWS_PER_LABEL, "arms": {}}
-            of_seed = known["arms"].setdefault(name, {})
-            if str(seed) in of_seed:
+            if str(seed) in _known()["arms"].get(name, {}):
                 continue
             run = measure(ARMS[name], seed)
-            of_seed[str(seed)] = {
+            known = _known()  # anew: other arms may have been measured meanwhile
+            known["arms"].setdefault(name, {})[str(seed)] = {
                 **run,
                 "recipe": asdict(ARMS[name]),
                 "code_digest": code_digest(),
@@ -190,6 +187,15 @@ def main(names: list[str]) -> None:
             RESULT_FILE.parent.mkdir(exist_ok=True)
             RESULT_FILE.write_text(json.dumps(known, indent=2) + "\n")
             print(f"{name}, seed {seed}: {run}", flush=True)
+
+
+def _known() -> dict[str, Any]:
+    """What stands in the file of the same rows."""
+    digest = rows_digest(DATASET)
+    known: dict[str, Any] = json.loads(RESULT_FILE.read_text()) if RESULT_FILE.exists() else {}
+    if known.get("rows_digest") == digest:
+        return known
+    return {"rows_digest": digest, "rows_per_label": ROWS_PER_LABEL, "arms": {}}
 
 
 if __name__ == "__main__":

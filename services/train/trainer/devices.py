@@ -12,6 +12,13 @@ def training_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def be_deterministic() -> None:
+    """Have the same operations on the same numbers give the same bits, on one machine."""
+    torch.use_deterministic_algorithms(mode=True)
+    # Torch would fill whatever memory it takes, for those who read it unwritten; that is a tenth of a small encoder's step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def autocast(precision: Precision) -> AbstractContextManager[None]:
     """Have matrices multiply in bf16 where `precision` asks for it: weights, sums and the loss stay float32 (arXiv:1710.03740).
 

@@ -16,6 +16,7 @@ from services.train.spec import SEARCH_JOURNAL, Assignment, JobSpec
 from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.decoding import choose_decoding
+from services.train.trainer.devices import be_deterministic
 from services.train.trainer.examples import make_examples
 from services.train.trainer.export import ExportedGraph, Role, export
 from services.train.trainer.fidelity import check_mentions
@@ -51,7 +52,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     Raises TagsmithError where nothing could be published.
     """
     torch.set_num_threads(assignment.threads)
-    torch.use_deterministic_algorithms(mode=True)
+    be_deterministic()
     torch.manual_seed(assignment.spec.seed)
     store = open_store(assignment.store)
     corpus = read_corpus(DatasetStore(store), assignment.spec)

@@ -46,14 +46,15 @@ def _labels(response: pb.ClassifyResponse) -> list[str]:
 
 async def test_a_cancelled_caller_never_changes_its_batch_mates_answers(client: Client, runs: Runs) -> None:
     """Of callers that share batches some hang up, before and during their run: the others have their answers."""
+    run_s = runs.slow_s = 3 * RUN_S  # all of them must have come in while one run lasts
     busy = _classify(client, "card")
-    await asyncio.sleep(RUN_S / 3)
+    await asyncio.sleep(run_s / 3)
     leaving_before, leaving_during = _classify(client, "parcel"), _classify(client, "driver")
-    await asyncio.sleep(RUN_S / 6)  # its window comes first in the batch
+    await asyncio.sleep(run_s / 6)  # its window comes first in the batch
     staying = [_classify(client, word) for word in ("refund", "login", "card")]
-    await asyncio.sleep(RUN_S / 3)
+    await asyncio.sleep(run_s / 3)
     leaving_before.cancel()
-    await asyncio.sleep(RUN_S)
+    await asyncio.sleep(run_s)
     leaving_during.cancel()
     assert [_labels(await call) for call in staying] == [["delivery"], ["access"], ["billing"]]
     assert _labels(await busy) == ["billing"]

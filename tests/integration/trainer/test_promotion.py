@@ -12,7 +12,7 @@ from shared.data.rows import Row, SplitName
 from shared.runtime.classification import LabelScore
 from shared.scoring.comparison import compare
 from shared.scoring.evaluation import Split, evaluate_classification, outcomes_of
-from shared.store.evaluation import Comparison, SplitEvaluation
+from shared.store.evaluation import Comparison, ReliabilityBin, SplitEvaluation
 from shared.store.manifest import Manifest
 from tests.integration.trainer.world import Workplace, topic_rows
 from tests.tiny import CLASSIFICATION_LABELS, TOPICS, topic_label
@@ -171,7 +171,10 @@ def made_comparison(before: Sequence[bool], after: Sequence[bool]) -> Comparison
 def checks(gates: QualityGates, comparison: Comparison | None) -> dict[str, bool]:
     """Which gates hold for a made-up version."""
     evaluation = SplitEvaluation(
-        row_count=100, metrics={"accuracy": 0.9, "calibration_error": 0.02}, per_label={}
+        row_count=100,
+        metrics={"accuracy": 0.9, "calibration_error": 0.02},
+        per_label={},
+        reliability=(ReliabilityBin(count=100, mean_score=0.92, share_right=0.9),),
     )
     found = quality_checks(
         gates,
