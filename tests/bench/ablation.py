@@ -1,47 +1,30 @@
-"""What each technique of fine-tuning is worth: BANKING77 with ten rows a label, each turned on or off alone.
+"""What each technique of fine-tuning is worth: BANKING77 with ten rows a label and with all, each turned on or off alone.
 
-`python -m tests.bench.ablation` measures what the result file does not have yet, `... ARM` one arm of it; stopped, it goes on where
-it was. Three draws of the train split, each with its own seed; validation and test are the whole splits, scored as the trained network
-decides, which the export gate holds every version to. What is no knob of a recipe is a trial, made here (`TRIALS`).
+`python -m tests.bench.ablation 10-shot` measures what the result file does not have yet, `... 10-shot ARM` one arm of it; stopped, it goes on
+where it was. `... full` does so on the whole train split. Of ten rows a label there are three draws, each with its own seed; validation and
+test are the whole splits, scored as the trained network decides, which the export gate holds every version to. What is no knob of a recipe
+is a trial, made here (`TRIALS`).
 """
 
-import json
-import random
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import mean
 from typing import Any, Final
 
 import torch
 
-from services.train.catalogue import Catalogue
-from services.train.recipes import default_hyperparameters
-from services.train.spec import JobSpec
 from services.train.trainer.corpus import Corpus
-from services.train.trainer.devices import be_deterministic
 from services.train.trainer.examples import make_examples
-from services.train.trainer.pipeline import prepare
 from services.train.trainer.teaching import Lesson
-from services.train.trainer.transformer import load_encoder
 from services.train.trainer.validation import Validation
-from shared.data.rows import SPLIT_NAMES, Row, SplitName
-from shared.runtime.reader import TextReader
-from shared.runtime.tokenizer import TextTokenizer
-from tests.bench.code import code_digest
-from tests.bench.data import BASE, read_split, rows_digest
-from tests.bench.hardware import hardware
+from tests.bench.lessons import SIZES, Knobs, draw, prepare_classifier
 from tests.bench.rows import RESULTS
+from tests.bench.runs import RunFile
 from tests.bench.trials import TRIALS
 
-RESULT_FILE: Final = RESULTS / "ablation" / "banking77-10.json"
 DATASET: Final = "banking77"
-ROWS_PER_LABEL: Final = 10
-SEEDS: Final = (1, 2, 3)
-
-Knobs = Mapping[str, float | str | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +60,35 @@ ARMS: Final[dict[str, ArmSpec]] = {
     "frozen, averaged, decay 0.99": ArmSpec({"averaging_decay": 0.99}, adaptable=False),
     "frozen, without label smoothing": ArmSpec({"label_smoothing": 0.0}, adaptable=False),
 }
+ON_ALL_ROWS: Final = (  # hours each on two cores: what was tried for the best accuracy
+    "preset",
+    "bf16",
+    "layer decay 0.9",
+    "averaged, decay 0.998",
+    "head begun as a probe",
+    "R-Drop",
+)
 
 
-def measure(arm: ArmSpec, seed: int) -> dict[str, float]:
+def run_file(size: str) -> RunFile:
+    """Where the figures of a data size stand."""
+    return RunFile(RESULTS / "ablation" / f"{DATASET}-{size}.json", DATASET, size)
+
+
+def measure(arm: ArmSpec, rows_per_label: int | None, seed: int) -> dict[str, float]:
     """Train one arm on one draw; the accuracies of its best weights, and the CPU seconds of its training."""
-    corpus = Corpus("classification", *_drawn(seed))
-    base = Catalogue(None).find("all-minilm-l6-v2")
-    usual = default_hyperparameters(
-        "transformer-classifier",
-        adaptable=arm.adaptable,
-        base=base,
-        train_row_count=len(corpus.splits["train"]),
-    )
-    chosen = usual.model_copy(update=dict(arm.knobs))
-    spec = JobSpec(
-        model="ablation",
-        dataset=DATASET,
-        task="classification",
-        recipe="transformer-classifier",
-        base_model=base.id,
-        base_digest=base.digest,
-        adaptable=arm.adaptable,
-        hyperparameters=chosen,
-        seed=seed,
-    )
-    be_deterministic()
-    torch.manual_seed(seed)
-    tokenizer = TextTokenizer(Path(BASE) / "tokenizer.json")
-    reader = TextReader(tokenizer, corpus.task, chosen.max_tokens, stride_tokens=chosen.max_tokens // 4)
-    encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
-    lesson = prepare(spec, corpus, encoded, load_encoder(Path(BASE)), reader.tokenizer.pad_id)
+    corpus = draw(DATASET, rows_per_label, seed)
+    prepared = prepare_classifier(corpus, seed=seed, adaptable=arm.adaptable, knobs=arm.knobs)
+    encoded, pad_id = prepared.encoded, prepared.reader.tokenizer.pad_id
     teach: Callable[[Lesson], Any] = TRIALS.get(arm.trial, lambda lesson: lesson.teach(lambda _: None))
     started = time.process_time()  # of all threads: another's work on the machine does not count
-    network = teach(lesson)
+    network = teach(prepared.lesson)
     seconds = time.process_time() - started
     scores = {}
     for split in ("validation", "test"):
         judged = Corpus(corpus.task, corpus.labels, {**corpus.splits, "validation": corpus.splits[split]})
         examples = make_examples(corpus.splits[split], encoded[split], corpus.labels)
-        scores[split] = _score(network, Validation(judged, encoded[split], examples), tokenizer.pad_id)
+        scores[split] = _score(network, Validation(judged, encoded[split], examples), pad_id)
     return {**scores, "cpu_seconds": round(seconds, 1)}
 
 
@@ -127,25 +100,9 @@ def _score(network: Any, validation: Validation, pad_id: int) -> float:
         return validation.evaluate(network.eval().head.head(features.vectors)).metric
 
 
-def _drawn(seed: int) -> tuple[tuple[str, ...], dict[SplitName, list[Row]]]:
-    """The labels, and the splits with ROWS_PER_LABEL train rows of each."""
-    splits: dict[SplitName, list[Row]] = {}
-    for split in SPLIT_NAMES:
-        rows = read_split(DATASET, split)
-        splits[split] = [Row(text, label=label) for text, label in zip(rows.texts, rows.labels, strict=True)]
-    random.Random(seed).shuffle(splits["train"])  # noqa: S311  # a draw of rows, no secret
-    taken: dict[str, list[Row]] = {}
-    for row in splits["train"]:
-        of_label = taken.setdefault(row.label or "", [])
-        if len(of_label) < ROWS_PER_LABEL:
-            of_label.append(row)
-    splits["train"] = [row for of_label in taken.values() for row in of_label]
-    return tuple(sorted(taken)), splits
-
-
-def table() -> str:
+def table(size: str) -> str:
     """Return the table of the README: mean test accuracy and its range, and how far each arm is from the preset, draw by draw."""
-    runs: dict[str, dict[str, dict[str, Any]]] = json.loads(RESULT_FILE.read_text())["arms"]
+    runs = run_file(size).arms()
     preset = runs["preset"]
     lines = [
         "| Changed | Test accuracy | Range | To the preset | CPU time, to the preset |",
@@ -167,35 +124,15 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def main(names: list[str]) -> None:
-    """Measure what is missing, or what is named, or print the table."""
-    if names == ["table"]:
-        print(table())
-        return
-    for seed in SEEDS:
-        for name in names or ARMS:
-            if str(seed) in _known()["arms"].get(name, {}):
-                continue
-            run = measure(ARMS[name], seed)
-            known = _known()  # anew: other arms may have been measured meanwhile
-            known["arms"].setdefault(name, {})[str(seed)] = {
-                **run,
-                "recipe": asdict(ARMS[name]),
-                "code_digest": code_digest(),
-                "hardware": hardware(),
-            }
-            RESULT_FILE.parent.mkdir(exist_ok=True)
-            RESULT_FILE.write_text(json.dumps(known, indent=2) + "\n")
-            print(f"{name}, seed {seed}: {run}", flush=True)
-
-
-def _known() -> dict[str, Any]:
-    """What stands in the file of the same rows."""
-    digest = rows_digest(DATASET)
-    known: dict[str, Any] = json.loads(RESULT_FILE.read_text()) if RESULT_FILE.exists() else {}
-    if known.get("rows_digest") == digest:
-        return known
-    return {"rows_digest": digest, "rows_per_label": ROWS_PER_LABEL, "arms": {}}
+def main(arguments: list[str]) -> None:
+    """Measure what is missing of a data size, or of the named arms of it."""
+    name, *arms = arguments
+    size, file = SIZES[name], run_file(name)
+    for seed in size.seeds:
+        for arm in arms or (ARMS if size.rows_per_label else ON_ALL_ROWS):
+            if file.lacks(arm, seed):
+                run = measure(ARMS[arm], size.rows_per_label, seed)
+                file.add(arm, seed, {**run, "recipe": asdict(ARMS[arm])})
 
 
 if __name__ == "__main__":

@@ -46,14 +46,15 @@ def serving() -> Iterator["Served"]:
         grpc.insecure_channel(services.train_address) as train,
         grpc.insecure_channel(services.infer_address) as infer,
     ):
-        yield Served(train, infer, Path(folder) / "store")
+        yield Served(train, infer, Path(folder) / "store", services.infer_address)
 
 
 class Served:
     """The services' three faces."""
 
-    def __init__(self, train: grpc.Channel, infer: grpc.Channel, store: Path) -> None:
+    def __init__(self, train: grpc.Channel, infer: grpc.Channel, store: Path, infer_address: str) -> None:
         self._store = store
+        self.infer_address = infer_address
         self._training = training_pb2_grpc.TrainingServiceStub(train)
         self._registry = registry_pb2_grpc.RegistryServiceStub(train)
         self._inference = inference_pb2_grpc.InferenceServiceStub(infer)
@@ -65,8 +66,9 @@ class Served:
         files: Mapping[str, Sequence[Path] | Path],
         *,
         out_of_scope_label: str = "",
+        columns: Sequence[str] = (),
     ) -> str:
-        """Import the files of each split; return the snapshot's name."""
+        """Import the files of each split, and keep `columns` for scores by slice; return the snapshot's name."""
 
         def parts() -> Iterator[training_pb2.ImportDatasetRequest]:
             for split, path in (
@@ -80,6 +82,7 @@ class Served:
                     split=training_pb2.Split.Value(split.upper()),
                     task=task,
                     out_of_scope_label=out_of_scope_label,
+                    columns=columns,
                 )
                 yield training_pb2.ImportDatasetRequest(header=header)
                 data = path.read_bytes()

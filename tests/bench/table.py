@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import transfer
+from tests.bench import slices, transfer
+from tests.bench.against import results as against
 from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
 from tests.bench.serving.tables import aims_table, speed_table
 
@@ -108,6 +109,20 @@ def transfer_table() -> str:
     return _with_hardware(lines, results.values())
 
 
+def against_table() -> str:
+    """Return the recipes beside AutoTrain's and SetFit's, for every data size that was measured."""
+    measured = against.results()
+    if not measured:
+        return "Not measured yet.\n"
+    runs = [run for arms in measured.values() for arm in arms.values() for run in arm.values()]
+    return _with_hardware(list(against.lines(measured)), runs)
+
+
+def slices_table() -> str:
+    """Return the worst and the best slice of each column of HateCheck and the bias templates."""
+    return _with_hardware(list(slices.lines()), [json.loads(slices.RESULT_FILE.read_text())])
+
+
 def _measured_rows() -> Iterable[tuple[str, RowSpec, dict[str, Arm]]]:
     for name, row in ROWS.items():
         path = RESULTS / f"{name}.json"
@@ -142,6 +157,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "accuracy": accuracy_table,
     "variants": variants_table,
     "transfer": transfer_table,
+    "against": against_table,
+    "slices": slices_table,
     "serving": speed_table,
     "serving-aims": aims_table,
 }

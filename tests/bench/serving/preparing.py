@@ -88,7 +88,7 @@ def _train(folder: Path, models: list[str]) -> None:
         grpc.insecure_channel(services.train_address) as train,
         grpc.insecure_channel(services.infer_address) as infer,
     ):
-        served = Served(train, infer, folder / "store")
+        served = Served(train, infer, folder / "store", services.infer_address)
         files = {split: data_file(DATASET, split) for split in _SPLITS}
         dataset = served.import_rows(DATASET, training_pb2.CLASSIFICATION, files)
         for model in models:
