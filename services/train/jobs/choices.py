@@ -15,6 +15,7 @@ from shared.store.datasets import Snapshot
 from shared.store.manifest import Task
 
 MOST_REASON_CHARACTERS: Final = 1024
+_OF_WEIGHTS: Final = ("pooling", "recurrent", "max_tokens")  # knobs by which a network reads, not learns
 
 
 def filled_in(order: Order, like: JobSpec) -> Order:
@@ -30,7 +31,29 @@ def filled_in(order: Order, like: JobSpec) -> Order:
         base_model=order.base_model or ("" if from_scratch else like.base_model or ""),
         adaptable=order.adaptable if from_scratch else adaptable,
         seed=like.seed if order.seed is None else order.seed,
-        hyperparameters={**knobs, **order.hyperparameters},
+        hyperparameters=_merged(knobs, order.hyperparameters),
+    )
+
+
+def continued(order: Order, parent: JobSpec) -> Order:
+    """Return an order whose open recipe, base, switch and knobs of the network are those of the spec that it goes on from.
+
+    How to learn stays open: the rows are others. An order for another recipe is left as it is, to be refused for that alone.
+    """
+    if order.recipe not in (None, parent.recipe):
+        return order
+    knobs = {
+        knob: value
+        for knob, value in parent.hyperparameters.model_dump(exclude_none=True).items()
+        if knob in _OF_WEIGHTS and knob not in unused_knobs(parent.recipe, parent.task, adaptable=True)
+    }
+    frozen = not parent.adaptable  # on is the default, which recipes from scratch want left open
+    return replace(
+        order,
+        recipe=parent.recipe,
+        base_model=order.base_model or parent.base_model or "",
+        adaptable=False if frozen and order.adaptable is None else order.adaptable,
+        hyperparameters=_merged(knobs, order.hyperparameters),
     )
 
 
@@ -148,7 +171,8 @@ def search(
 def _merged(defaults: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `defaults` with `changes`, also those within a knob that has knobs of its own."""
     return defaults | {
-        knob: defaults[knob] | value if isinstance(value, dict) else value for knob, value in changes.items()
+        knob: defaults.get(knob, {}) | value if isinstance(value, dict) else value
+        for knob, value in changes.items()
     }
 
 

@@ -1,7 +1,7 @@
 """Whether a training can go on from a version: what both must share, so that weights fit. Blocks; any thread may call."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -13,7 +13,8 @@ from shared.store.datasets import DatasetStore, Snapshot
 from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
 
-_FIELD = "spec.continue_from"
+_FIELD: Final = "spec.continue_from"
+CONTINUED_VERSION: Final = f"{_FIELD}.version"
 
 
 class Continuing:
@@ -24,17 +25,21 @@ class Continuing:
         self._models = models
         self._datasets = datasets
 
-    def resolve(
-        self, asked: Mapping[str, Any], spec: JobSpec, snapshot: Snapshot, problems: list[Problem]
-    ) -> Continuation | None:
-        """Return what `asked` means for `spec`, whose dataset is `snapshot`, the version fixed; None, and why in `problems`, if that cannot be.
+    def parent(self, asked: Mapping[str, Any]) -> Manifest:
+        """Return the version that `asked` names. Raises NameMalformedError and the three NOT_FOUNDs."""
+        reference = parse_reference(str(asked.get("version", "")), field=CONTINUED_VERSION)
+        return self._models.manifest(self._models.resolve(reference))
 
-        Raises NameMalformedError and the three NOT_FOUNDs.
-        """
-        version = self._models.resolve(
-            parse_reference(str(asked.get("version", "")), field=f"{_FIELD}.version")
-        )
-        parent = self._models.manifest(version)
+    def resolve(
+        self,
+        asked: Mapping[str, Any],
+        parent: Manifest,
+        spec: JobSpec,
+        snapshot: Snapshot,
+        problems: list[Problem],
+    ) -> Continuation | None:
+        """Return what `asked` means for `spec`, whose dataset is `snapshot`, after `parent`; None, and why in `problems`, if that cannot be."""
+        version = parent.version
         try:
             continuation = Continuation.model_validate({**asked, "version": str(version)})
         except ValidationError as error:
@@ -69,7 +74,7 @@ class Continuing:
 def _shape_problems(parent: Manifest, spec: JobSpec) -> list[Problem]:
     """What keeps the weights of `parent` from being the beginning of what `spec` asks for."""
     if parent.weights is None:
-        return [Problem(f"{_FIELD}.version", f"{parent.version} was published without its weights")]
+        return [Problem(CONTINUED_VERSION, f"{parent.version} was published without its weights")]
     then, now = parent.lineage.spec, spec.model_dump(mode="json")
     shapes = {
         "task": (parent.task, spec.task),

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from services.train.catalogue import DEFAULT_BASE_MODEL, Catalogue
 from services.train.jobs.choices import (
+    continued,
     filled_in,
     gates,
     hyperparameters,
@@ -21,7 +22,7 @@ from services.train.jobs.choices import (
     scratch_problems,
     search,
 )
-from services.train.jobs.continuing import Continuing
+from services.train.jobs.continuing import CONTINUED_VERSION, Continuing
 from services.train.jobs.order import Order
 from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
@@ -38,10 +39,11 @@ from shared.errors import (
 )
 from shared.names import DatasetName, VersionName, check_id, new_job_id, parse_reference
 from shared.store.datasets import DatasetStore
-from shared.store.manifest import Task
+from shared.store.manifest import Manifest, Task
 from shared.store.models import ModelStore
 
 _MOST_REQUEST_ID_CHARACTERS: Final = 128
+_LIKE_VERSION: Final = "spec.like_version"
 _SEEDS: Final = range(2**32)  # what every random generator takes
 
 
@@ -88,7 +90,11 @@ class Submission:
         if order.promote_to:
             check_id(order.promote_to, field="promote_to")
         if order.like_version:
-            order = filled_in(order, self._spec_of(order.like_version))
+            like = self._models.resolve(parse_reference(order.like_version, field=_LIKE_VERSION))
+            order = filled_in(order, _spec_of(self._models.manifest(like), field=_LIKE_VERSION))
+        parent = self._continuing.parent(order.continues) if order.continues else None
+        if parent is not None:
+            order = continued(order, _spec_of(parent, field=CONTINUED_VERSION))
         snapshot = self._datasets.snapshot(DatasetName.parse(order.dataset, field="spec.dataset"))
         recipe = order.recipe or RECIPES[snapshot.task]
         from_scratch = recipe in FROM_SCRATCH
@@ -124,9 +130,9 @@ class Submission:
             without_golden_examples=order.without_golden_examples,
             measures_gain=order.measures_gain,
         )
-        if not order.continues:
+        if parent is None:
             return spec
-        continuation = self._continuing.resolve(order.continues, spec, snapshot, problems)
+        continuation = self._continuing.resolve(order.continues, parent, spec, snapshot, problems)
         if problems or continuation is None:
             raise _invalid(problems)
         return spec.model_copy(update={"continues": continuation})
@@ -139,16 +145,6 @@ class Submission:
         version = self._models.resolve(parse_reference(champion, field=field))
         other = self._models.manifest(version).task
         return [] if other == task else [Problem(field, f"{version} does {other}, not {task}")]
-
-    def _spec_of(self, reference: str) -> JobSpec:
-        """Return the spec that a version was trained by. Raises NameMalformedError, the three NOT_FOUNDs, SpecInvalidError."""
-        field = "spec.like_version"
-        version = self._models.resolve(parse_reference(reference, field=field))
-        try:
-            return JobSpec.model_validate(self._models.manifest(version).lineage.spec)
-        except ValidationError:
-            problem = Problem(field, f"{version} was trained by a release whose specs this one cannot read")
-            raise _invalid([problem]) from None
 
     def _model_problems(self, model: str, task: Task) -> list[Problem]:
         """A name keeps its task: an alias that moved to a version of another task would fail every caller."""
@@ -176,6 +172,15 @@ class Submission:
     def _known(self, order: Order, request_id: str) -> JobRecord | None:
         known = self._table.find_request(request_id) if request_id else None
         return None if known is None else _same_order(known, order)
+
+
+def _spec_of(manifest: Manifest, *, field: str) -> JobSpec:
+    """Return the spec that a version was trained by. Raises SpecInvalidError with the field that names the version."""
+    try:
+        return JobSpec.model_validate(manifest.lineage.spec)
+    except ValidationError:
+        why = f"{manifest.version} was trained by a release whose specs this one cannot read"
+        raise _invalid([Problem(field, why)]) from None
 
 
 def _invalid(problems: list[Problem]) -> SpecInvalidError:

@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from services.train.spec import SCRATCH
+from shared.names import VersionName
 from shared.rpc.status import read_status
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.bases import TINY_BASE, make_tiny_base
-from tests.integration.train_service.harness import Service, state_of
+from tests.integration.train_service.harness import Service, refused, state_of
 
 NAN_BASE = "nan-bert"
 
@@ -61,3 +62,22 @@ def test_a_loss_that_is_no_number_fails_its_job(real_service: Service, *, adapta
     assert (why.reason, why.metadata) == ("TRAINING_DIVERGED", {"step": "1"})
     assert "learning_rate" in why.message
     assert real_service.models.versions(model) == []
+
+
+def test_a_training_goes_on_as_its_parent_was(real_service: Service) -> None:
+    """Base, switch, pooling and window of the version need not be repeated; saying otherwise is refused by the field."""
+    knobs = pb.Hyperparameters(max_epochs=2, max_tokens=48, pooling=pb.FIRST_TOKEN)
+    parent = real_service.submit("heads", base_model=TINY_BASE, adaptable=False, hyperparameters=knobs)
+    assert state_of(real_service.end_of(parent.id)) == "SUCCEEDED"
+    goes_on = pb.Continuation(version="heads@1")
+    job = real_service.submit(
+        "heads", continue_from=goes_on, hyperparameters=pb.Hyperparameters(max_epochs=2)
+    )
+    assert (job.spec.base_model, job.spec.adaptable) == (TINY_BASE, False)
+    assert (job.spec.hyperparameters.max_tokens, job.spec.hyperparameters.pooling) == (48, pb.FIRST_TOKEN)
+    assert state_of(real_service.end_of(job.id)) == "SUCCEEDED"
+    lineage = real_service.models.manifest(VersionName("heads", 2)).lineage
+    assert (lineage.parent_version, lineage.adaptable) == ("heads@1", False)
+    with refused("INVALID_ARGUMENT", "SPEC_INVALID") as refusal:
+        real_service.submit("heads", continue_from=goes_on, adaptable=True)
+    assert [problem.field for problem in refusal.why.problems] == ["spec.adaptable"]

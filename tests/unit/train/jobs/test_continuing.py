@@ -25,7 +25,13 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def publish(
-    desk: Desk, folder: Path, *, spec: dict[str, object], dataset: str, weights: bool = True
+    desk: Desk,
+    folder: Path,
+    *,
+    spec: dict[str, object],
+    dataset: str,
+    weights: bool = True,
+    adaptable: bool = False,
 ) -> Manifest:
     """A version of banking."""
     name = desk.models.reserve("banking", "job-0000000000000000")
@@ -33,7 +39,7 @@ def publish(
     file = folder / "weights.safetensors"
     file.write_bytes(b"weights")
     stored = desk.models.put_file(file)
-    lineage = manifest.lineage.model_copy(update={"spec": spec, "dataset": dataset, "adaptable": False})
+    lineage = manifest.lineage.model_copy(update={"spec": spec, "dataset": dataset, "adaptable": adaptable})
     manifest = manifest.model_copy(
         update={"lineage": lineage, "weights": StoredFile.model_validate(stored) if weights else None}
     )
@@ -64,6 +70,50 @@ def test_the_version_is_fixed_and_the_spec_goes_there_and_back(desk: Desk) -> No
     assert (spec.continues.version, spec.continues.replay_share) == ("banking@1", 0.5)
     job = desk.submission.submit(order, request_id="")
     assert desk.submission.resolve(read_order(write_job(job).spec)) == job.spec
+
+
+def test_what_is_left_open_is_as_it_was_for_the_version(desk: Desk, tmp_path: Path) -> None:
+    """Recipe, base, switch and what the network reads by come from there; how it learns is the recipe's own again."""
+    knobs = {"pooling": "first-token", "max_tokens": 64, "dropout": 0.25}
+    first = desk.submission.resolve(replace(ORDER, continues={}, seed=7, hyperparameters=knobs))
+    publish(desk, tmp_path / "2", spec=first.model_dump(mode="json"), dataset=first.dataset)
+    left_open = Order(model="banking", dataset="support", continues={"version": "banking@2"})
+    spec = desk.submission.resolve(left_open)
+    assert (spec.recipe, spec.base_model, spec.adaptable) == (first.recipe, first.base_model, False)
+    assert (spec.hyperparameters.pooling, spec.hyperparameters.max_tokens) == ("first-token", 64)
+    usual = desk.submission.resolve(replace(ORDER, continues={}))
+    assert (spec.hyperparameters.dropout, spec.seed) == (usual.hyperparameters.dropout, usual.seed)
+    shorter = desk.submission.resolve(replace(left_open, hyperparameters={"max_tokens": 32}))
+    assert shorter.hyperparameters.max_tokens == 32
+    assert fields(desk, replace(left_open, adaptable=True)) == {"spec.adaptable"}
+    assert fields(desk, replace(left_open, hyperparameters={"pooling": "masked-mean"})) == {
+        "spec.hyperparameters.pooling"
+    }
+
+
+def test_a_recurrent_network_keeps_the_shape_that_is_left_open(desk: Desk, tmp_path: Path) -> None:
+    """One field of its shape may be said again without the others falling back to the recipe's; another value is refused."""
+    shape = {"cell": "lstm", "width": 64}
+    scratch = Order(
+        model="banking", dataset="support", recipe="rnn-classifier", hyperparameters={"recurrent": shape}
+    )
+    first = desk.submission.resolve(scratch)
+    publish(desk, tmp_path / "2", spec=first.model_dump(mode="json"), dataset=first.dataset, adaptable=True)
+    left_open = Order(model="banking", dataset="support", continues={"version": "banking@2"})
+    again = replace(left_open, hyperparameters={"recurrent": {"cell": "lstm"}})
+    for order in (left_open, again):
+        assert desk.submission.resolve(order).hyperparameters.recurrent == first.hyperparameters.recurrent
+    other = replace(left_open, hyperparameters={"recurrent": {"cell": "gru"}})
+    assert fields(desk, other) == {"spec.hyperparameters.recurrent"}
+    like = replace(left_open, continues={}, like_version="banking@2", hyperparameters=again.hyperparameters)
+    assert desk.submission.resolve(like).hyperparameters.recurrent == first.hyperparameters.recurrent
+
+
+def test_a_spec_of_another_release_is_told(desk: Desk, tmp_path: Path) -> None:
+    """By the field that names the version."""
+    dataset = desk.submission.resolve(ORDER).dataset
+    publish(desk, tmp_path / "2", spec={"of": "another release"}, dataset=dataset)
+    assert fields(desk, continuing(version="banking@2")) == {"spec.continue_from.version"}
 
 
 def test_a_version_that_is_not_there_is_told(desk: Desk) -> None:
