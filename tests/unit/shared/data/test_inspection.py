@@ -1,6 +1,7 @@
 """What is planted in rows is found, and told without a word of their texts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,16 @@ def test_rare_unproved_and_unbalanced_labels_are_found() -> None:
     assert found[Kind.RARE_LABEL].places == ("train:61", "train:62", "train:63")
     assert "'fraud', 'other'" in found[Kind.UNPROVED_LABEL].message
     assert "'other' has 80" in found[Kind.IMBALANCE].message
+
+
+def test_an_id_on_two_rows_is_found() -> None:
+    """In whatever splits they stand, with all their places; rows without an id share none."""
+    splits = clean()
+    splits["train"][:2] = [replace(row, id=f"row {n}") for n, row in enumerate(splits["train"][:2])]
+    assert inspect_splits(splits) == []
+    splits["test"][4] = replace(splits["test"][4], id="row 1")
+    finding = only(inspect_splits(splits), Kind.REPEATED_ID)
+    assert (finding.count, finding.places) == (2, ("train:2", "test:5"))
 
 
 def test_splits_that_prove_little_are_told() -> None:
