@@ -27,7 +27,19 @@ def unescape_html(text: str) -> Iterator[Edit]:
     for found in _MARKUP.finditer(text):
         if tag := found["tag"]:
             yield Edit(found.start(), found.end(), "" if tag.lower() in _WITHIN_WORDS else " ")
-        elif found["name"] is None or f"{found['name']};" in html5:
-            character = html.unescape(found[0])
-            if character != _LOST:
-                yield Edit(found.start(), found.end(), character)
+        else:
+            yield from _read(found)
+
+
+def unescape_references(text: str) -> Iterator[Edit]:
+    """Write the characters that references stand for, and leave tags: those that come out of `&lt;b&gt;` are what somebody wrote."""
+    for found in _MARKUP.finditer(text):
+        if not found["tag"]:
+            yield from _read(found)
+
+
+def _read(reference: re.Match[str]) -> Iterator[Edit]:
+    if reference["name"] is None or f"{reference['name']};" in html5:
+        character = html.unescape(reference[0])
+        if character != _LOST:
+            yield Edit(reference.start(), reference.end(), character)

@@ -2,7 +2,7 @@
 
 Steps run in the order of STEPS whatever the order of their names: text steps again and again until none finds anything, because one may
 uncover work for another, then steps of one row, before rows are checked; then steps over all rows, once these have their splits. So rows
-that were cleaned come out of the same steps as they are.
+that were cleaned come out of the same steps as they are; but for tags that were escaped, which are words of the text once they are read.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from typing import Final
 from shared.data.cleaning import repeats, spans
 from shared.data.cleaning.characters import collapse_white_space, drop_control_characters, nfc
 from shared.data.cleaning.edits import Edit, edited
-from shared.data.cleaning.markup import unescape_html
+from shared.data.cleaning.markup import unescape_html, unescape_references
 from shared.data.formats.record import LineError
 from shared.data.inspection.findings import MOST_PLACES, Placed, placed
 from shared.data.rows import Row, SplitName
@@ -24,6 +24,8 @@ TEXT_STEPS: Final[Mapping[str, Callable[[str], Iterator[Edit]]]] = {
     "nfc": nfc,
     "collapse-white-space": collapse_white_space,
 }
+# What a step does from the second round on: tags that the first one read out of `&lt;b&gt;` are no markup.
+_LATER: Final[Mapping[str, Callable[[str], Iterator[Edit]]]] = {"unescape-html": unescape_references}
 ROW_STEPS: Final[Mapping[str, Callable[[Row], Row]]] = {
     "trim-spans": spans.trim_spans,
     "snap-spans": spans.snap_spans,
@@ -114,6 +116,7 @@ class Cleaning:
                     worked[step] = None
             if row is before:
                 return row
+            steps |= {step: find for step, find in _LATER.items() if step in steps}
         raise LineError(
             f"the text is not clean after {_MOST_ROUNDS} rounds of {', '.join(steps)}: its HTML is nested too deep"
         )
