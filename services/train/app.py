@@ -15,6 +15,7 @@ from services.train.datasets import Datasets
 from services.train.engines.local import TRAINER_COMMAND, LocalEngine
 from services.train.jobs.attendant import Attendant
 from services.train.jobs.census import Census
+from services.train.jobs.continuing import rows_behind
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord
 from services.train.jobs.state_folder import StateFolder, StateFolderError
@@ -31,7 +32,6 @@ from services.train.settings import TrainSettings
 from services.train.sources import Sources
 from services.train.spec import Assignment, JobSpec
 from shared.errors import PortTakenError, TagsmithError
-from shared.names import VersionName
 from shared.rpc.drain import drain, stop_signal
 from shared.rpc.health import HealthServer
 from shared.rpc.server import Server, add_reflection, bind
@@ -149,7 +149,7 @@ class _Jobs:
             most_bytes=settings.max_dataset_bytes,
             turn=turn,
         )
-        self.retention = Retention(datasets, self._datasets_in_use, turn)
+        self.retention = Retention(datasets, self._datasets_in_use, turn, submission.lock)
         self.servicer = TrainingServicer(
             table=self.table,
             watch=self.watch,
@@ -170,8 +170,8 @@ class _Jobs:
         for job in self.table.unfinished():
             yield job.id, job.spec.dataset
             if job.spec.continues is not None:
-                parent = self.models.manifest(VersionName.parse(job.spec.continues.version))
-                yield job.id, parent.lineage.dataset
+                for name in rows_behind(self.models, job.spec.continues.version):
+                    yield job.id, name
 
     def _attendant(self, job: JobRecord) -> Attendant:
         return Attendant(

@@ -1,6 +1,7 @@
 """Rows that go: because somebody says so, or because they are older than their owner wants. What unfinished jobs need stays."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,11 +24,14 @@ InUse = Callable[
 class Retention:
     """Deletes snapshots."""
 
-    def __init__(self, datasets: DatasetStore, in_use: InUse, turn: asyncio.Lock) -> None:
-        """`turn` is held while rows are deleted, so that no import of the same ones is half way."""
+    def __init__(
+        self, datasets: DatasetStore, in_use: InUse, turn: asyncio.Lock, submitting: threading.Lock
+    ) -> None:
+        """`turn` is held while rows are deleted, so that no import of the same ones is half way; `submitting`, so that no job is accepted that needs them."""
         self._datasets = datasets
         self._in_use = in_use
         self._turn = turn
+        self._submitting = submitting
 
     async def delete(self, name: str) -> list[str]:
         """Delete a snapshot or all of a dataset's; return their names. Raises DatasetInUseError, DatasetNotFoundError."""
@@ -36,7 +40,7 @@ class Retention:
             return await asyncio.to_thread(self._delete, parsed)
 
     async def expire(self, before: datetime) -> list[str]:
-        """Delete every snapshot that was stored first before `before` and that no job needs; return their names."""
+        """Delete every snapshot that was imported last before `before` and that no job needs; return their names."""
         async with self._turn:
             return await asyncio.to_thread(self._expire, before)
 
@@ -53,6 +57,10 @@ class Retention:
             await asyncio.sleep(interval_s)
 
     def _delete(self, name: DatasetName) -> list[str]:
+        with self._submitting:
+            return self._delete_unless_needed(name)
+
+    def _delete_unless_needed(self, name: DatasetName) -> list[str]:
         jobs = sorted(
             {
                 job
@@ -70,7 +78,6 @@ class Retention:
         return self._datasets.delete(name)
 
     def _expire(self, before: datetime) -> list[str]:
-        used = {snapshot for _, snapshot in self._in_use()}
         everything = [
             DatasetName(name, digest)
             for name in self._datasets.names()
@@ -79,14 +86,19 @@ class Retention:
         return [
             deleted
             for each in everything
-            if str(each) not in used and self._is_older(each, before)
-            for deleted in self._datasets.delete(each)
+            if self._is_older(each, before)
+            for deleted in self._delete_if_free(each)
         ]
+
+    def _delete_if_free(self, name: DatasetName) -> list[str]:
+        with self._submitting:  # for one at a time: whoever submits does not wait for a whole sweep
+            used = {snapshot for _, snapshot in self._in_use()}
+            return [] if str(name) in used else self._datasets.delete(name)
 
     def _is_older(self, name: DatasetName, before: datetime) -> bool:
         """A snapshot that cannot be read is no reason to keep the others: it waits for somebody who looks at it."""
         try:
-            return self._datasets.snapshot(name).create_time < before
+            return self._datasets.import_time(self._datasets.snapshot(name)) < before
         except (ArtifactCorruptError, DatasetNotFoundError) as error:
             _log.warning("dataset_not_expired", dataset=str(name), reason=error.reason)
             return False

@@ -40,7 +40,7 @@ class TrainSettings(BaseSettings):
     ] = ()  # `s3://a/b,s3://c`; where server_path may point, by default nowhere
     max_dataset_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024  # of one import
     dataset_retention_days: Annotated[float, Field(gt=0)] | None = (
-        None  # after which snapshots that no job needs are deleted; None: never
+        None  # after its last import, when a snapshot that no job needs is deleted; None: never
     )
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=64)] = 1
     trainer_threads: Annotated[int, Field(ge=1)] = Field(default_factory=usable_cores)  # of each trainer

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from shared.data.rows import SPLIT_NAMES, Row, Span, SplitName
+from shared.data.rows import SPLIT_NAMES, Row, SplitName
 from shared.errors import ArtifactCorruptError, DatasetNotFoundError
 from shared.names import DatasetName
 from shared.store import layout
@@ -25,6 +25,7 @@ from shared.store.failures import corrupt, store_errors
 from shared.store.manifest import Digest, Task
 from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
 from shared.store.records import create_record, last_number, read_record, seal
+from shared.store.row_lines import from_line, to_lines
 
 
 class _Record(BaseModel):
@@ -59,6 +60,10 @@ class _Latest(_Record):
     digest: Digest
 
 
+class _Import(_Record):
+    time: AwareDatetime
+
+
 class DatasetStore:
     """Saves, finds and reads snapshots."""
 
@@ -77,7 +82,7 @@ class DatasetStore:
 
         What is damaged of that snapshot is mended. Rows that are there already remember the `cleaning` that they were stored with first.
         """
-        lines = {split: _to_lines(rows[split]) for split in SPLIT_NAMES if rows.get(split)}
+        lines = {split: to_lines(rows[split]) for split in SPLIT_NAMES if rows.get(split)}
         splits = {
             split: SplitSummary(
                 digest=hashlib.sha256(data).hexdigest(),
@@ -107,6 +112,7 @@ class DatasetStore:
                 snapshot = self._read(name, digest)
             except ArtifactCorruptError:
                 self._put(layout.snapshot(name, digest), seal(snapshot.model_dump_json().encode()))
+            self._append(layout.imports(name, digest), _Import(time=datetime.now(UTC)))
         self._point(name, digest)
         return snapshot
 
@@ -119,6 +125,15 @@ class DatasetStore:
             return self._read(name.dataset, digest)
         except KeyMissingError:
             raise _unknown(name) from None
+
+    def import_time(self, snapshot: Snapshot) -> datetime:
+        """Return when its rows were imported last. Raises ArtifactCorruptError."""
+        name = DatasetName.parse(snapshot.name)
+        folder = layout.imports(name.dataset, name.digest)
+        last = last_number(self._objects, folder)
+        if not last:
+            return snapshot.create_time
+        return read_record(self._objects, layout.numbered(folder, last), _Import).time
 
     def rows(self, snapshot: Snapshot, split: SplitName) -> list[Row]:
         """Return the rows of a split in their order, each with its split; none for a split that the snapshot lacks.
@@ -137,12 +152,12 @@ class DatasetStore:
         found = hashlib.sha256(data).hexdigest()
         if found != summary.digest:
             raise corrupt(key, expected=summary.digest, found=found)
-        return [_from_line(line, split) for line in data.splitlines()]
+        return [from_line(line, split) for line in data.splitlines()]
 
     def delete(self, name: DatasetName) -> list[str]:
         """Delete a snapshot, or, of a bare name, all of a dataset's; return the names of what was deleted. Raises DatasetNotFoundError.
 
-        A snapshot ceases to exist before its rows go; a deletion that broke is finished by the next. If the bare name meant it, it means the newest of the others from then on.
+        A snapshot ceases to exist before its rows go; a deletion that broke is finished by the next. If the bare name meant it, it means the other that was imported last from then on.
         """
         there = self.digests(name.dataset)
         chosen = [digest for digest in there if name.digest in ("", digest)]
@@ -152,17 +167,17 @@ class DatasetStore:
             self._delete(layout.snapshot(name.dataset, digest))
             for split in SPLIT_NAMES:
                 self._delete(layout.split_rows(name.dataset, digest, split))
+            self._delete_folder(layout.imports(name.dataset, digest))
         left = [
             digest
             for digest in there
             if digest not in chosen and self._objects.exists(layout.snapshot(name.dataset, digest))
         ]
         if not left:
-            with store_errors("delete"):
-                for key in list(self._objects.list_keys(layout.latest(name.dataset))):
-                    self._objects.delete(key)
+            self._delete_folder(layout.latest(name.dataset))
         elif self._latest(name.dataset)[1] in chosen:
-            self._point(name.dataset, max(left, key=lambda each: self._read(name.dataset, each).create_time))
+            newest = max(left, key=lambda each: self.import_time(self._read(name.dataset, each)))
+            self._point(name.dataset, newest)
         return [str(DatasetName(name.dataset, digest)) for digest in chosen]
 
     def digests(self, name: str) -> list[str]:
@@ -175,6 +190,11 @@ class DatasetStore:
     def _delete(self, key: str) -> None:
         with store_errors("delete"):
             self._objects.delete(key)
+
+    def _delete_folder(self, folder: str) -> None:
+        with store_errors("delete"):
+            for key in list(self._objects.list_keys(folder)):
+                self._objects.delete(key)
 
     def names(self) -> list[str]:
         """Return the names of all datasets, sorted."""
@@ -222,41 +242,15 @@ class DatasetStore:
             else:
                 return
 
-
-def _to_lines(rows: Sequence[Row]) -> bytes:
-    # ASCII escapes: no character of a text can be taken for the end of a line.
-    return b"".join(json.dumps(_to_object(row), separators=(",", ":")).encode() + b"\n" for row in rows)
-
-
-def _to_object(row: Row) -> dict[str, object]:
-    """What is not there is left out, so that rows have the digest that they always had."""
-    extras: dict[str, object] = {}
-    if row.id:
-        extras["id"] = row.id
-    if row.columns:
-        extras["columns"] = dict(row.columns)
-    if row.out_of_scope:
-        return {"text": row.text, "out_of_scope": True, **extras}
-    if row.label is not None:
-        return {"text": row.text, "label": row.label, **extras}
-    if row.entities is None:
-        return {"text": row.text, "labels": row.label_set, **extras}
-    spans = [[span.start, span.end, span.label] for span in row.entities]
-    return {"text": row.text, "entities": spans, **extras}
-
-
-def _from_line(line: bytes, split: SplitName) -> Row:
-    read = json.loads(line)
-    return Row(
-        read["text"],
-        label=read.get("label"),
-        label_set=tuple(read["labels"]) if "labels" in read else None,
-        entities=tuple(Span(*span) for span in read["entities"]) if "entities" in read else None,
-        split=split,
-        id=read.get("id", ""),
-        columns=tuple(read.get("columns", {}).items()),
-        out_of_scope=read.get("out_of_scope", False),
-    )
+    def _append(self, folder: str, record: _Record) -> None:
+        while True:
+            try:
+                key = layout.numbered(folder, last_number(self._objects, folder) + 1)
+                create_record(self._objects, key, record)
+            except KeyExistsError:
+                continue  # another import of the same rows
+            else:
+                return
 
 
 def _digest(task: Task, splits: Mapping[SplitName, SplitSummary]) -> str:

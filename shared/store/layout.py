@@ -6,6 +6,7 @@
     models/<name>/aliases/<alias>/<00000012>.json    the moves of an alias; the highest number wins
     datasets/<name>/<digest>/<split>.jsonl           rows
     datasets/<name>/<digest>/snapshot.json           written after the rows: a snapshot exists when this does
+    datasets/<name>/<digest>/imports/<00000002>.json when the same rows were imported again; the highest number wins
     datasets/<name>/latest/<00000003>.json           which snapshot the bare name means; the highest number wins
 
 Pure. Names are checked on the way in, so that no caller's text becomes a path.
@@ -96,6 +97,11 @@ def snapshot(dataset: str, digest: str) -> str:
 def split_rows(dataset: str, digest: str, split: str) -> str:
     """Key of the rows of one split of a snapshot."""
     return f"{_dataset(dataset)}/{_check_digest(digest)}/{split}.jsonl"
+
+
+def imports(dataset: str, digest: str) -> str:
+    """Folder of the records that say when a snapshot's rows were imported again."""
+    return f"{_dataset(dataset)}/{_check_digest(digest)}/imports"
 
 
 def latest(dataset: str) -> str:

@@ -1,6 +1,6 @@
 """Whether a training can go on from a version: what both must share, so that weights fit. Blocks; any thread may call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from services.train.spec import Continuation, JobSpec
 from shared.data.rows import label_faults
 from shared.errors import DatasetNotFoundError, Problem
-from shared.names import DatasetName, parse_reference
+from shared.names import DatasetName, VersionName, parse_reference
 from shared.store.datasets import DatasetStore, Snapshot
 from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
@@ -65,10 +65,20 @@ class Continuing:
 
     def _has_rows(self, parent: Manifest) -> bool:
         try:
-            self._datasets.snapshot(DatasetName.parse(parent.lineage.dataset))
+            for name in rows_behind(self._models, str(parent.version)):
+                self._datasets.snapshot(DatasetName.parse(name))
         except DatasetNotFoundError:
             return False
         return True
+
+
+def rows_behind(models: ModelStore, version: str) -> Iterator[str]:
+    """Yield the snapshots that replay draws from: what a version learnt from, what its parent did, and so on to the base."""
+    later: str | None = version
+    while later is not None:
+        lineage = models.manifest(VersionName.parse(later)).lineage
+        yield lineage.dataset
+        later = lineage.parent_version
 
 
 def _shape_problems(parent: Manifest, spec: JobSpec) -> list[Problem]:

@@ -1,7 +1,8 @@
 """From what a caller orders to a job in the table: defaults, checks, the fixed snapshot, the reserved version.
 
 Invariants: one request_id, one job, which the table's unique column decides; one model, one task. The lock around a submission keeps
-losers of a race from reserving version numbers that nobody will use, and two jobs of different tasks from both being a model's first.
+losers of a race from reserving version numbers that nobody will use, and two jobs of different tasks from both being a model's first; whoever
+deletes rows holds it too, so that a job is in the table, or refused, before its rows could go.
 
 Blocks; any thread may call.
 """
@@ -59,7 +60,7 @@ class Submission:
         self._datasets = datasets
         self._catalogue = catalogue
         self._continuing = Continuing(models, datasets)
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def submit(self, order: Order, *, request_id: str) -> JobRecord:
         """Return the job of an order, made now or by an earlier call with its request_id (empty: none).
@@ -68,7 +69,7 @@ class Submission:
         BaseModelNotFoundError, FieldInvalidError.
         """
         _check_request_id(request_id)
-        with self._lock:
+        with self.lock:
             known = self._known(order, request_id)
             if known is not None:
                 return known

@@ -100,24 +100,27 @@ def open_parent(objects: ObjectStore, asked: Continuation, scratch: Path) -> Par
         asked,
         load_weights(files.fetch(manifest.weights)),
         files.fetch(manifest.tokenization.file),
-        _rows(objects, manifest, asked),
+        _rows(objects, manifest, asked, needed=bool(asked.replay_share or asked.keeps_labels)),
         files,
     )
 
 
-def _rows(objects: ObjectStore, manifest: Manifest, asked: Continuation) -> dict[SplitName, list[Row]]:
+def _rows(
+    objects: ObjectStore, manifest: Manifest, asked: Continuation, *, needed: bool
+) -> dict[SplitName, list[Row]]:
     """Read what a version learnt from, and what it replayed of its own parent, each row with the names that `asked` gives its labels."""
     try:
         read = read_rows(DatasetStore(objects), manifest.lineage.dataset, manifest.task)
     except DatasetNotFoundError:
-        if asked.replay_share or asked.keeps_labels:  # it was there when the job was accepted
+        if needed:  # it was there when the job was accepted
             raise
         return {}
     before = manifest.lineage.spec.get("continues")
     older = {}
     if before is not None:
         earlier = Continuation.model_validate(before)
-        older = _rows(objects, ModelStore(objects).manifest(VersionName.parse(earlier.version)), earlier)
+        grandparent = ModelStore(objects).manifest(VersionName.parse(earlier.version))
+        older = _rows(objects, grandparent, earlier, needed=needed)
     return {
         split: renamed_rows(
             [

@@ -131,6 +131,20 @@ def test_racing_imports_of_other_rows(datasets: DatasetStore) -> None:
     assert datasets.snapshot(DatasetName("support")) in outcomes
 
 
+def test_a_snapshot_knows_when_its_rows_came_last(datasets: DatasetStore) -> None:
+    """The first import is the last one until the same rows come again; the summary stays what it was."""
+    first = datasets.save("support", "classification", INTENTS)
+    assert datasets.import_time(first) == first.create_time
+    times = []
+    for _ in range(2):
+        assert datasets.save("support", "classification", INTENTS) == first
+        times.append(datasets.import_time(first))
+    assert first.create_time < times[0] < times[1]
+    assert datasets.delete(DatasetName("support")) == [first.name]
+    again = datasets.save("support", "classification", INTENTS)
+    assert datasets.import_time(again) == again.create_time > times[1]
+
+
 def test_damaged_rows_are_reported_and_mended(
     datasets: DatasetStore, objects: ObjectStore, tmp_path: Path
 ) -> None:

@@ -6,17 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from services.train.recipes import PRESETS
 from services.train.spec import Continuation
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.labels import diff_labels, output_rows
+from services.train.trainer.parent import open_parent
 from services.train.trainer.replay import join, renamed_rows, spread
 from shared.data.rows import Row, Span, SplitName
+from shared.errors import DatasetNotFoundError
 from shared.runtime.model import Model
-from shared.store.manifest import Manifest, Task
+from shared.store.datasets import DatasetStore
+from shared.store.manifest import Manifest, StoredFile, Task
+from shared.store.memory import MemoryStore
+from shared.store.models import ModelStore
 from tests.integration.trainer.world import FAST, Outcome, Workplace, name_rows, splits_of, topic_rows
-from tests.tiny import FILLERS, NAMES, SURNAMES
+from tests.tiny import FILLERS, NAMES, SURNAMES, tiny_manifest
 
 STILL = FAST.model_copy(
     update={"max_epochs": 1, "encoder_learning_rate": 1e-12, "head_learning_rate": 1e-12, "weight_decay": 0.0}
@@ -175,6 +182,36 @@ def test_labels_that_the_dataset_lacks_are_dropped_unless_they_are_kept(
     manifest = going_on(workplace, tiny_base, parent, rows)
     assert manifest.labels == parent.labels[:-1]
     assert manifest.lineage.replayed_row_count == 0  # all its other rows are there already
+
+
+def test_what_was_replayed_before_may_be_gone_where_nothing_is_replayed(tmp_path: Path) -> None:
+    """Of a parent that replayed rows of its own parent, which were deleted since, the rows that are left are read; a replay needs them all."""
+    objects = MemoryStore()
+    models, datasets = ModelStore(objects), DatasetStore(objects)
+    left = datasets.save("left", "classification", splits_of("classification"))
+    old = Continuation(version="topics@1")
+    (tmp_path / "weights").write_bytes(save({"head.layers.0.bias": torch.zeros(3)}))
+    lineages: tuple[dict[str, object], ...] = (
+        {"dataset": f"gone@sha256:{'0' * 64}"},
+        {"dataset": left.name, "spec": {"continues": old.model_dump()}},
+    )
+    for number, of_lineage in enumerate(lineages, start=1):
+        manifest, _ = tiny_manifest(tmp_path / str(number), "classification", model="topics", number=number)
+        lineage = manifest.lineage.model_copy(update=of_lineage)
+        weights = StoredFile.model_validate(models.put_file(tmp_path / "weights"))
+        put_all(models, tmp_path / str(number))
+        models.reserve("topics", manifest.lineage.job_id)
+        models.publish(manifest.model_copy(update={"lineage": lineage, "weights": weights}))
+    parent = open_parent(objects, Continuation(version="topics@2", replay_share=0), tmp_path / "a")
+    assert len(parent.rows["train"]) == left.splits["train"].row_count
+    with pytest.raises(DatasetNotFoundError):
+        open_parent(objects, Continuation(version="topics@2"), tmp_path / "b")
+
+
+def put_all(models: ModelStore, folder: Path) -> None:
+    """Store the files of a version."""
+    for path in folder.iterdir():
+        models.put_file(path)
 
 
 def test_a_diff_tells_kept_added_and_removed() -> None:

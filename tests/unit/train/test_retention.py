@@ -1,6 +1,7 @@
 """Deleting rows: what jobs need stays, what is gone is gone, and the bare name means the newest that is left."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +21,10 @@ class Desk:
         self.objects = MemoryStore()
         self.datasets = DatasetStore(self.objects)
         self.needed: list[tuple[str, str]] = []
-        self.retention = Retention(self.datasets, lambda: self.needed, asyncio.Lock())
+        self.submitting = threading.Lock()
+        self.retention = Retention(
+            self.datasets, lambda: self.needed, asyncio.Lock(), submitting=self.submitting
+        )
 
     def save(self, name: str, *texts: str) -> Snapshot:
         """A snapshot of these texts."""
@@ -82,6 +86,48 @@ async def test_snapshots_expire_by_their_age_unless_a_job_needs_them(desk: Desk)
     assert await desk.retention.expire(old.create_time) == []
     assert await desk.retention.expire(datetime.now(UTC) + timedelta(seconds=1)) == [old.name]
     assert desk.snapshot("support").name == needed.name
+
+
+async def test_rows_that_are_imported_again_live_anew(desk: Desk) -> None:
+    """Their age counts from the last import of just these rows, however old the snapshot is; then they go, and nothing is left of them."""
+    first = desk.save("support", "a", "b")
+    other = desk.save("support", "a", "c")
+    between = datetime.now(UTC)
+    assert desk.save("support", "a", "b") == first
+    assert desk.datasets.import_time(first) > between > desk.datasets.import_time(other)
+    assert await desk.retention.expire(between) == [other.name]
+    assert desk.snapshot("support").name == first.name
+    assert await desk.retention.expire(datetime.now(UTC)) == [first.name]
+    assert list(desk.objects.list_keys("datasets")) == []
+
+
+async def test_the_bare_name_goes_back_to_the_last_import(desk: Desk) -> None:
+    """Not to the snapshot that was stored last: importing an older state again made it the newer one."""
+    first, second = desk.save("support", "a", "b"), desk.save("support", "a", "c")
+    desk.save("support", "a", "b")
+    third = desk.save("support", "a", "d")
+    await desk.retention.delete(third.name)
+    assert desk.snapshot("support").name == first.name != second.name
+
+
+@pytest.mark.parametrize("sweeps", [False, True])
+async def test_a_job_that_is_being_accepted_keeps_its_rows(desk: Desk, *, sweeps: bool) -> None:
+    """A deletion that begins while a submission has found its rows waits until the job is known, and then leaves them."""
+    kept = desk.save("support", "a", "b")
+    desk.submitting.acquire()
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    deletion = asyncio.ensure_future(
+        desk.retention.expire(later) if sweeps else desk.retention.delete("support")
+    )
+    await asyncio.sleep(0.1)
+    desk.needed = [("job-1", kept.name)]
+    desk.submitting.release()
+    if sweeps:
+        assert await deletion == []
+    else:
+        with pytest.raises(DatasetInUseError):
+            await deletion
+    assert desk.snapshot("support").name == kept.name
 
 
 async def test_looks_go_on(desk: Desk) -> None:

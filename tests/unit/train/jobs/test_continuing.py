@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from services.train.jobs.continuing import rows_behind
 from services.train.jobs.order import Order
 from services.train.wire import read_order, write_job
 from shared.errors import SpecInvalidError, VersionNotFoundError
+from shared.names import DatasetName
 from shared.store.manifest import Manifest, StoredFile
 from tests.tiny import tiny_manifest
-from tests.unit.train.jobs.test_submission import Desk
+from tests.unit.train.jobs.test_submission import MANY, Desk
 
 ORDER = Order(model="banking", dataset="support", adaptable=False, continues={"version": "banking@1"})
 
@@ -32,6 +34,7 @@ def publish(
     dataset: str,
     weights: bool = True,
     adaptable: bool = False,
+    parent: str | None = None,
 ) -> Manifest:
     """A version of banking."""
     name = desk.models.reserve("banking", "job-0000000000000000")
@@ -39,7 +42,9 @@ def publish(
     file = folder / "weights.safetensors"
     file.write_bytes(b"weights")
     stored = desk.models.put_file(file)
-    lineage = manifest.lineage.model_copy(update={"spec": spec, "dataset": dataset, "adaptable": adaptable})
+    lineage = manifest.lineage.model_copy(
+        update={"spec": spec, "dataset": dataset, "adaptable": adaptable, "parent_version": parent}
+    )
     manifest = manifest.model_copy(
         update={"lineage": lineage, "weights": StoredFile.model_validate(stored) if weights else None}
     )
@@ -161,6 +166,18 @@ def test_rows_that_are_gone_cannot_be_replayed(desk: Desk, tmp_path: Path) -> No
     publish(desk, tmp_path / "2", spec=spec.model_dump(mode="json"), dataset=gone)
     assert fields(desk, continuing(version="banking@2")) == {"spec.continue_from.replay_share"}
     assert desk.submission.resolve(continuing(version="banking@2", replay_share=0)).continues is not None
+
+
+def test_replay_needs_the_rows_of_parents_parents_too(desk: Desk, tmp_path: Path) -> None:
+    """They are replayed as well, so jobs need them, and an order is refused once they are gone, before it trains."""
+    spec = desk.submission.resolve(replace(ORDER, continues={}))
+    more = desk.datasets.save("more", "classification", {"train": MANY[:9], "validation": MANY[:2]}).name
+    publish(desk, tmp_path / "2", spec=spec.model_dump(mode="json"), dataset=more, parent="banking@1")
+    assert list(rows_behind(desk.models, "banking@2")) == [more, spec.dataset]
+    order = replace(continuing(version="banking@2"), dataset="more")
+    assert desk.submission.resolve(order).continues is not None
+    desk.datasets.delete(DatasetName("support"))
+    assert fields(desk, order) == {"spec.continue_from.replay_share"}
 
 
 def test_what_is_left_open_may_be_as_it_was_for_a_version(desk: Desk, tmp_path: Path) -> None:

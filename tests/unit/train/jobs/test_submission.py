@@ -14,8 +14,8 @@ from services.train.jobs.table import JobTable
 from services.train.recipes import PRESETS
 from services.train.wire import read_order, write_job
 from shared.data.rows import Row, Span
-from shared.errors import SpecInvalidError
-from shared.names import VersionName
+from shared.errors import DatasetNotFoundError, SpecInvalidError
+from shared.names import DatasetName, VersionName
 from shared.store import layout
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
@@ -261,6 +261,29 @@ def test_a_model_that_is_yet_to_be_keeps_its_task(desk: Desk) -> None:
     for waiting in desk.table.unfinished(job.spec.model):
         desk.table.change(waiting.id, lambda job: job.cancelled(now=job.create_time))
     assert refused_fields(desk, replace(ORDER, dataset="people")) == []
+
+
+def test_whoever_deletes_rows_waits_for_a_submission(desk: Desk) -> None:
+    """The lock that deletions take is held from when the snapshot is fixed until the job is in the table; no order passes while they hold it."""
+    seen: list[bool] = []
+    reserve = desk.models.reserve
+
+    def watched(model: str, job_id: str) -> VersionName:
+        seen.append(desk.submission.lock.locked())
+        return reserve(model, job_id)
+
+    desk.models.reserve = watched  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        with desk.submission.lock:
+            waiting = pool.submit(desk.submission.submit, ORDER, request_id="")
+            time.sleep(0.1)
+            assert not seen
+            desk.datasets.delete(DatasetName("support"))
+        with pytest.raises(DatasetNotFoundError):
+            waiting.result()
+    desk.datasets.save("support", "classification", {"train": MANY, "validation": MANY[:2]})
+    desk.submission.submit(ORDER, request_id="")
+    assert seen == [True]
 
 
 def test_racing_first_jobs_of_a_model_agree_on_its_task(desk: Desk) -> None:
