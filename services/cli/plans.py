@@ -14,9 +14,9 @@ _MOST_SHOWN = 20
 _TIMEOUT_S = 900.0  # it may wait for others, and reads all rows
 
 
-def show_plan(session: Session, spec: pb.TrainingSpec, *, find_suspects: bool) -> None:
+def show_plan(session: Session, spec: pb.TrainingSpec, *, promote_to: str, find_suspects: bool) -> None:
     """Ask for a plan and show it."""
-    request = pb.PlanTrainingJobRequest(spec=spec, find_suspects=find_suspects)
+    request = pb.PlanTrainingJobRequest(spec=spec, promote_to=promote_to, find_suspects=find_suspects)
     plan = session.training.PlanTrainingJob(request, timeout=_TIMEOUT_S)
     record = plan_record(plan)
     tables = [_facts(record), *([_suspects(record)] if find_suspects else [])]

@@ -276,7 +276,7 @@ def train(
     if override_reason and not promote:
         raise typer.BadParameter("goes with --promote", param_hint="--override-reason")
     if plan:
-        show_plan(session, spec, find_suspects=find_suspects)
+        show_plan(session, spec, promote_to=promote or "", find_suspects=find_suspects)
         return
     request = pb.CreateTrainingJobRequest(
         spec=spec,

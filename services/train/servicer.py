@@ -80,8 +80,9 @@ class TrainingServicer(TrainingServiceServicer):
 
     async def PlanTrainingJob(self, request: pb.PlanTrainingJobRequest, context: Any) -> pb.TrainingPlan:
         """See training.proto."""
+        order = read_order(request.spec, promote_to=request.promote_to)
         plan = await self._planner.plan(
-            read_order(request.spec), probes=not request.skip_probe, finds_suspects=request.find_suspects
+            order, probes=not request.skip_probe, finds_suspects=request.find_suspects
         )
         return write_plan(plan)
 

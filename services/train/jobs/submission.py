@@ -139,9 +139,13 @@ class Submission:
         return spec.model_copy(update={"continues": continuation})
 
     def _champion_problems(self, order: Order, task: Task) -> list[Problem]:
-        """A champion that is named must be there, now, and do the same task. Raises NameMalformedError, the three NOT_FOUNDs."""
+        """A champion that is named must be there, now, and do the same task; unless it is the usual one, which may yet have to come.
+
+        Raises NameMalformedError, the three NOT_FOUNDs.
+        """
         field = "spec.gates.champion"
-        if not (champion := str(order.gates.get("champion", ""))):
+        champion = str(order.gates.get("champion", ""))
+        if champion in ("", f"{order.model}@{order.promote_to}"):
             return []
         version = self._models.resolve(parse_reference(champion, field=field))
         other = self._models.manifest(version).task

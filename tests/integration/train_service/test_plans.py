@@ -11,7 +11,7 @@ import pytest
 from shared.rpc.status import explain
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.bases import TINY_BASE, make_tiny_base
-from tests.integration.train_service.harness import Service, wait_for
+from tests.integration.train_service.harness import Service, refused, wait_for
 from tests.tiny import FILLERS, TOPICS, topic_label
 
 FAST = pb.Hyperparameters(max_epochs=3, batch_size=8)
@@ -48,10 +48,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         service.close()
 
 
-def plan(service: Service, *, skip_probe: bool = False, **spec: object) -> pb.TrainingPlan:
+def plan(
+    service: Service, *, skip_probe: bool = False, promote_to: str = "", **spec: object
+) -> pb.TrainingPlan:
     """Ask for a plan of a model on the topics, on the tiny base."""
     usual = {"model": "topics", "dataset": "topics", "base_model": TINY_BASE, "hyperparameters": FAST}
-    request = pb.PlanTrainingJobRequest(spec=pb.TrainingSpec(**(usual | spec)), skip_probe=skip_probe)
+    request = pb.PlanTrainingJobRequest(
+        spec=pb.TrainingSpec(**(usual | spec)), skip_probe=skip_probe, promote_to=promote_to
+    )
     return service.training.PlanTrainingJob(request, timeout=60)
 
 
@@ -140,11 +144,29 @@ def test_whoever_hangs_up_stops_the_survey(service: Service) -> None:
     wait_for(lambda: list(surveys.glob("*/events.jsonl")), what="the survey to begin")
     call.cancel()
     wait_for(lambda: not list(surveys.iterdir()), what="the survey to be gone")
-    assert not [
+    assert surveyors(service) == []
+    assert plan(service, skip_probe=True).texts.row_count == 90
+
+
+def surveyors(service: Service) -> list[psutil.Process]:
+    """The processes that look."""
+    return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if str(surveys) in " ".join(process.info["cmdline"] or ())
+        if str(service.state_dir / "surveys") in " ".join(process.info["cmdline"] or ())
     ]
+
+
+def test_a_plan_knows_the_alias_that_the_job_would_move(service: Service) -> None:
+    """A gate that compares finds its champion by it, as the job's would; without it, or with no alias, both are refused alike."""
+    gates = pb.QualityGates(most_points_lost=1)
+    told = plan(service, skip_probe=True, promote_to="production", gates=gates)
+    assert told.spec.gates.champion == "topics@production"
+    for promote_to, reason in (("", "SPEC_INVALID"), ("7", "NAME_MALFORMED")):
+        with refused("INVALID_ARGUMENT", reason):
+            plan(service, skip_probe=True, promote_to=promote_to, gates=gates)
+        with refused("INVALID_ARGUMENT", reason):
+            service.submit("topics", dataset="topics", gates=gates, promote_to=promote_to)
 
 
 def test_surveys_take_turns(service: Service) -> None:

@@ -436,14 +436,16 @@ class CreateTrainingJobRequest(_message.Message):
     def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ..., override_reason: _Optional[str] = ...) -> None: ...
 
 class PlanTrainingJobRequest(_message.Message):
-    __slots__ = ("spec", "skip_probe", "find_suspects")
+    __slots__ = ("spec", "skip_probe", "find_suspects", "promote_to")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     SKIP_PROBE_FIELD_NUMBER: _ClassVar[int]
     FIND_SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    PROMOTE_TO_FIELD_NUMBER: _ClassVar[int]
     spec: TrainingSpec
     skip_probe: bool
     find_suspects: bool
-    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., skip_probe: _Optional[bool] = ..., find_suspects: _Optional[bool] = ...) -> None: ...
+    promote_to: str
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., skip_probe: _Optional[bool] = ..., find_suspects: _Optional[bool] = ..., promote_to: _Optional[str] = ...) -> None: ...
 
 class TrainingPlan(_message.Message):
     __slots__ = ("spec", "findings", "texts", "cost", "advice", "suspects")

@@ -14,7 +14,7 @@ from services.train.jobs.table import JobTable
 from services.train.recipes import PRESETS
 from services.train.wire import read_order, write_job
 from shared.data.rows import Row, Span
-from shared.errors import DatasetNotFoundError, SpecInvalidError
+from shared.errors import AliasNotFoundError, DatasetNotFoundError, SpecInvalidError
 from shared.names import DatasetName, VersionName
 from shared.store import layout
 from shared.store.datasets import DatasetStore
@@ -140,6 +140,17 @@ def test_the_spec_of_a_job_can_be_submitted_again(desk: Desk, dataset: str, adap
     job = desk.submission.submit(order, request_id="")
     again = read_order(write_job(job).spec)
     assert desk.submission.resolve(again) == job.spec
+
+
+def test_the_spec_of_a_models_first_promotion_can_be_submitted_again(desk: Desk) -> None:
+    """Its champion is an alias that is not there yet: that is no fault of the order that would make it; of another it is."""
+    order = replace(ORDER, promote_to="production", gates={"most_points_lost": 1.0})
+    job = desk.submission.submit(order, request_id="")
+    assert job.spec.gates.champion == "banking@production"
+    again = read_order(write_job(job).spec, promote_to="production")
+    assert desk.submission.resolve(again) == job.spec
+    with pytest.raises(AliasNotFoundError):
+        desk.submission.resolve(replace(again, promote_to="canary"))
 
 
 RNN = replace(ORDER, recipe="rnn-classifier")
