@@ -44,7 +44,7 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands t
         "`tagsmith models MODEL@VERSION` shows what was measured; `tagsmith promote --override-reason WHY` moves the alias nevertheless"
     ),
     "TRAINING_OUT_OF_MEMORY": "train again with a lower --max-tokens or a smaller base",
-    "TRAINER_LOST": "the job's log says more; train again, with less memory if it was killed for that",
+    "TRAINER_LOST": "the log of the job, or of the plan, says more; train again, with less memory if it was killed for that",
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",
     "SERVICE_ENDED": "its log says more; if a port is taken, --train-port and --infer-port choose others",
     "BASE_MODEL_EXISTS": "--id gives it another name",

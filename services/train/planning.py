@@ -6,15 +6,15 @@ One survey at a time: its probe measures the machine. A survey ends with its cal
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from services.train.advice import advise
 from services.train.catalogue import Catalogue
-from services.train.engines.port import Engine, Trainer
-from services.train.events import Failed, Failure, Surveyed
+from services.train.engines.port import Engine, Exit, Trainer
+from services.train.events import Failed, Failure, Surveyed, TrainerEvent
 from services.train.jobs.event_log import EventLog
 from services.train.jobs.order import Order
 from services.train.jobs.submission import Submission
@@ -83,14 +83,7 @@ class Planner:
             while (exit_ := await asyncio.to_thread(trainer.poll)) is None:  # noqa: ASYNC110 - a process sets no event
                 await asyncio.sleep(_POLL_INTERVAL_S)
             events = await asyncio.to_thread(EventLog(folder / "events.jsonl").read)
-        for event in events:
-            if isinstance(event, Surveyed):
-                return event.report
-            if isinstance(event, Failed):
-                raise _RelayedError(event.failure)
-        raise TrainerLostError(
-            f"The survey {exit_}: train with less memory in use, or ask again.", exit=str(exit_)
-        )
+            return _report_of(events, exit_, folder)  # in here: why it failed decides whether its log is kept
 
     @asynccontextmanager
     async def _trainer(self, assignment: Survey, folder: Path) -> AsyncIterator[Trainer]:
@@ -123,6 +116,19 @@ class _RelayedError(ProblemsError):
         TagsmithError.__init__(self, failure.message, **failure.metadata)
         self.reason = failure.reason
         self.problems = tuple(Problem(each.field, each.description) for each in failure.problems)
+
+
+def _report_of(events: Iterable[TrainerEvent], exit_: Exit, folder: Path) -> Report:
+    for event in events:
+        if isinstance(event, Surveyed):
+            return event.report
+        if isinstance(event, Failed):
+            raise _RelayedError(event.failure)
+    raise TrainerLostError(
+        f"The survey {exit_}: train with less memory in use, or ask again. Its last words are in surveys/{folder.name}/trainer.log.",
+        **exit_.metadata,
+        survey=folder.name,
+    )
 
 
 def _clear(trainer: Trainer, folder: Path, *, keep: bool) -> None:

@@ -26,6 +26,13 @@ class Exit:
             return cls(code=returncode)
         return cls(signal=signal.Signals(-returncode).name)
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The signal or the exit code, as errors tell it."""
+        if self.signal is not None:
+            return {"signal": self.signal}
+        return {} if self.code is None else {"exit_code": str(self.code)}
+
     def __str__(self) -> str:
         if self.signal is not None:
             return f"was ended by {self.signal}"

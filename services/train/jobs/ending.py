@@ -64,11 +64,8 @@ def _lost(exit_: Exit) -> Failure:
         )
     else:
         remedy = "Its last words are in trainer.log of the job's folder on the training service; submit again to retry."
-    metadata = {"exit_code": str(exit_.code)} if exit_.code is not None else {}
-    if exit_.signal is not None:
-        metadata = {"signal": exit_.signal}
     return Failure(
         reason=TrainerLostError.reason,
         message=f"The trainer process {exit_} and left neither a version nor a reason. {remedy}",
-        metadata=metadata,
+        metadata=exit_.metadata,
     )

@@ -157,6 +157,25 @@ def surveyors(service: Service) -> list[psutil.Process]:
     ]
 
 
+def test_a_survey_that_is_lost_leaves_its_log(service: Service) -> None:
+    """Its end is told with the signal and with where its last words are; a restart clears them, as the README says."""
+    surveys = service.state_dir / "surveys"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(plan, service)
+        wait_for(lambda: list(surveys.glob("*/events.jsonl")), what="the survey to begin")
+        for process in surveyors(service):
+            process.kill()
+        with pytest.raises(grpc.RpcError) as caught:
+            asked.result()
+    why = explain(caught.value)
+    assert (why.code, why.reason) == ("ABORTED", "TRAINER_LOST")
+    assert why.metadata["signal"] == "SIGKILL"
+    assert (surveys / why.metadata["survey"] / "trainer.log").exists()
+    service.stop()
+    service.start(trainer_threads="1")
+    assert not list(surveys.glob("*"))
+
+
 def test_a_plan_knows_the_alias_that_the_job_would_move(service: Service) -> None:
     """A gate that compares finds its champion by it, as the job's would; without it, or with no alias, both are refused alike."""
     gates = pb.QualityGates(most_points_lost=1)

@@ -62,6 +62,10 @@ def test_a_loss_that_is_no_number_fails_its_job(real_service: Service, *, adapta
     assert (why.reason, why.metadata) == ("TRAINING_DIVERGED", {"step": "1"})
     assert "learning_rate" in why.message
     assert real_service.models.versions(model) == []
+    with refused("ABORTED", "TRAINING_DIVERGED"):
+        real_service.training.PlanTrainingJob(
+            pb.PlanTrainingJobRequest(spec=job.spec, promote_to="production")
+        )
 
 
 def test_a_training_goes_on_as_its_parent_was(real_service: Service) -> None:

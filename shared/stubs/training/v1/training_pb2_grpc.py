@@ -133,7 +133,7 @@ class TrainingServiceServicer:
         change. Trains and stores nothing.
 
         Takes seconds, since the probe trains a few steps; calls wait for each other. Errors: what CreateTrainingJob refuses, and what would fail
-        the job before it trains.
+        the job before it trains; ABORTED if the probe itself fails (TRAINING_DIVERGED, TRAINING_OUT_OF_MEMORY, TRAINER_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
