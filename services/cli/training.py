@@ -200,7 +200,7 @@ def train(
         float | None,
         typer.Option(
             rich_help_panel=_KNOBS,
-            help="Of rows in scope, for rows out of scope, [0, 0.5].",
+            help="Of rows in scope that may lose a right answer, so that rows out of scope get none, [0, 0.5].",
         ),
     ] = None,
     cell: Annotated[

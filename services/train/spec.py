@@ -75,7 +75,7 @@ class Hyperparameters(_Record):
         0.0  # a step, of the moving average of the weights; 0: none
     )
     precision: Precision = "auto"  # of the encoder's multiplications; auto: bf16 on a GPU that has it
-    # Of in-scope rows that would be answered rightly: so many, at most, may be refused so that texts out of scope are.
+    # Of all in-scope validation rows: so many, at most, may lose a right answer so that texts out of scope get none.
     most_refused_share: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     micro_batch_size: Annotated[int, Field(ge=1, le=1024)] | None = (
         None  # windows computed at once; None: as many as fit

@@ -44,7 +44,7 @@ class SplitSummary(_Record):
 
 
 class Snapshot(_Record):
-    """The summary of a snapshot. Splits without rows are left out."""
+    """`snapshot.json`: the summary of a snapshot. Splits without rows are left out; what has a default is not in older ones."""
 
     name: str  # name@sha256:<digest>
     task: Task

@@ -57,7 +57,7 @@ def choose_unknown_below(
     """Return the score below which a text is answered with no label.
 
     It is the one with the best sum of two shares: of `in_scope` rows that are answered, and rightly, and of `out_of_scope` rows that are
-    not; among those that refuse at most `most_refused_share` of all in-scope rows that are `right`. Half-way between the scores that
+    not; among those that take a right answer from at most `most_refused_share` of all `in_scope` rows. Half-way between the scores that
     it parts. All arrays are (rows,), scores of the best label, [0, 1].
     """
     edges = np.unique(np.concatenate([[0.0], in_scope, out_of_scope, [1.0]]))

@@ -10,7 +10,7 @@ from torch import nn
 from services.train.spec import Continuation
 from services.train.trainer.champion import evaluation_of
 from services.train.trainer.corpus import Corpus, read_rows
-from services.train.trainer.labels import LabelDiff, diff_labels, output_rows
+from services.train.trainer.labels import kept_labels, output_rows
 from services.train.trainer.replay import join, renamed_rows, unknown_rows
 from services.train.trainer.weights import Weights, encoder_weights, head_weights, load_weights
 from shared.data.rows import Row, SplitName
@@ -45,10 +45,6 @@ class Parent:
         """Return the corpus to train on, and how many of its train rows are replayed."""
         return join(corpus, self.rows, self.asked, seed=seed) if self.rows else (corpus, 0)
 
-    def diff(self, labels: Sequence[str]) -> LabelDiff:
-        """Tell what becomes of its labels in a version with `labels`."""
-        return diff_labels(self.manifest.labels, labels, self.asked.label_renames)
-
     def carry_encoder(self, encoder: nn.Module) -> None:
         """Put its encoder's weights into `encoder`, if they learnt."""
         if weights := encoder_weights(self.weights):
@@ -58,7 +54,9 @@ class Parent:
         """Put its head into `head`, the rows of the last layer label by label; those of new labels stay as they were made."""
         old, state = head_weights(self.weights), head.state_dict()
         last = max(name.rpartition(".")[0] for name in state if name.startswith("layers."))
-        pairs = output_rows(self.manifest.task, self.manifest.labels, labels, self.diff(labels))
+        before = self.manifest.labels
+        kept = kept_labels(before, labels, self.asked.label_renames)
+        pairs = output_rows(self.manifest.task, before, labels, kept)
         with torch.no_grad():
             for name, tensor in state.items():
                 if name.rpartition(".")[0] != last:

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from services.train.recipes import PRESETS
 from services.train.spec import Continuation
 from services.train.trainer.corpus import Corpus
-from services.train.trainer.labels import diff_labels, output_rows
+from services.train.trainer.labels import kept_labels, output_rows
 from services.train.trainer.parent import open_parent
 from services.train.trainer.replay import join, renamed_rows, spread
 from shared.data.rows import Row, Span, SplitName
@@ -214,18 +214,16 @@ def put_all(models: ModelStore, folder: Path) -> None:
         models.put_file(path)
 
 
-def test_a_diff_tells_kept_added_and_removed() -> None:
-    """By the old names for what is gone, by the new ones for what is there."""
-    diff = diff_labels(("a", "b", "c"), ("b", "d", "x"), {"a": "x"})
-    assert dict(diff.kept) == {"x": "a", "b": "b"}
-    assert (diff.added, diff.removed, diff.renamed) == (("d",), ("c",), {"a": "x"})
+def test_labels_are_kept_by_their_new_names() -> None:
+    """Neither a new label nor one that is gone is among them."""
+    assert kept_labels(("a", "b", "c"), ("b", "d", "x"), {"a": "x"}) == {"x": "a", "b": "b"}
 
 
 def test_tags_are_carried_over_in_pairs() -> None:
     """The row of O, and those of B and I of each label, wherever they stand now."""
-    diff = diff_labels(("a", "b"), ("aa", "b"), {})
-    assert output_rows("entities", ("a", "b"), ("aa", "b"), diff) == [(0, 0), (3, 3), (4, 4)]
-    moved = diff_labels(("b",), ("a", "b"), {})
+    kept = kept_labels(("a", "b"), ("aa", "b"), {})
+    assert output_rows("entities", ("a", "b"), ("aa", "b"), kept) == [(0, 0), (3, 3), (4, 4)]
+    moved = kept_labels(("b",), ("a", "b"), {})
     assert output_rows("entities", ("b",), ("a", "b"), moved) == [(0, 0), (3, 1), (4, 2)]
     assert output_rows("classification", ("b",), ("a", "b"), moved) == [(1, 0)]
 

@@ -62,7 +62,7 @@ SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 def test_no_more_is_refused_than_may_be(
     in_scope: list[tuple[float, bool]], out_of_scope: list[float], most: float
 ) -> None:
-    """Of rows in scope that would be answered rightly."""
+    """Of all rows in scope, those that would be answered rightly count as lost."""
     scores, right = np.array([s for s, _ in in_scope]), np.array([r for _, r in in_scope])
     found = choose_unknown_below(scores, right, np.array(out_of_scope), most_refused_share=most)
     assert 0 <= found <= 1
