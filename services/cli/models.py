@@ -13,6 +13,7 @@ from services.cli.paging import all_pages, tell_damage
 from services.cli.records import alias_record, model_record, version_record
 from services.cli.session import Session
 from shared.names import VersionName
+from shared.store.evaluation import figure
 from shared.store.manifest import METRICS
 from shared.stubs.registry.v1 import registry_pb2 as pb
 
@@ -167,11 +168,19 @@ def _facts(version: pb.ModelVersion) -> str:
 
 def _gate_table(version: pb.ModelVersion) -> Table:
     table = Table("gate", "", "measured", "limit", "", box=None)
-    checks: list[pb.GateCheck | pb.QualityCheck] = [*version.gate_checks, *version.quality_checks]
-    for check in checks:
-        verdict = "passed" if check.passed else "FAILED"
-        table.add_row(check.name, verdict, f"{check.measured:.3g}", f"{check.limit:.3g}", check.detail)
+    for check in version.gate_checks:
+        table.add_row(
+            check.name, _verdict(check), f"{check.measured:.3g}", f"{check.limit:.3g}", check.detail
+        )
+    for gate in version.quality_checks:
+        measured = None if gate.not_measured else gate.measured
+        told = (figure(measured, gate.unit), figure(gate.limit, gate.unit))
+        table.add_row(gate.name, _verdict(gate), *told, gate.detail)
     return table
+
+
+def _verdict(check: pb.GateCheck | pb.QualityCheck) -> str:
+    return "passed" if check.passed else "FAILED"
 
 
 def _version(session: Session, name: str) -> pb.ModelVersion:

@@ -10,6 +10,8 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from shared.store.evaluation import figure
+
 _TAGS: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # What Markdown takes for its own within a line; templates see to it that no value begins one.
 _MARKDOWN: Final = re.compile(
@@ -50,7 +52,7 @@ def html_templates() -> Environment:
 
 
 def _templates(finalize: Callable[[object], object]) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("shared.cards"),
         autoescape=True,
         finalize=finalize,
@@ -59,3 +61,5 @@ def _templates(finalize: Callable[[object], object]) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["figure"] = figure
+    return environment

@@ -1,6 +1,21 @@
 """What a variant of a version was measured to answer: a part of its manifest."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+Unit = Literal["points", "share", "bytes", "ms"]  # points: hundredths of a score; share: [0, 1]
+QualityGate = Literal["metric", "champion", "labels", "slices", "calibration", "size", "latency"]
+UNITS: Final[dict[QualityGate, Unit]] = {
+    "metric": "points",
+    "champion": "points",
+    "labels": "points",
+    "slices": "points",
+    "calibration": "share",
+    "size": "bytes",
+    "latency": "ms",
+}
+_NOT_MEASURED_ONCE: Final = 1e9  # what manifests said before `measured` could be None
 
 
 class _Record(BaseModel):
@@ -98,11 +113,33 @@ class Gain(_Record):
 class QualityCheck(_Record):
     """One of the gates that the owner of a model set: `measured` must not exceed `limit`."""
 
-    name: str
+    name: QualityGate
     passed: bool
-    measured: float
+    measured: float | None  # None: it could not be, and has failed; or there was no champion yet to lose to
     limit: float
-    detail: str
+    unit: Unit  # of both
+    detail: str  # what was measured; why nothing was
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, record: Any) -> Any:
+        """Add the unit, which follows from the name, to what was written without one."""
+        if not isinstance(record, dict) or "unit" in record or record.get("name") not in UNITS:
+            return record
+        unmeasured = record.get("measured") == _NOT_MEASURED_ONCE and record["name"] != "size"
+        return {
+            **record,
+            "unit": UNITS[record["name"]],
+            "measured": None if unmeasured else record.get("measured"),
+        }
+
+
+def figure(value: float | None, unit: str) -> str:
+    """Write a figure of a quality check for people; a share is bare."""
+    if value is None:
+        return "not measured"
+    number = f"{value:,.0f}" if unit == "bytes" else f"{value:.3g}"
+    return number if unit == "share" else f"{number} {unit}"
 
 
 class Trial(_Record):

@@ -25,6 +25,7 @@ from shared.errors import (
 from shared.names import ModelReference, VersionName
 from shared.store import layout
 from shared.store.aliases import AliasLog, AliasRecord
+from shared.store.evaluation import figure
 from shared.store.failures import corrupt
 from shared.store.manifest import READABLE_SCHEMAS, Manifest, StoredFile
 from shared.store.port import KeyExistsError, KeyMissingError, ObjectStore
@@ -214,7 +215,8 @@ def _check_quality(manifest: Manifest) -> None:
     if failed:
         names, first = ",".join(check.name for check in failed), failed[0]
         raise QualityGatesFailedError(
-            f"{manifest.version} fails its quality gates ({names}): {first.measured:.4g} {first.detail}; {first.limit:.4g} is allowed."
+            f"{manifest.version} fails its quality gates ({names}): {first.name} {figure(first.measured, first.unit)}, at most"
+            f" {figure(first.limit, first.unit)} asked: {first.detail}."
             " An override_reason promotes it nevertheless.",
             model_version=str(manifest.version),
             checks=names,

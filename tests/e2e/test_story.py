@@ -269,7 +269,7 @@ def test_a_job_is_planned_searched_gated_and_compared(up: Up, intents: Path, tmp
     assert {each["name"] for each in compared["splits"]["test"]["slices"]} == {"half=a", "half=b"}
     assert "out_of_scope_recall" in {each["name"] for each in compared["splits"]["test"]["metrics"]}
     gates = record(up.tagsmith("models", "marked@2", "--json"))["quality_checks"]
-    assert [(gate["name"], gate["passed"]) for gate in gates] == [("champion", True)]
+    assert [(gate["name"], gate["passed"], gate["unit"]) for gate in gates] == [("champion", True, "points")]
     scores = record(up.tagsmith("eval", "marked@2", marked, *extras, "--json"))
     assert [each["value"] for each in scores["slices"]] == ["a", "b"]
     ok(up.tagsmith("data", "delete", "marked", "--yes"))

@@ -1,17 +1,17 @@
 """The gates that the owner of a model set for its promotion, held against what was measured. Pure.
 
-What cannot be measured, such as a loss to a champion that does not answer, has failed: a gate that is not looked at is none.
+What cannot be measured, such as a loss to a champion that does not answer, has failed: a gate that is not looked at is none. Only to a champion that
+is not there yet nothing can be lost.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from services.train.spec import QualityGates
-from shared.store.evaluation import Change, Comparison, QualityCheck, SplitEvaluation
+from shared.store.evaluation import UNITS, Change, Comparison, QualityCheck, QualityGate, SplitEvaluation
 from shared.store.manifest import METRICS, Task
 
 _POINTS: Final = 100.0
-_NOT_MEASURED: Final = 1e9  # manifests hold finite numbers
 
 
 def quality_checks(
@@ -39,34 +39,37 @@ def quality_checks(
                 "metric",
                 _POINTS * (gates.least_metric - reached),
                 0,
-                f"points that {split} {metric} {reached:.4f} is below {gates.least_metric:.4f}",
+                f"{split} {metric} {reached:.4f} below {gates.least_metric:.4f}",
             )
         )
     if gates.most_calibration_error is not None:
-        error = evaluation.metrics["calibration_error"] if evaluation.reliability else _NOT_MEASURED
-        checks.append(
-            _check("calibration", error, gates.most_calibration_error, f"calibration error on {split}")
-        )
+        checks.append(_calibration(gates.most_calibration_error, split, evaluation))
     if gates.most_size_bytes is not None:
-        checks.append(
-            _check("size", size_bytes, gates.most_size_bytes, "bytes of the smallest variant's files")
-        )
+        checks.append(_check("size", size_bytes, gates.most_size_bytes, "files of the smallest variant"))
     if gates.most_latency_ms is not None and latency_ms is not None:
         checks.append(
             _check(
                 "latency",
                 latency_ms,
                 gates.most_latency_ms,
-                "ms of one text alone, the median, on one thread",
+                "one text alone, the median, on one thread, by the fastest variant",
             )
         )
     return (*checks, *_losses(gates, metric, comparison, champion_failure))
 
 
+def _calibration(limit: float, split: str, evaluation: SplitEvaluation) -> QualityCheck:
+    if not evaluation.reliability:
+        return _unmeasured("calibration", limit, f"no row of {split} was answered")
+    return _check(
+        "calibration", evaluation.metrics["calibration_error"], limit, f"calibration error on {split}"
+    )
+
+
 def _losses(
     gates: QualityGates, metric: str, comparison: Comparison | None, failure: str
 ) -> Iterator[QualityCheck]:
-    limits = {
+    limits: dict[QualityGate, float | None] = {
         "champion": gates.most_points_lost,
         "labels": gates.most_label_points_lost,
         "slices": gates.most_slice_points_lost,
@@ -75,15 +78,15 @@ def _losses(
         if limit is None:
             continue
         if failure:
-            yield _check(name, _NOT_MEASURED, limit, f"the champion could not be compared with: {failure}")
+            yield _unmeasured(name, limit, f"the champion could not be compared with: {failure}")
         elif comparison is None:
-            yield _check(name, 0, limit, "there is no champion yet")
+            yield _unmeasured(name, limit, "there is no champion yet", passed=True)
         elif name == "champion":
             yield _check(
                 name,
                 -_POINTS * comparison.gain,
                 limit,
-                f"points of {metric} lost to {comparison.champion} on {comparison.row_count} rows of {comparison.split}"
+                f"{metric} lost to {comparison.champion} on {comparison.row_count} rows of {comparison.split}"
                 f" (95 % interval {-_POINTS * comparison.high:.2f} to {-_POINTS * comparison.low:.2f})",
             )
         else:
@@ -93,18 +96,31 @@ def _losses(
             )
 
 
-def _worst(name: str, changes: Sequence[Change], limit: float, comparison: Comparison) -> QualityCheck:
+def _worst(
+    name: QualityGate, changes: Sequence[Change], limit: float, comparison: Comparison
+) -> QualityCheck:
     if not changes:
-        return _check(name, _NOT_MEASURED, limit, f"there are no {name} with rows enough to compare")
+        return _unmeasured(name, limit, f"there are no {name} with rows enough to compare")
     worst = min(changes, key=lambda each: each.after - each.before)
     return _check(
         name,
         _POINTS * (worst.before - worst.after),
         limit,
-        f"points lost to {comparison.champion} on {worst.name!r} ({worst.row_count} rows of {comparison.split}): {worst.before:.4f} to"
+        f"lost to {comparison.champion} on {worst.name!r} ({worst.row_count} rows of {comparison.split}): {worst.before:.4f} to"
         f" {worst.after:.4f}, the greatest loss of {len(changes)} {name}",
     )
 
 
-def _check(name: str, measured: float, limit: float, detail: str) -> QualityCheck:
-    return QualityCheck(name=name, passed=measured <= limit, measured=measured, limit=limit, detail=detail)
+def _check(name: QualityGate, measured: float, limit: float, detail: str) -> QualityCheck:
+    return QualityCheck(
+        name=name,
+        passed=measured <= limit,
+        measured=measured,
+        limit=limit,
+        unit=UNITS[name],
+        detail=detail,
+    )
+
+
+def _unmeasured(name: QualityGate, limit: float, why: str, *, passed: bool = False) -> QualityCheck:
+    return QualityCheck(name=name, passed=passed, measured=None, limit=limit, unit=UNITS[name], detail=why)

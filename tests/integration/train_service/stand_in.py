@@ -32,7 +32,7 @@ from shared.store.opening import open_store
 from tests.tiny import tiny_manifest
 
 WORSE = QualityCheck(
-    name="slices", passed=False, measured=5.0, limit=2.0, detail="points lost on 'domain=loan'"
+    name="slices", passed=False, measured=5.0, limit=2.0, unit="points", detail="lost on 'domain=loan'"
 )
 Say = Callable[[PhaseStarted | Progress | Finished | Failed], None]
 

@@ -12,7 +12,7 @@ from shared.data.rows import Row, SplitName
 from shared.runtime.classification import LabelScore
 from shared.scoring.comparison import compare
 from shared.scoring.evaluation import Split, evaluate_classification, outcomes_of
-from shared.store.evaluation import Comparison, ReliabilityBin, SplitEvaluation
+from shared.store.evaluation import Comparison, QualityCheck, ReliabilityBin, SplitEvaluation
 from shared.store.manifest import Manifest
 from tests.integration.trainer.world import Workplace, topic_rows
 from tests.tiny import CLASSIFICATION_LABELS, TOPICS, topic_label
@@ -168,25 +168,91 @@ def made_comparison(before: Sequence[bool], after: Sequence[bool]) -> Comparison
     return compare("m@1", "test", before=(was, was_rows), after=(now, now_rows))
 
 
-def checks(gates: QualityGates, comparison: Comparison | None) -> dict[str, bool]:
-    """Which gates hold for a made-up version."""
-    evaluation = SplitEvaluation(
-        row_count=100,
-        metrics={"accuracy": 0.9, "calibration_error": 0.02},
-        per_label={},
-        reliability=(ReliabilityBin(count=100, mean_score=0.92, share_right=0.9),),
-    )
+EVALUATION = SplitEvaluation(
+    row_count=100,
+    metrics={"accuracy": 0.9, "calibration_error": 0.02},
+    per_label={},
+    reliability=(ReliabilityBin(count=100, mean_score=0.92, share_right=0.9),),
+)
+ALL_GATES = QualityGates(
+    champion="m@1",
+    least_metric=0.85,
+    most_points_lost=1,
+    most_label_points_lost=2,
+    most_slice_points_lost=3,
+    most_calibration_error=0.05,
+    most_size_bytes=200,
+    most_latency_ms=10,
+)
+
+
+def checked(
+    gates: QualityGates,
+    comparison: Comparison | None,
+    *,
+    evaluation: SplitEvaluation = EVALUATION,
+    failure: str = "",
+) -> dict[str, QualityCheck]:
+    """The checks of a made-up version, by name."""
     found = quality_checks(
         gates,
         "classification",
         "test",
         evaluation,
         comparison,
-        champion_failure="",
+        champion_failure=failure,
         size_bytes=100,
         latency_ms=5,
     )
-    return {check.name: check.passed for check in found}
+    return {check.name: check for check in found}
+
+
+def checks(gates: QualityGates, comparison: Comparison | None) -> dict[str, bool]:
+    """Which gates hold for a made-up version."""
+    return {name: check.passed for name, check in checked(gates, comparison).items()}
+
+
+def told(found: Mapping[str, QualityCheck]) -> dict[str, tuple[float | None, float, str]]:
+    """What each check measured, what it allows, and the unit of both."""
+    return {name: (each.measured, each.limit, each.unit) for name, each in found.items()}
+
+
+def test_each_check_tells_its_figures_with_their_unit() -> None:
+    """Points are hundredths: five below the metric that is asked are -5 where it is more; ten per cent fewer right answers are ten lost."""
+    comparison = made_comparison([True] * 100, [True] * 90 + [False] * 10)
+    found = told(checked(ALL_GATES.model_copy(update={"fewest_rows": 10}), comparison))
+    slices, labels = found.pop("slices"), found.pop("labels")
+    assert found == {
+        "metric": (pytest.approx(-5), 0, "points"),
+        "champion": (pytest.approx(10), 1, "points"),
+        "calibration": (0.02, 0.05, "share"),
+        "size": (100, 200, "bytes"),
+        "latency": (5, 10, "ms"),
+    }
+    assert labels == (pytest.approx(100 * (1 - 2 / 3)), 2, "points")  # F1 of b: 10 of 20 found, none wrongly
+    assert slices == (None, 3, "points")  # the rows have no columns
+
+
+def test_what_could_not_be_measured_has_no_figure_and_has_failed() -> None:
+    """No answer to hold scores to, a champion that cannot answer, labels without rows enough: each says why."""
+    unanswered = EVALUATION.model_copy(update={"reliability": ()})
+    found = checked(ALL_GATES, None, evaluation=unanswered, failure="its files are damaged")
+    unmeasured = {name: each for name, each in found.items() if each.measured is None}
+    assert set(unmeasured) == {"calibration", "champion", "labels", "slices"}
+    assert not any(each.passed for each in unmeasured.values())
+    assert "no row of test was answered" in unmeasured["calibration"].detail
+    assert "its files are damaged" in unmeasured["champion"].detail
+    few = checked(
+        ALL_GATES.model_copy(update={"fewest_rows": 99}), made_comparison([True] * 100, [True] * 100)
+    )["labels"]
+    assert (few.measured, few.passed) == (None, False)
+
+
+def test_nothing_is_measured_against_a_champion_that_is_not_there_yet() -> None:
+    """The gates hold, and tell no figure that looks like a draw."""
+    found = checked(ALL_GATES, None)
+    against = {name: (found[name].measured, found[name].passed) for name in ("champion", "labels", "slices")}
+    assert against == dict.fromkeys(against, (None, True))
 
 
 def test_a_label_is_compared_only_where_it_has_rows_enough() -> None:

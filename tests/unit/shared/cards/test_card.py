@@ -120,7 +120,9 @@ def test_a_card_tells_of_groups_calibration_lineage_gate_and_findings(tmp_path: 
         "| LEAK | 2 | the same text is in another split | x:1 |",
         "| a | no answer | 1 | 2.5 % |",
         "-3.12 points of accuracy to m@3 on 120 rows of test",
-        "| slices | **no** | 5.5 | 2 | points lost on",
+        "| slices | **no** | 5.5 points | 2 points | lost on",
+        "| labels | **no** | not measured | 2 points | there are no labels",
+        "| size | yes | 12,345,678 bytes | 23,456,789 bytes | files of",
     ):
         assert told in card
 

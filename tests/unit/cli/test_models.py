@@ -1,0 +1,43 @@
+"""What `tagsmith models MODEL@VERSION` says of a version's gates."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from services.cli.models import _gate_table
+from services.cli.records import version_record
+from services.train.registry_wire import write_version
+from shared.stubs.registry.v1 import registry_pb2 as pb
+from tests.unit.shared.cards.versions import version
+
+
+def told(folder: Path) -> pb.ModelVersion:
+    """A version with one gate that failed, one that could not be measured and one that held, as the registry tells it."""
+    return pb.ModelVersion.FromString(
+        write_version(version(folder), (), with_manifest=False).SerializeToString()
+    )
+
+
+def test_a_gate_that_was_not_measured_has_no_figure(tmp_path: Path) -> None:
+    """Neither on the wire, where it is said in a field of its own, nor as null and a flag in JSON."""
+    slices, labels, size = told(tmp_path).quality_checks
+    assert (slices.measured, slices.unit, slices.not_measured) == (5.5, "points", False)
+    assert (labels.HasField("measured"), labels.unit, labels.not_measured) == (False, "points", True)
+    assert (size.measured, size.limit, size.unit) == (12345678, 23456789, "bytes")
+    records = version_record(told(tmp_path))["quality_checks"]
+    assert [(each["measured"], each["not_measured"], each["unit"]) for each in records] == [
+        (5.5, False, "points"),
+        (None, True, "points"),
+        (12345678, False, "bytes"),
+    ]
+
+
+def test_the_table_of_gates_has_units(tmp_path: Path) -> None:
+    """Measured and limit, or that nothing was."""
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(_gate_table(told(tmp_path)))
+    lines = [" ".join(line.split()) for line in shown.get().splitlines()]
+    assert "slices FAILED 5.5 points 2 points lost on 'language=de'" in lines
+    assert "labels FAILED not measured 2 points there are no labels with rows enough to compare" in lines
+    assert "size passed 12,345,678 bytes 23,456,789 bytes files of the smallest variant" in lines
