@@ -38,7 +38,8 @@ def _facts(record: Record) -> Table:
     languages = ", ".join(f"{language} {share:.0%}" for language, share in texts["language_shares"].items())
     table.add_row("languages", languages or "cannot be told")
     if cost is not None:
-        table.add_row("steps", f"{cost['total_steps']}, {cost['step_ms']:.0f} ms each")
+        trainings = f" in each of {cost['training_count']} trainings" if cost["training_count"] > 1 else ""
+        table.add_row("steps", f"{cost['total_steps']}{trainings}, {cost['step_ms']:.0f} ms each")
         table.add_row(
             "training, at most", f"{cost['duration_ms'] / 60_000:.1f} min; export and gate come on top"
         )

@@ -66,6 +66,7 @@ def plan_record(plan: training_pb2.TrainingPlan) -> Record:
         },
         "cost": {
             "total_steps": cost.total_steps,
+            "training_count": cost.training_count,
             "step_ms": cost.step_duration.ToMicroseconds() / 1000,
             "duration_ms": cost.duration.ToMilliseconds(),
             "peak_memory_bytes": cost.peak_memory_bytes,

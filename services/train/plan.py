@@ -33,12 +33,15 @@ class TextFacts(_Record):
 class Cost(_Record):
     """What training will take on the machine that the probe ran on, from a few steps; to its end, if nothing stops it early."""
 
-    total_steps: int
+    total_steps: int  # of one training
+    training_count: int  # a search's trials, as many as may begin in time, and the gain's
     step_ms: float  # mean
     evaluation_ms: float  # of the validation split, once
     encoding_ms: float  # adaptable off: the encoder's one pass over all texts; else 0
-    duration_ms: int  # of all that; export and gate come on top
-    peak_memory_bytes: int  # of the process, at its largest during the probe
+    duration_ms: int  # of all trainings, as long as the first each; export and gate come on top
+    peak_memory_bytes: (
+        int  # resident in the survey's process, at its largest; of training, export and gate may hold more
+    )
 
 
 class Suspect(_Record):

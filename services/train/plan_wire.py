@@ -26,6 +26,7 @@ def _write_texts(texts: TextFacts) -> pb.TextFacts:
 def _write_cost(cost: Cost) -> pb.TrainingCost:
     return pb.TrainingCost(
         total_steps=cost.total_steps,
+        training_count=cost.training_count,
         step_duration=_duration(cost.step_ms),
         duration=_duration(cost.duration_ms),
         peak_memory_bytes=cost.peak_memory_bytes,

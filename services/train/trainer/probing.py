@@ -1,14 +1,15 @@
 """What a training will cost, from a few steps of it on a sample of its rows, through the loop that would train."""
 
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.train.plan import Cost
 from services.train.spec import JobSpec
+from services.train.trainer.budget import training_count
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.loop import evaluation_interval, fit
+from services.train.trainer.memory import peak_memory_bytes
 from services.train.trainer.network import Encoder
 from services.train.trainer.pipeline import prepare
 from shared.data.rows import SplitName
@@ -58,13 +59,16 @@ def probe(
     everything, sampled = (sum(_tokens(each[split]) for split in taken) for each in (encoded, read))
     encoding_ms = 0.0 if spec.adaptable else begun_ms * everything / sampled
     evaluations = -(-total_steps // evaluation_interval(steps_per_epoch))
+    training_ms = total_steps * step_ms + evaluations * evaluation_ms
+    trainings = training_count(spec, training_ms)
     return Cost(
         total_steps=total_steps,
         step_ms=step_ms,
         evaluation_ms=evaluation_ms,
         encoding_ms=encoding_ms,
-        duration_ms=int(total_steps * step_ms + evaluations * evaluation_ms + encoding_ms),
-        peak_memory_bytes=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        training_count=trainings,
+        duration_ms=int(trainings * training_ms + encoding_ms),
+        peak_memory_bytes=peak_memory_bytes(),
     )
 
 

@@ -71,7 +71,7 @@ def test_a_plan_tells_spec_texts_and_cost(service: Service, *, adaptable: bool) 
     assert told.texts.row_count == 90
     assert 0 < told.texts.median_tokens <= told.texts.p95_tokens <= told.texts.most_tokens
     assert told.texts.long_row_count == 0
-    assert told.cost.total_steps == 3 * -(-81 // 8)
+    assert (told.cost.training_count, told.cost.total_steps) == (1, 3 * -(-81 // 8))
     assert (
         told.cost.duration.ToMilliseconds()
         >= told.cost.total_steps * told.cost.step_duration.ToMilliseconds()
@@ -79,6 +79,14 @@ def test_a_plan_tells_spec_texts_and_cost(service: Service, *, adaptable: bool) 
     assert told.cost.peak_memory_bytes > 2**26
     assert not list((service.state_dir / "surveys").iterdir())
     assert service.models.models() == []
+
+
+def test_a_plan_costs_every_training_of_a_search_and_that_of_the_gain(service: Service) -> None:
+    """Five trainings of so many steps each, and the time of all of them."""
+    told = plan(service, search=pb.Search(most_trials=4), measures_gain=True).cost
+    assert (told.training_count, told.total_steps) == (5, 3 * -(-81 // 8))
+    steps_ms = told.training_count * told.total_steps * told.step_duration.ToMicroseconds() / 1000
+    assert told.duration.ToMilliseconds() >= int(steps_ms)
 
 
 def test_without_a_probe_there_is_no_cost(service: Service) -> None:

@@ -507,16 +507,18 @@ class TextFacts(_message.Message):
     def __init__(self, row_count: _Optional[int] = ..., window_count: _Optional[int] = ..., long_row_count: _Optional[int] = ..., median_tokens: _Optional[int] = ..., p95_tokens: _Optional[int] = ..., most_tokens: _Optional[int] = ..., unknown_token_share: _Optional[float] = ..., language_shares: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class TrainingCost(_message.Message):
-    __slots__ = ("total_steps", "step_duration", "duration", "peak_memory_bytes")
+    __slots__ = ("total_steps", "step_duration", "duration", "peak_memory_bytes", "training_count")
     TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
     STEP_DURATION_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_COUNT_FIELD_NUMBER: _ClassVar[int]
     total_steps: int
     step_duration: _duration_pb2.Duration
     duration: _duration_pb2.Duration
     peak_memory_bytes: int
-    def __init__(self, total_steps: _Optional[int] = ..., step_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+    training_count: int
+    def __init__(self, total_steps: _Optional[int] = ..., step_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., training_count: _Optional[int] = ...) -> None: ...
 
 class Advice(_message.Message):
     __slots__ = ("field", "value", "reason")
