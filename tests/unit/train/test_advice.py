@@ -1,5 +1,6 @@
 """What an expert would say: each rule on both sides of its threshold, and what it names."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from services.train.catalogue import BaseModelEntry
 from services.train.plan import Advice, Cost, Report, TextFacts
 from services.train.recipes import PRESETS
 from services.train.spec import Continuation, JobSpec
+from tests.bench.rows import RESULTS
 from tests.unit.train.jobs.records import SPEC
 
 MINUTE_MS = 60_000
@@ -188,6 +190,30 @@ def test_with_many_rows_a_label_all_weights_gain(rows: float, expected: list[tup
     assert all(f"{rows} train rows a label" in each.reason and "xSID" in each.reason for each in advice)
     for task in ("multi-label", "entities"):
         assert given(rows_per_label=rows, task=task, adaptable=False) == []
+
+
+def test_what_is_said_of_the_switch_was_measured() -> None:
+    """The figures of both reasons are those of the result files."""
+
+    def percent(file: str, *keys: str) -> str:
+        value = json.loads((RESULTS / f"{file}.json").read_text("utf-8"))
+        for key in keys:
+            value = value[key]
+        return f"{100 * value:.1f}"
+
+    def of_row(row: str) -> str:
+        return percent(row, "arms", "tagsmith", "test")
+
+    (few,) = given(rows_per_label=FEW, of=SENTENCES)
+    topics = [percent(f"transfer/{name}", "scores", "eng_Latn") for name in ("sib200-frozen", "sib200")]
+    assert f"{topics[0]} % to {topics[1]} with 100 (SIB-200)" in few.reason
+    intents = [of_row(row) for row in ("banking77-frozen", "banking77-adaptable")]
+    assert f"{intents[0]} % to {intents[1]} with 117 (BANKING77)" in few.reason
+    (many,) = given(rows_per_label=5000, adaptable=False)
+    whole, head = (
+        percent(f"transfer/{name}", "scores", "en") for name in ("xsid-intents", "xsid-intents-frozen")
+    )
+    assert f"reached {whole} % where a head alone reached {head}" in many.reason
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(30.1, [("adaptable", "false")]), (30, [])])
