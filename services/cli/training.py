@@ -14,6 +14,7 @@ from shared.stubs.training.v1 import training_pb2 as pb
 
 RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
 PoolingName = Literal["masked-mean", "first-token"]
+PresetName = Literal["standard", "quick", "gradual", "cross-lingual"]
 CellName = Literal["gru", "lstm"]
 ScheduleName = Literal["linear", "cosine", "slanted-triangular"]
 ClassWeightsName = Literal["equal", "square-root", "balanced"]
@@ -41,6 +42,10 @@ def train(
             "--adaptable/--frozen",
             help="All weights learn (default), or only the head: a fraction of the time.",
         ),
+    ] = None,
+    preset: Annotated[
+        PresetName | None,
+        typer.Option(help="A way of training; the README says what each changes (default: standard)."),
     ] = None,
     promote: Annotated[
         str | None,
@@ -239,6 +244,7 @@ def train(
         recipe=_value(recipe),
         base_model=base or "",
         adaptable=adaptable,
+        preset=_value(preset),
         seed=seed,
         gates=read_gates(gate or []),
         like_version=like,

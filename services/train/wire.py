@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,7 +14,17 @@ from services.train.events import Failure, Progress
 from services.train.jobs.order import Knob, Order
 from services.train.jobs.record import JobRecord
 from services.train.recipes import unused_knobs
-from services.train.spec import Cell, JobSpec, Pooling, QualityGates, RecipeName
+from services.train.spec import (
+    Cell,
+    ClassWeights,
+    JobSpec,
+    Pooling,
+    Precision,
+    PresetName,
+    QualityGates,
+    RecipeName,
+    Schedule,
+)
 from shared.data.inspection.findings import Finding
 from shared.data.readers import Extras, FieldNames
 from shared.data.rows import SPLIT_NAMES, SplitName
@@ -24,31 +34,23 @@ from shared.store.datasets import Snapshot
 from shared.store.manifest import Task
 from shared.stubs.training.v1 import training_pb2 as pb
 
-# The proto's name of each value; enum fields take names.
-_TASKS: Final[dict[Task, str]] = {
-    "classification": "CLASSIFICATION",
-    "multi-label": "MULTI_LABEL",
-    "entities": "ENTITIES",
-}
-_SPLITS: Final[dict[SplitName, str]] = {"train": "TRAIN", "validation": "VALIDATION", "test": "TEST"}
-_RECIPES: Final[dict[RecipeName, str]] = {
-    "transformer-classifier": "TRANSFORMER_CLASSIFIER",
-    "entity-extractor": "ENTITY_EXTRACTOR",
-    "rnn-classifier": "RNN_CLASSIFIER",
-}
-_POOLINGS: Final[dict[Pooling, str]] = {"masked-mean": "MASKED_MEAN", "first-token": "FIRST_TOKEN"}
-_CELLS: Final[dict[Cell, str]] = {"gru": "GRU", "lstm": "LSTM"}
+
+def _named(literal: Any) -> dict[Any, str]:
+    """Return the proto's name of each value, SQUARE_ROOT of `square-root`; enum fields take names."""
+    return {value: value.upper().replace("-", "_") for value in get_args(literal)}
+
+
+_TASKS: Final[dict[Task, str]] = _named(Task)
+_SPLITS: Final[dict[SplitName, str]] = _named(SplitName)
+_RECIPES: Final[dict[RecipeName, str]] = _named(RecipeName)
+_PRESETS: Final[dict[PresetName, str]] = _named(PresetName)
+_POOLINGS: Final[dict[Pooling, str]] = _named(Pooling)
+_CELLS: Final[dict[Cell, str]] = _named(Cell)
 _CHOICES: Final[dict[str, tuple[Any, Mapping[Any, str]]]] = {  # knobs whose values have names
     "pooling": (pb.Pooling, _POOLINGS),
-    "schedule": (
-        pb.Schedule,
-        {"linear": "LINEAR", "cosine": "COSINE", "slanted-triangular": "SLANTED_TRIANGULAR"},
-    ),
-    "class_weights": (
-        pb.ClassWeights,
-        {"equal": "EQUAL", "square-root": "SQUARE_ROOT", "balanced": "BALANCED"},
-    ),
-    "precision": (pb.Precision, {"auto": "AUTO", "fp32": "FP32", "bf16": "BF16"}),
+    "schedule": (pb.Schedule, _named(Schedule)),
+    "class_weights": (pb.ClassWeights, _named(ClassWeights)),
+    "precision": (pb.Precision, _named(Precision)),
 }
 
 ValueT = TypeVar("ValueT")
@@ -82,6 +84,7 @@ def read_order(spec: pb.TrainingSpec, *, promote_to: str = "", override_reason: 
         dataset=spec.dataset,
         recipe=_read_enum(_RECIPES, pb.Recipe, spec.recipe, field="spec.recipe"),
         base_model=spec.base_model,
+        preset=_read_enum(_PRESETS, pb.Preset, spec.preset, field="spec.preset"),
         adaptable=spec.adaptable if spec.HasField("adaptable") else None,
         hyperparameters=_read_knobs(spec.hyperparameters),
         seed=spec.seed if spec.HasField("seed") else None,

@@ -5,7 +5,8 @@ from dataclasses import asdict
 import prometheus_client.metrics
 import pytest
 
-from services.train.recipes import DEFAULT_MAX_TOKENS, PRESETS, TASKS, unused_knobs
+from services.train.presets import STANDARD
+from services.train.recipes import DEFAULT_MAX_TOKENS, TASKS, unused_knobs
 from services.train.spec import Hyperparameters, RecipeName
 from shared.telemetry import metrics
 from tests.architecture.readme import quoted, rows, section
@@ -96,7 +97,7 @@ def test_every_recipes_default_stands_in_the_readme() -> None:
     }
 
     def shown(recipe: RecipeName, *, adaptable: bool) -> dict[str, str]:
-        knobs = asdict(PRESETS[recipe, adaptable])
+        knobs = asdict(STANDARD[recipe, adaptable])
         fewest, most = knobs["epochs"]
         (task, *_) = TASKS[recipe]
         unused = dict.fromkeys(unused_knobs(recipe, task, adaptable=adaptable).keys() & knobs.keys(), "–")
@@ -105,7 +106,7 @@ def test_every_recipes_default_stands_in_the_readme() -> None:
         numbers["recurrent"] = ", ".join(f"{k} {v}" for k, v in shape.model_dump().items()) if shape else "–"
         return {**numbers, "epochs": f"{fewest}–{most}", "max_tokens": str(DEFAULT_MAX_TOKENS), **unused}
 
-    assert told == {(recipe, adaptable): shown(recipe, adaptable=adaptable) for recipe, adaptable in PRESETS}
+    assert told == {(recipe, adaptable): shown(recipe, adaptable=adaptable) for recipe, adaptable in STANDARD}
     assert len(table) == len({knob for knob, *_ in table})
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final, get_args
 
-from services.train.recipes import PRESETS
+from services.train.presets import STANDARD
 from services.train.trainer.probes import Probes
 from shared.store.manifest import Manifest, Task, VariantName
 from tests.bench.data import BASE
@@ -58,7 +58,7 @@ def rows(workplace: Workplace, combination: Combination) -> Iterator[str]:
     """Train and yield a line for each variant."""
     chosen = _REAL if combination.base == Path(BASE) else _CHOSEN
     if combination.base is None:
-        chosen = chosen.model_copy(update={"recurrent": PRESETS["rnn-classifier", True].recurrent})
+        chosen = chosen.model_copy(update={"recurrent": STANDARD["rnn-classifier", True].recurrent})
     outcome = workplace.train(
         workplace.assign(
             combination.base, combination.task, adaptable=combination.adaptable, hyperparameters=chosen

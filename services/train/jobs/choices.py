@@ -8,8 +8,17 @@ from pydantic import ValidationError
 
 from services.train.catalogue import BaseModelEntry
 from services.train.jobs.order import Order
+from services.train.presets import presets_of
 from services.train.recipes import TASKS, default_hyperparameters, epochs_for, unused_knobs
-from services.train.spec import FROM_SCRATCH, Hyperparameters, JobSpec, QualityGates, RecipeName, Search
+from services.train.spec import (
+    FROM_SCRATCH,
+    Hyperparameters,
+    JobSpec,
+    PresetName,
+    QualityGates,
+    RecipeName,
+    Search,
+)
 from shared.errors import Problem
 from shared.store.datasets import Snapshot
 from shared.store.manifest import Task
@@ -88,7 +97,7 @@ def hyperparameters(
     *,
     adaptable: bool,
 ) -> Hyperparameters | None:
-    """Return the recipe's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
+    """Return the preset's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
     train = snapshot.splits["train"]
     row_count = train.row_count - train.out_of_scope_count
     changes = dict(order.hyperparameters)
@@ -96,7 +105,10 @@ def hyperparameters(
     for knob in sorted(unused.keys() & changes.keys()):
         problems.append(_knob_problem((knob,), f"{unused[knob]}: leave it out"))
         del changes[knob]
-    defaults = default_hyperparameters(recipe, adaptable=adaptable, base=base, train_row_count=row_count)
+    preset = _preset(order, recipe, problems, adaptable=adaptable)
+    defaults = default_hyperparameters(
+        recipe, adaptable=adaptable, base=base, train_row_count=row_count, preset=preset
+    )
     try:
         resolved = Hyperparameters.model_validate(_merged(defaults.model_dump(), changes))
     except ValidationError as error:
@@ -115,9 +127,29 @@ def hyperparameters(
     if resolved is None or "max_epochs" in changes or "batch_size" not in changes:
         return resolved
     epochs = epochs_for(
-        recipe, adaptable=adaptable, train_row_count=row_count, batch_size=resolved.batch_size
+        recipe,
+        adaptable=adaptable,
+        train_row_count=row_count,
+        batch_size=resolved.batch_size,
+        preset=preset,
     )
     return resolved.model_copy(update={"max_epochs": epochs})
+
+
+def _preset(order: Order, recipe: RecipeName, problems: list[Problem], *, adaptable: bool) -> PresetName:
+    """Return the order's preset; the standard one, and why in `problems`, if the recipe does not have it."""
+    known = presets_of(recipe, adaptable=adaptable)
+    if order.preset and order.like_version:
+        problems.append(
+            Problem("spec.preset", f"{order.like_version} says how to train already: leave one of them out")
+        )
+    if order.preset is None or order.preset in known:
+        return order.preset or "standard"
+    without = "" if adaptable else " with adaptable off"
+    problems.append(
+        Problem("spec.preset", f"{recipe} has no preset {order.preset}{without}, only {', '.join(known)}")
+    )
+    return "standard"
 
 
 def gates(order: Order, problems: list[Problem]) -> QualityGates | None:

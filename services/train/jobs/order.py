@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from services.train.spec import RecipeName
+from services.train.spec import PresetName, RecipeName
 
 Knob = int | float | str | dict[str, int | str]  # the last: a knob that has knobs of its own, by name
 
@@ -20,6 +20,7 @@ class Order:
     recipe: RecipeName | None = None
     base_model: str = ""
     adaptable: bool | None = None
+    preset: PresetName | None = None
     hyperparameters: Mapping[str, Knob] = field(default_factory=dict)  # those that are set
     seed: int | None = None
     gates: Mapping[str, int | float | str] = field(default_factory=dict)  # those that are set

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from services.train.recipes import PRESETS
+from services.train.presets import STANDARD
 from services.train.spec import Continuation
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.labels import kept_labels, output_rows
@@ -67,7 +67,7 @@ def test_a_version_that_learns_nothing_more_decides_as_its_parent(
 
 def test_a_network_from_scratch_goes_on_with_its_own_vocabulary(workplace: Workplace) -> None:
     """The tokenizer is the parent's, not one that is learnt anew from other rows."""
-    shape = PRESETS["rnn-classifier", True].recurrent
+    shape = STANDARD["rnn-classifier", True].recurrent
     assert shape is not None
     small = shape.model_copy(update={"width": 16, "embedding_width": 16, "vocabulary_size": 300})
     parent = workplace.train(

@@ -7,14 +7,15 @@ from typing import get_args
 import pytest
 
 from services.train.catalogue import Catalogue
-from services.train.recipes import PRESETS, RECIPES, TASKS, default_hyperparameters, epochs_for
-from services.train.spec import FROM_SCRATCH, RecipeName
+from services.train.presets import STANDARD, presets_of
+from services.train.recipes import RECIPES, TASKS, default_hyperparameters, epochs_for, unused_knobs
+from services.train.spec import FROM_SCRATCH, PresetName, RecipeName
 from shared.store.manifest import Task
 
 BASE = replace(Catalogue(None).list()[0], max_tokens=512)
 
 
-@pytest.mark.parametrize(("recipe", "adaptable"), [each for each in PRESETS if each[0] not in FROM_SCRATCH])
+@pytest.mark.parametrize(("recipe", "adaptable"), [each for each in STANDARD if each[0] not in FROM_SCRATCH])
 def test_every_recipe_has_sound_defaults(recipe: RecipeName, adaptable: bool) -> None:
     """Defaults are within the ranges of the spec, and the head learns faster than the encoder."""
     chosen = default_hyperparameters(recipe, adaptable=adaptable, base=BASE, train_row_count=5000)
@@ -61,3 +62,34 @@ def test_the_window_is_never_longer_than_the_base_allows() -> None:
         "entity-extractor", adaptable=True, base=replace(BASE, max_tokens=128), train_row_count=100
     )
     assert chosen.max_tokens == 128
+
+
+@pytest.mark.parametrize(("recipe", "adaptable"), STANDARD)
+def test_a_preset_changes_nothing_without_effect(recipe: RecipeName, adaptable: bool) -> None:
+    """What a recipe does not use is as in its standard preset, in all of its presets; and each of them changes something."""
+    standard, *others = presets_of(recipe, adaptable=adaptable).values()
+    unused = unused_knobs(recipe, TASKS[recipe][0], adaptable=adaptable)
+    assert others
+    for other in others:
+        changed = {knob for knob, value in other.knobs().items() if value != standard.knobs()[knob]}
+        assert not changed & unused.keys()
+        assert other != standard
+
+
+def test_quick_takes_a_third_of_the_passes_and_keeps_to_the_batch() -> None:
+    """Also where the request sets its own batch size."""
+
+    def passes(preset: PresetName, batch_size: int) -> int:
+        return epochs_for(
+            "transformer-classifier",
+            adaptable=True,
+            train_row_count=2000,
+            batch_size=batch_size,
+            preset=preset,
+        )
+
+    assert [(passes("standard", size), passes("quick", size)) for size in (32, 16)] == [(39, 13), (20, 7)]
+    chosen = default_hyperparameters(
+        "transformer-classifier", adaptable=True, base=BASE, train_row_count=2000, preset="quick"
+    )
+    assert (chosen.max_epochs, chosen.patience, chosen.freeze_embeddings) == (13, 2, True)

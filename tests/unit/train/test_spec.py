@@ -3,11 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
-from services.train.recipes import PRESETS
+from services.train.presets import STANDARD
 from services.train.spec import JobSpec
 from tests.unit.train.jobs.records import SPEC
 
-RECURRENT = SPEC.hyperparameters.model_copy(update={"recurrent": PRESETS["rnn-classifier", True].recurrent})
+RECURRENT = SPEC.hyperparameters.model_copy(update={"recurrent": STANDARD["rnn-classifier", True].recurrent})
 FROM_SCRATCH = {
     "recipe": "rnn-classifier",
     "base_model": None,

@@ -34,6 +34,14 @@ class Recipe(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENTITY_EXTRACTOR: _ClassVar[Recipe]
     RNN_CLASSIFIER: _ClassVar[Recipe]
 
+class Preset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRESET_UNSPECIFIED: _ClassVar[Preset]
+    STANDARD: _ClassVar[Preset]
+    QUICK: _ClassVar[Preset]
+    GRADUAL: _ClassVar[Preset]
+    CROSS_LINGUAL: _ClassVar[Preset]
+
 class Schedule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SCHEDULE_UNSPECIFIED: _ClassVar[Schedule]
@@ -78,6 +86,11 @@ RECIPE_UNSPECIFIED: Recipe
 TRANSFORMER_CLASSIFIER: Recipe
 ENTITY_EXTRACTOR: Recipe
 RNN_CLASSIFIER: Recipe
+PRESET_UNSPECIFIED: Preset
+STANDARD: Preset
+QUICK: Preset
+GRADUAL: Preset
+CROSS_LINGUAL: Preset
 SCHEDULE_UNSPECIFIED: Schedule
 LINEAR: Schedule
 COSINE: Schedule
@@ -279,12 +292,13 @@ class DeleteDatasetResponse(_message.Message):
     def __init__(self, deleted: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TrainingSpec(_message.Message):
-    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "hyperparameters", "seed", "gates", "continue_from", "search", "like_version", "without_golden_examples", "measures_gain")
+    __slots__ = ("model", "dataset", "recipe", "base_model", "adaptable", "preset", "hyperparameters", "seed", "gates", "continue_from", "search", "like_version", "without_golden_examples", "measures_gain")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
     ADAPTABLE_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
     HYPERPARAMETERS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     GATES_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +312,7 @@ class TrainingSpec(_message.Message):
     recipe: Recipe
     base_model: str
     adaptable: bool
+    preset: Preset
     hyperparameters: Hyperparameters
     seed: int
     gates: QualityGates
@@ -306,7 +321,7 @@ class TrainingSpec(_message.Message):
     like_version: str
     without_golden_examples: bool
     measures_gain: bool
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ..., search: _Optional[_Union[Search, _Mapping]] = ..., like_version: _Optional[str] = ..., without_golden_examples: _Optional[bool] = ..., measures_gain: _Optional[bool] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., recipe: _Optional[_Union[Recipe, str]] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., preset: _Optional[_Union[Preset, str]] = ..., hyperparameters: _Optional[_Union[Hyperparameters, _Mapping]] = ..., seed: _Optional[int] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., continue_from: _Optional[_Union[Continuation, _Mapping]] = ..., search: _Optional[_Union[Search, _Mapping]] = ..., like_version: _Optional[str] = ..., without_golden_examples: _Optional[bool] = ..., measures_gain: _Optional[bool] = ...) -> None: ...
 
 class Search(_message.Message):
     __slots__ = ("most_trials", "most_minutes", "knobs")

@@ -11,7 +11,7 @@ from services.train.catalogue import Catalogue
 from services.train.jobs.order import Order
 from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
-from services.train.recipes import PRESETS
+from services.train.presets import STANDARD
 from services.train.wire import read_order, write_job
 from shared.data.rows import Row, Span
 from shared.errors import AliasNotFoundError, DatasetNotFoundError, SpecInvalidError
@@ -165,7 +165,7 @@ def test_a_recipe_from_scratch_has_no_base(desk: Desk) -> None:
         None,
         True,
     )
-    usual = PRESETS["rnn-classifier", True].recurrent
+    usual = STANDARD["rnn-classifier", True].recurrent
     assert usual is not None
     assert spec.hyperparameters.recurrent == usual.model_copy(update={"cell": "lstm"})
     job = desk.submission.submit(RNN, request_id="")
@@ -195,6 +195,28 @@ def test_what_a_recipe_from_scratch_cannot_have_is_refused(
 ) -> None:
     """A base, a frozen encoder, another task, a knob of the other recipes; and theirs are not given its own."""
     assert refused_fields(desk, order) == fields
+
+
+def test_a_preset_fills_in_what_is_left_open(desk: Desk) -> None:
+    """What is set is as it was set; the job's spec, which names no preset, is the same again."""
+    order = replace(ORDER, preset="gradual", hyperparameters={"layer_decay": 0.9})
+    job = desk.submission.submit(order, request_id="")
+    chosen = job.spec.hyperparameters
+    assert (chosen.unfreezing_share, chosen.layer_decay, chosen.schedule) == (0.2, 0.9, "slanted-triangular")
+    assert desk.submission.resolve(read_order(write_job(job).spec)) == job.spec
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        replace(ORDER, preset="gradual", adaptable=False),
+        replace(ORDER, preset="cross-lingual", adaptable=False),
+        replace(RNN, preset="gradual"),
+    ],
+)
+def test_a_preset_that_would_change_nothing_is_refused(desk: Desk, order: Order) -> None:
+    """Where no encoder of a base learns."""
+    assert refused_fields(desk, order) == ["spec.preset"]
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
@@ -228,6 +250,7 @@ def test_order_digests_tell_orders_apart() -> None:
             "recipe": "entity-extractor",
             "base_model": "b",
             "adaptable": True,
+            "preset": "quick",
             "hyperparameters": {"dropout": 0.0},
             "seed": 13,
             "gates": {"least_metric": 0.5},
@@ -240,7 +263,7 @@ def test_order_digests_tell_orders_apart() -> None:
             "override_reason": "b",
         }.items()
     ]
-    assert len({order.digest for order in (ORDER, *others)}) == 16
+    assert len({order.digest for order in (ORDER, *others)}) == 17
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest
