@@ -1,31 +1,20 @@
 """`tagsmith train`."""
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from services.cli import knobs
 from services.cli.jobs import follow_job
-from services.cli.options import AsJson, session_of, whole_number
+from services.cli.options import AsJson, session_of
 from services.cli.plans import show_plan
 from services.cli.policies import read_continuation, read_gates, read_search
 from services.cli.training_records import job_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
 RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
-PoolingName = Literal["masked-mean", "first-token"]
 PresetName = Literal["standard", "quick", "gradual", "cross-lingual"]
-CellName = Literal["gru", "lstm"]
-ScheduleName = Literal["linear", "cosine", "slanted-triangular"]
-ClassWeightsName = Literal["equal", "square-root", "balanced"]
-PrecisionName = Literal["auto", "fp32", "bf16"]
-_KNOBS = "Hyperparameters (default: the recipe's)"
-_RNN_KNOBS = "The network of rnn-classifier (default: the recipe's)"
-
-
-def _whole(panel: str, text: str) -> Any:
-    """An option that is a whole number."""
-    return typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=panel, help=text)
 
 
 def train(
@@ -123,110 +112,32 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and dropout.")
     ] = None,
-    max_epochs: Annotated[
-        int | None,
-        _whole(_KNOBS, "[1, 1000]"),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        _whole(_KNOBS, "Windows a step, [1, 1024]."),
-    ] = None,
-    encoder_learning_rate: Annotated[
-        float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
-    ] = None,
-    head_learning_rate: Annotated[
-        float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
-    ] = None,
-    warmup_share: Annotated[
-        float | None, typer.Option(rich_help_panel=_KNOBS, help="Of all steps, [0, 1).")
-    ] = None,
-    weight_decay: Annotated[float | None, typer.Option(rich_help_panel=_KNOBS, help="[0, 1]")] = None,
-    dropout: Annotated[
-        float | None, typer.Option(rich_help_panel=_KNOBS, help="Before the head, [0, 1).")
-    ] = None,
-    patience: Annotated[
-        int | None,
-        _whole(_KNOBS, "Evaluations without a better metric, [1, 1000]."),
-    ] = None,
-    max_tokens: Annotated[
-        int | None,
-        _whole(_KNOBS, "Longest window, [8, 8192]."),
-    ] = None,
-    pooling: Annotated[
-        PoolingName | None, typer.Option(rich_help_panel=_KNOBS, help="For classifiers.")
-    ] = None,
-    label_smoothing: Annotated[
-        float | None, typer.Option(rich_help_panel=_KNOBS, help="Spread over all labels, [0, 1).")
-    ] = None,
-    schedule: Annotated[
-        ScheduleName | None, typer.Option(rich_help_panel=_KNOBS, help="Of the rates, after the warm-up.")
-    ] = None,
-    layer_decay: Annotated[
-        float | None,
-        typer.Option(
-            rich_help_panel=_KNOBS, help="Of the encoder's rate, for each layer below the top, (0, 1]."
-        ),
-    ] = None,
-    frozen_layers: Annotated[
-        int | None,
-        _whole(_KNOBS, "Lowest layers that stay as they are, and the embeddings."),
-    ] = None,
-    freeze_embeddings: Annotated[
-        bool | None,
-        typer.Option(
-            "--freeze-embeddings/--train-embeddings",
-            rich_help_panel=_KNOBS,
-            help="The embeddings stay as they are.",
-        ),
-    ] = None,
-    unfreezing_share: Annotated[
-        float | None,
-        typer.Option(
-            rich_help_panel=_KNOBS,
-            help="Of all steps, over which the layers begin to learn, the top first, [0, 1).",
-        ),
-    ] = None,
-    class_weights: Annotated[
-        ClassWeightsName | None, typer.Option(rich_help_panel=_KNOBS, help="How much rare labels count.")
-    ] = None,
-    averaging_decay: Annotated[
-        float | None,
-        typer.Option(rich_help_panel=_KNOBS, help="Of the moving average of the weights, a step, [0, 1)."),
-    ] = None,
-    precision: Annotated[
-        PrecisionName | None,
-        typer.Option(rich_help_panel=_KNOBS, help="Of the encoder's multiplications, while it learns."),
-    ] = None,
-    micro_batch_size: Annotated[
-        int | None,
-        _whole(_KNOBS, "Windows computed at once, [1, 1024]."),
-    ] = None,
-    most_refused_share: Annotated[
-        float | None,
-        typer.Option(
-            rich_help_panel=_KNOBS,
-            help="Of rows in scope that may lose a right answer, so that rows out of scope get none, [0, 0.5].",
-        ),
-    ] = None,
-    cell: Annotated[
-        CellName | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Kind of recurrent unit.")
-    ] = None,
-    layers: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "[1, 4]"),
-    ] = None,
-    width: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "Units of each direction, [8, 1024]."),
-    ] = None,
-    embedding_width: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "[8, 1024]"),
-    ] = None,
-    vocabulary_size: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "Tokens at most, [300, 100000]."),
-    ] = None,
+    max_epochs: knobs.MaxEpochs = None,
+    batch_size: knobs.BatchSize = None,
+    encoder_learning_rate: knobs.EncoderLearningRate = None,
+    head_learning_rate: knobs.HeadLearningRate = None,
+    warmup_share: knobs.WarmupShare = None,
+    weight_decay: knobs.WeightDecay = None,
+    dropout: knobs.Dropout = None,
+    patience: knobs.Patience = None,
+    max_tokens: knobs.MaxTokens = None,
+    pooling: knobs.Pooling = None,
+    label_smoothing: knobs.LabelSmoothing = None,
+    schedule: knobs.Schedule = None,
+    layer_decay: knobs.LayerDecay = None,
+    frozen_layers: knobs.FrozenLayers = None,
+    freeze_embeddings: knobs.FreezeEmbeddings = None,
+    unfreezing_share: knobs.UnfreezingShare = None,
+    class_weights: knobs.ClassWeights = None,
+    averaging_decay: knobs.AveragingDecay = None,
+    precision: knobs.Precision = None,
+    micro_batch_size: knobs.MicroBatchSize = None,
+    most_refused_share: knobs.MostRefusedShare = None,
+    cell: knobs.Cell = None,
+    layers: knobs.Layers = None,
+    width: knobs.Width = None,
+    embedding_width: knobs.EmbeddingWidth = None,
+    vocabulary_size: knobs.VocabularySize = None,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a base model on a dataset, or train an RNN from scratch, and watch until a version is published."""
