@@ -8,6 +8,7 @@ from services.train.plan import Report, Suspect
 from services.train.spec import Survey
 from services.train.trainer.corpus import read_corpus
 from services.train.trainer.fidelity import check_mentions
+from services.train.trainer.frozen_probe import read_frozen
 from services.train.trainer.inspecting import look
 from services.train.trainer.network import reading_of
 from services.train.trainer.parent import open_parent
@@ -41,7 +42,10 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
     if assignment.finds_suspects:
         reading = reading_of(corpus.task, assignment.spec)
         pad_id = reader.tokenizer.pad_id
-        suspects = find_suspects(corpus, encoded["train"], beginning.encoder, reading, pad_id)
+        train = read_frozen(
+            corpus.splits["train"], encoded["train"], corpus.labels, beginning.encoder, reading, pad_id
+        )
+        suspects = find_suspects(corpus, encoded["train"], train)
     cost = None
     if assignment.probes:
         cost = probe(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
