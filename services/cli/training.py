@@ -112,20 +112,17 @@ def train(
     find_suspects: Annotated[
         bool, typer.Option("--suspects", help="With --plan: look for labels that are probably wrong.")
     ] = False,
+    learning_curve: Annotated[
+        bool, typer.Option("--learning-curve", help="With --plan: tell what more rows would be worth.")
+    ] = False,
     request_id: Annotated[
         str | None, typer.Option(help="The same id never makes a second job; for scripts that may run twice.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and dropout.")
     ] = None,
-    max_epochs: Annotated[
-        int | None,
-        _whole(_KNOBS, "[1, 1000]"),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        _whole(_KNOBS, "Windows a step, [1, 1024]."),
-    ] = None,
+    max_epochs: Annotated[int | None, _whole(_KNOBS, "[1, 1000]")] = None,
+    batch_size: Annotated[int | None, _whole(_KNOBS, "Windows a step, [1, 1024].")] = None,
     encoder_learning_rate: Annotated[
         float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")
     ] = None,
@@ -206,22 +203,10 @@ def train(
     cell: Annotated[
         CellName | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Kind of recurrent unit.")
     ] = None,
-    layers: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "[1, 4]"),
-    ] = None,
-    width: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "Units of each direction, [8, 1024]."),
-    ] = None,
-    embedding_width: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "[8, 1024]"),
-    ] = None,
-    vocabulary_size: Annotated[
-        int | None,
-        _whole(_RNN_KNOBS, "Tokens at most, [300, 100000]."),
-    ] = None,
+    layers: Annotated[int | None, _whole(_RNN_KNOBS, "[1, 4]")] = None,
+    width: Annotated[int | None, _whole(_RNN_KNOBS, "Units of each direction, [8, 1024].")] = None,
+    embedding_width: Annotated[int | None, _whole(_RNN_KNOBS, "[8, 1024]")] = None,
+    vocabulary_size: Annotated[int | None, _whole(_RNN_KNOBS, "Tokens at most, [300, 100000].")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a base model on a dataset, or train an RNN from scratch, and watch until a version is published."""
@@ -271,12 +256,13 @@ def train(
             recurrent=shape if shape.ListFields() else None,
         ),
     )
-    if find_suspects and not plan:
-        raise typer.BadParameter("goes with --plan", param_hint="--suspects")
+    if (find_suspects or learning_curve) and not plan:
+        hint = "--suspects" if find_suspects else "--learning-curve"
+        raise typer.BadParameter("goes with --plan", param_hint=hint)
     if override_reason and not promote:
         raise typer.BadParameter("goes with --promote", param_hint="--override-reason")
     if plan:
-        show_plan(session, spec, find_suspects=find_suspects)
+        show_plan(session, spec, find_suspects=find_suspects, learning_curve=learning_curve)
         return
     request = pb.CreateTrainingJobRequest(
         spec=spec,

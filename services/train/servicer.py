@@ -81,7 +81,10 @@ class TrainingServicer(TrainingServiceServicer):
     async def PlanTrainingJob(self, request: pb.PlanTrainingJobRequest, context: Any) -> pb.TrainingPlan:
         """See training.proto."""
         plan = await self._planner.plan(
-            read_order(request.spec), probes=not request.skip_probe, finds_suspects=request.find_suspects
+            read_order(request.spec),
+            probes=not request.skip_probe,
+            finds_suspects=request.find_suspects,
+            draws_curve=request.learning_curve,
         )
         return write_plan(plan)
 
