@@ -37,8 +37,8 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
-    facts, findings = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    seen = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    encoded = seen.encoded
     check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     suspects: list[Suspect] = []
     curve, cost = None, None
@@ -56,4 +56,6 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
             curve = learning_curve(corpus, train, read("validation"), encoded["validation"])
     if assignment.probes:
         cost = probe(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
-    return Report(findings=findings, texts=facts, cost=cost, suspects=tuple(suspects), learning_curve=curve)
+    return Report(
+        findings=seen.findings, texts=seen.facts, cost=cost, suspects=tuple(suspects), learning_curve=curve
+    )
