@@ -57,13 +57,15 @@ def learning_curve(
 
 
 def spread_order(labels: Sequence[Collection[str]]) -> tuple[Numbers, int]:
-    """Return the rows, whose labels are given, in an order each beginning of which has them as all rows do, and how many rows in it come first so that every label is there."""
+    """Return the numbers of rows with these labels, such that any beginning has the labels in the measure that all rows do.
+
+    With it, how many come first so that every label is there.
+    """
     counts = Counter(label for of_row in labels for label in of_row)
     rarest = [min(of_row, key=lambda label: (counts[label], label), default="") for of_row in labels]
     of_stratum, seen, turns = Counter(rarest), set[str](), Counter[str]()
-    place: dict[
-        int, float
-    ] = {}  # of each row among those of its rarest label, (0, 1); below 0: it shows a label first
+    # Of each row among those that share its rarest label, (0, 1); below 0: it is the first to have one of its labels.
+    place: dict[int, float] = {}
     for i in np.random.default_rng(0).permutation(len(labels)).tolist():
         turns[rarest[i]] += 1
         is_first = not seen.issuperset(labels[i])
