@@ -22,6 +22,8 @@ from shared.scoring.intervals import difference
 from shared.scoring.outcomes import Outcomes, metric_of
 
 WORTH: Final = 0.02  # of the metric: for less, labelling as many rows again is hardly worth it
+# Validation rows: a gain that none of fewer shows may still be worth it (the rule of three: 3 / rows, with 95 % confidence).
+FEWEST_FOR_FLAT: Final = round(3 / WORTH)
 MOST_LEARNT: Final = 10_000_000  # targets x outputs of the largest probe: minutes on a few cores
 _SHARES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 _LEAST: Final = 1e-6  # of a probability, so that its logit is finite
@@ -79,10 +81,10 @@ def share_sizes(rows: int, covering: int) -> list[int]:
     return sorted({size for share in _SHARES if (size := round(share * rows)) >= max(1, covering)} | {rows})
 
 
-def verdict_of(low: float, high: float) -> Verdict:
-    """Say what follows from the bounds of what the last doubling gained."""
+def verdict_of(low: float, high: float, validation_rows: int) -> Verdict:
+    """Say what follows from the bounds of what the last doubling gained on so many rows."""
     if high < WORTH:
-        return "flat"
+        return "flat" if validation_rows >= FEWEST_FOR_FLAT else "unclear"
     return "rising" if low > 0 else "unclear"
 
 
@@ -98,7 +100,7 @@ def _read(metric_name: str, sizes: Sequence[int], answered: Sequence[Outcomes]) 
         gain=gain,
         gain_low=low,
         gain_high=high,
-        verdict=verdict_of(low, high),
+        verdict=verdict_of(low, high, len(answered[-1])),
     )
 
 

@@ -145,19 +145,21 @@ def test_shares_begin_where_every_label_has_a_row(rows: int, covering: int, size
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("low", "high", "rows", "verdict"),
     [
-        (0.005, 0.06, "rising"),
-        (0.001, 0.015, "flat"),  # it gains, but less than anybody would label for
-        (-0.01, 0.01, "flat"),
-        (-0.01, 0.05, "unclear"),
-        (-0.04, -0.03, "flat"),
-        (-1.0, 1.0, "unclear"),
+        (0.005, 0.06, 1000, "rising"),
+        (0.001, 0.015, 1000, "flat"),  # it gains, but less than anybody would label for
+        (-0.01, 0.01, 1000, "flat"),
+        (-0.01, 0.05, 1000, "unclear"),
+        (-0.04, -0.03, 1000, "flat"),
+        (0.0, 0.0, 150, "flat"),
+        (0.0, 0.0, 149, "unclear"),  # 3 in 149 might be answered otherwise, and none of these be
+        (-1.0, 1.0, 1000, "unclear"),
     ],
 )
-def test_a_verdict_follows_from_the_bounds(low: float, high: float, verdict: str) -> None:
+def test_a_verdict_follows_from_the_bounds(low: float, high: float, rows: int, verdict: str) -> None:
     """Rising and flat are said only where chance leaves no doubt."""
-    assert verdict_of(low, high) == verdict
+    assert verdict_of(low, high, rows) == verdict
 
 
 def test_several_labels_are_scored_by_micro_f1() -> None:
