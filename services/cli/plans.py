@@ -11,17 +11,31 @@ from services.cli.training_records import plan_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
 _MOST_SHOWN = 20
+_VERDICTS = {
+    "RISING": "more rows still help",
+    "FLAT": "flat: as many rows again would hardly help; labels or base limit it",
+    "UNCLEAR": "unclear: the validation rows are too few to tell",
+}
 _TIMEOUT_S = 900.0  # it may wait for others, and reads all rows
 
 
-def show_plan(session: Session, spec: pb.TrainingSpec, *, promote_to: str, find_suspects: bool) -> None:
+def show_plan(
+    session: Session, spec: pb.TrainingSpec, *, promote_to: str, find_suspects: bool, learning_curve: bool
+) -> None:
     """Ask for a plan and show it."""
-    request = pb.PlanTrainingJobRequest(spec=spec, promote_to=promote_to, find_suspects=find_suspects)
+    request = pb.PlanTrainingJobRequest(
+        spec=spec, promote_to=promote_to, find_suspects=find_suspects, learning_curve=learning_curve
+    )
     plan = session.training.PlanTrainingJob(request, timeout=_TIMEOUT_S)
     record = plan_record(plan)
-    tables = [_facts(record), *([_suspects(record)] if find_suspects else [])]
+    curve = record["learning_curve"]
+    tables = [
+        _facts(record),
+        *([_suspects(record)] if find_suspects else []),
+        *([_points(curve)] if curve else []),
+    ]
     session.show(record, f"{plan.spec.model} from {plan.spec.dataset}", *tables)
-    for line in (*map(caution, record["findings"]), *_advice(record)):
+    for line in (*map(caution, record["findings"]), *([_worth(curve)] if curve else []), *_advice(record)):
         session.tell(line)
 
 
@@ -59,6 +73,22 @@ def _suspects(record: Record) -> Table:
             f"{each['confidence']:.3f}",
         )
     return table
+
+
+def _points(curve: Record) -> Table:
+    table = Table("train rows", f"{curve['metric_name']} of a probe", box=None)
+    for each in curve["points"]:
+        table.add_row(str(each["row_count"]), f"{each['score']:.3f}")
+    return table
+
+
+def _worth(curve: Record) -> str:
+    """Say what more rows would be worth, and how sure that is."""
+    if len(curve["points"]) < 2:
+        return "learning curve: train has too few rows of some label to take half of them away"
+    gain, low, high = (100 * curve[each] for each in ("gain", "gain_low", "gain_high"))
+    told = _VERDICTS.get(curve["verdict"], curve["verdict"])
+    return f"learning curve: {told}; the last doubling gained {gain:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 def _advice(record: Record) -> Iterator[str]:

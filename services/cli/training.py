@@ -106,6 +106,9 @@ def train(
     find_suspects: Annotated[
         bool, typer.Option("--suspects", help="With --plan: look for labels that are probably wrong.")
     ] = False,
+    learning_curve: Annotated[
+        bool, typer.Option("--learning-curve", help="With --plan: tell what more rows would be worth.")
+    ] = False,
     request_id: Annotated[
         str | None, typer.Option(help="The same id never makes a second job; for scripts that may run twice.")
     ] = None,
@@ -188,12 +191,19 @@ def train(
             recurrent=shape if shape.ListFields() else None,
         ),
     )
-    if find_suspects and not plan:
-        raise typer.BadParameter("goes with --plan", param_hint="--suspects")
+    if (find_suspects or learning_curve) and not plan:
+        hint = "--suspects" if find_suspects else "--learning-curve"
+        raise typer.BadParameter("goes with --plan", param_hint=hint)
     if override_reason and not promote:
         raise typer.BadParameter("goes with --promote", param_hint="--override-reason")
     if plan:
-        show_plan(session, spec, promote_to=promote or "", find_suspects=find_suspects)
+        show_plan(
+            session,
+            spec,
+            promote_to=promote or "",
+            find_suspects=find_suspects,
+            learning_curve=learning_curve,
+        )
         return
     request = pb.CreateTrainingJobRequest(
         spec=spec,

@@ -84,7 +84,19 @@ def plan_record(plan: training_pb2.TrainingPlan) -> Record:
             }
             for each in plan.suspects
         ],
+        "learning_curve": _curve_record(plan.learning_curve) if plan.HasField("learning_curve") else None,
         "advice": [{"field": each.field, "value": each.value, "reason": each.reason} for each in plan.advice],
+    }
+
+
+def _curve_record(curve: training_pb2.LearningCurve) -> Record:
+    return {
+        "metric_name": curve.metric_name,
+        "points": [{"row_count": each.row_count, "score": each.score} for each in curve.points],
+        "gain": curve.gain,
+        "gain_low": curve.gain_low,
+        "gain_high": curve.gain_high,
+        "verdict": training_pb2.LearningCurve.Verdict.Name(curve.verdict),
     }
 
 

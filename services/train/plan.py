@@ -3,7 +3,7 @@
 Records and nothing else; a survey's report goes from the trainer's process to the service in its event.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +55,27 @@ class Suspect(_Record):
     end: int
 
 
+class LearningPoint(_Record):
+    """A share of train, and what a probe that was taught it scores on validation."""
+
+    row_count: int
+    score: float  # of the task's metric, [0, 1]
+
+
+Verdict = Literal["rising", "flat", "unclear"]
+
+
+class LearningCurve(_Record):
+    """What more rows would be worth, as a probe on the base's own vectors says."""
+
+    metric_name: str  # accuracy, micro_f1 or span_f1
+    points: tuple[LearningPoint, ...]  # rising; each share holds the one before it
+    gain: float  # of the last doubling of the rows; 0 where there is one point only
+    gain_low: float  # the bounds that it lies between with 95 % confidence, as far as chance is in the validation rows
+    gain_high: float
+    verdict: Verdict  # rising: more rows still help; flat: as many again would hardly; unclear: these validation rows cannot tell
+
+
 class Report(_Record):
     """A survey's result."""
 
@@ -62,6 +83,7 @@ class Report(_Record):
     texts: TextFacts
     cost: Cost | None  # None: not asked for
     suspects: tuple[Suspect, ...]  # the most suspect first; none where not asked for
+    learning_curve: LearningCurve | None  # None: not asked for
 
 
 class Advice(_Record):

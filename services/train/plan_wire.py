@@ -2,7 +2,7 @@
 
 from google.protobuf.duration_pb2 import Duration
 
-from services.train.plan import Cost, Plan, TextFacts
+from services.train.plan import Cost, LearningCurve, Plan, TextFacts
 from services.train.wire import write_finding, write_spec
 from shared.stubs.training.v1 import training_pb2 as pb
 
@@ -15,12 +15,20 @@ def write_plan(plan: Plan) -> pb.TrainingPlan:
         texts=_write_texts(plan.report.texts),
         cost=None if plan.report.cost is None else _write_cost(plan.report.cost),
         suspects=[pb.Suspect(**each.model_dump()) for each in plan.report.suspects],
+        learning_curve=None
+        if plan.report.learning_curve is None
+        else _write_curve(plan.report.learning_curve),
         advice=[pb.Advice(field=each.field, value=each.value, reason=each.reason) for each in plan.advice],
     )
 
 
 def _write_texts(texts: TextFacts) -> pb.TextFacts:
     return pb.TextFacts(**texts.model_dump())
+
+
+def _write_curve(curve: LearningCurve) -> pb.LearningCurve:
+    verdict = pb.LearningCurve.Verdict.Value(curve.verdict.upper())
+    return pb.LearningCurve(**(curve.model_dump() | {"verdict": verdict}))
 
 
 def _write_cost(cost: Cost) -> pb.TrainingCost:

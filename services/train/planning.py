@@ -51,16 +51,21 @@ class Planner:
         self._turn = asyncio.Lock()
         shutil.rmtree(folder, ignore_errors=True)  # what a service before this one left
 
-    async def plan(self, order: Order, *, probes: bool, finds_suspects: bool) -> Plan:
+    async def plan(self, order: Order, *, probes: bool, finds_suspects: bool, draws_curve: bool) -> Plan:
         """Look at an order. Raises what Submission.submit does, what would fail its job before it trains, and FieldInvalidError."""
         spec = await asyncio.to_thread(self._submission.resolve, order)
-        if finds_suspects and spec.recipe in FROM_SCRATCH:
+        if (finds_suspects or draws_curve) and spec.recipe in FROM_SCRATCH:
+            field, told = (
+                ("find_suspects", "which labels are suspect")
+                if finds_suspects
+                else ("learning_curve", "what more rows would be worth")
+            )
             raise FieldInvalidError(
-                f"{spec.recipe} has no base whose vectors would tell which labels are suspect: plan a transformer recipe for that.",
-                field="find_suspects",
+                f"{spec.recipe} has no base whose vectors would tell {told}: plan a transformer recipe for that.",
+                field=field,
             )
         work = await asyncio.to_thread(self._work_of, spec)
-        assignment = Survey(**work, probes=probes, finds_suspects=finds_suspects)
+        assignment = Survey(**work, probes=probes, finds_suspects=finds_suspects, draws_curve=draws_curve)
         async with self._turn:
             report = await self._survey(assignment)
         return await asyncio.to_thread(self._advised, spec, report)

@@ -82,7 +82,10 @@ class TrainingServicer(TrainingServiceServicer):
         """See training.proto."""
         order = read_order(request.spec, promote_to=request.promote_to)
         plan = await self._planner.plan(
-            order, probes=not request.skip_probe, finds_suspects=request.find_suspects
+            order,
+            probes=not request.skip_probe,
+            finds_suspects=request.find_suspects,
+            draws_curve=request.learning_curve,
         )
         return write_plan(plan)
 

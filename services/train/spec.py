@@ -188,3 +188,4 @@ class Survey(Work):
 
     probes: bool  # take some steps, to know what training costs
     finds_suspects: bool  # look for labels that are probably wrong
+    draws_curve: bool  # tell what more rows would be worth

@@ -15,6 +15,7 @@ from typing import Any, Final
 import torch
 
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.frozen_probe import read_frozen
 from services.train.trainer.suspects import find_suspects
 from services.train.trainer.transformer import load_encoder
 from shared.data.rows import Row
@@ -48,7 +49,8 @@ def measure(seed: int) -> dict[str, Any]:
     reader = TextReader(TextTokenizer(Path(BASE) / "tokenizer.json"), "classification", 256, 64)
     started = time.monotonic()
     encoded = reader.encode([row.text for row in wrong])
-    found = find_suspects(corpus, encoded, load_encoder(Path(BASE)), "pooled", reader.tokenizer.pad_id)
+    encoder, pad_id = load_encoder(Path(BASE)), reader.tokenizer.pad_id
+    found = find_suspects(corpus, encoded, read_frozen(wrong, encoded, labels, encoder, "pooled", pad_id))
     seconds = time.monotonic() - started
     suggested = {each.place: each.suggested_labels for each in found}
     hits = [i for i in flipped if f"train:{i + 1}" in suggested]

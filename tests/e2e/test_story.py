@@ -232,10 +232,17 @@ def test_a_version_is_told_of_and_taken_to_the_hub(up: Up, intents: Path, tmp_pa
 
 def test_a_job_is_planned_searched_gated_and_compared(up: Up, intents: Path, tmp_path: Path) -> None:
     """The plan costs what training would take and trains nothing; a search publishes its winner through a gate; both versions stand beside each other, by slice too."""
-    plan = record(up.tagsmith("train", "planned", "intents", *QUICK, "--plan", "--suspects", "--json"))
+    plan = record(
+        up.tagsmith(
+            "train", "planned", "intents", *QUICK, "--plan", "--suspects", "--learning-curve", "--json"
+        )
+    )
     assert plan["cost"]["total_steps"] > 0
     assert plan["texts"]["row_count"] == 135
     assert len(plan["suspects"]) <= 14
+    half, whole = (each["row_count"] for each in plan["learning_curve"]["points"][-2:])
+    assert half == round(whole / 2)
+    assert plan["learning_curve"]["verdict"] in {"RISING", "FLAT", "UNCLEAR"}
     assert "planned" not in [each["name"] for each in record(up.tagsmith("models", "--json"))["models"]]
 
     rows = [json.loads(line) for line in intents.read_text("utf-8").splitlines()]

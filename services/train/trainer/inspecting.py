@@ -1,5 +1,6 @@
 """The look at a corpus that every job, and every survey, begins with: hard problems raise, soft ones are told."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.train.plan import TextFacts
@@ -7,15 +8,24 @@ from services.train.trainer.corpus import Corpus
 from services.train.trainer.texts import doubtful_texts, text_facts
 from shared.data.inspection.findings import Finding, by_gravity, placed
 from shared.data.inspection.report import inspect
-from shared.runtime.reader import TextReader
+from shared.data.rows import SplitName
+from shared.runtime.reader import EncodedText, TextReader
 
 
-def look(
-    corpus: Corpus, reader: TextReader, tokenizer: Path, languages: tuple[str, ...]
-) -> tuple[TextFacts, tuple[Finding, ...]]:
-    """Return the facts and the findings of a corpus, the gravest first. Raises DatasetInvalidError."""
-    rows = placed(corpus.all_rows)
-    encoded = reader.encode([placed.row.text for placed in rows])
-    facts = text_facts(rows, encoded, tokenizer)
-    found = [*inspect(rows), *doubtful_texts(rows, encoded, tokenizer, facts, languages)]
-    return facts, tuple(by_gravity(found))
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of a corpus."""
+
+    facts: TextFacts  # of all rows
+    findings: tuple[Finding, ...]  # the gravest first
+    encoded: dict[SplitName, list[EncodedText]]  # the texts of its splits' rows, which need not be read again
+
+
+def look(corpus: Corpus, reader: TextReader, tokenizer: Path, languages: tuple[str, ...]) -> Look:
+    """Read all texts of a corpus and look at them. Raises DatasetInvalidError."""
+    encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.all_rows.items()}
+    rows, texts = placed(corpus.all_rows), [text for of_split in encoded.values() for text in of_split]
+    facts = text_facts(rows, texts, tokenizer)
+    found = [*inspect(rows), *doubtful_texts(rows, texts, tokenizer, facts, languages)]
+    in_scope = {split: encoded[split][: len(rows)] for split, rows in corpus.splits.items()}
+    return Look(facts, tuple(by_gravity(found)), in_scope)

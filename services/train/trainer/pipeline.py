@@ -66,8 +66,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    _, findings = look(corpus, reader, beginning.tokenizer, assignment.languages)
-    encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
+    seen = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    encoded = seen.encoded
     mentions = check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     lesson = prepare(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
     if parent is not None:
@@ -107,7 +107,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
         assignment,
         corpus,
         Findings(
-            findings,
+            seen.findings,
             curve.points[found.told_as if found else 0],
             found.trials if found else (),
             replayed,

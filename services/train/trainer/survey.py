@@ -8,12 +8,15 @@ from services.train.plan import Report, Suspect
 from services.train.spec import Survey
 from services.train.trainer.corpus import read_corpus
 from services.train.trainer.fidelity import check_mentions
+from services.train.trainer.frozen_probe import FrozenRows, read_frozen
 from services.train.trainer.inspecting import look
+from services.train.trainer.learning_curve import learning_curve
 from services.train.trainer.network import reading_of
 from services.train.trainer.parent import open_parent
 from services.train.trainer.probing import probe
 from services.train.trainer.starting import start
 from services.train.trainer.suspects import find_suspects
+from shared.data.rows import SplitName
 from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
@@ -34,15 +37,25 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
-    facts, findings = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    seen = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    encoded = seen.encoded
     check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     suspects: list[Suspect] = []
-    if assignment.finds_suspects:
-        reading = reading_of(corpus.task, assignment.spec)
-        pad_id = reader.tokenizer.pad_id
-        suspects = find_suspects(corpus, encoded["train"], beginning.encoder, reading, pad_id)
-    cost = None
+    curve, cost = None, None
+    if assignment.finds_suspects or assignment.draws_curve:
+        reading, pad_id = reading_of(corpus.task, assignment.spec), reader.tokenizer.pad_id
+
+        def read(split: SplitName) -> FrozenRows:
+            rows = corpus.splits[split]
+            return read_frozen(rows, encoded[split], corpus.labels, beginning.encoder, reading, pad_id)
+
+        train = read("train")
+        if assignment.finds_suspects:
+            suspects = find_suspects(corpus, encoded["train"], train)
+        if assignment.draws_curve:
+            curve = learning_curve(corpus, train, read("validation"), encoded["validation"])
     if assignment.probes:
         cost = probe(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
-    return Report(findings=findings, texts=facts, cost=cost, suspects=tuple(suspects))
+    return Report(
+        findings=seen.findings, texts=seen.facts, cost=cost, suspects=tuple(suspects), learning_curve=curve
+    )

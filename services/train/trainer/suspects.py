@@ -12,17 +12,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from services.train.plan import Suspect
 from services.train.trainer.corpus import Corpus
-from services.train.trainer.examples import make_examples
-from services.train.trainer.features import compute_features
-from services.train.trainer.network import Encoder, Reading
+from services.train.trainer.frozen_probe import FrozenRows, Targets, Vectors, ask
 from shared.data.inspection.findings import Placed, placed
 from shared.data.inspection.likeness import canonical
 from shared.runtime.entities import most_context
@@ -32,11 +26,7 @@ SHARE_NAMED: Final = 0.1  # of the train rows, the most suspect
 MOST_NAMED: Final = 1000
 _FOLDS: Final = 5
 _FEWEST: Final = 5  # targets of a label; of fewer, a probe that was shown even less of them knows nothing
-_STRENGTH: Final = 0.1  # LogisticRegression's C: strong enough not to learn what is wrong by heart
-_STEPS: Final = 200
 
-Vectors = npt.NDArray[np.float32]
-Targets = npt.NDArray[np.int64]  # (targets,), or (targets, labels), 1 for those that are present
 Probabilities = npt.NDArray[np.float64]  # (targets, outputs)
 
 
@@ -51,16 +41,10 @@ class _Doubts:
     )
 
 
-def find_suspects(
-    corpus: Corpus, encoded: Sequence[EncodedText], encoder: Encoder, reading: Reading, pad_id: int
-) -> list[Suspect]:
+def find_suspects(corpus: Corpus, encoded: Sequence[EncodedText], train: FrozenRows) -> list[Suspect]:
     """Return the most suspect rows of train, whose texts are `encoded`, the most suspect first."""
     rows = placed({"train": corpus.splits["train"]})
-    examples = make_examples(corpus.splits["train"], encoded, corpus.labels)
-    flat = [(i, example) for i, of_row in enumerate(examples) for example in of_row]
-    vectors = compute_features(encoder, reading, [example for _, example in flat], pad_id).vectors.numpy()
-    owners = np.repeat([i for i, _ in flat], [len(example.targets) for _, example in flat])
-    targets = np.concatenate([example.targets for _, example in flat]).astype(np.int64)
+    vectors, targets, owners = train.vectors, train.targets, train.owners
     numbers: dict[str, int] = {}
     groups = [numbers.setdefault(canonical(each.row.text), len(numbers)) for each in rows]
     doubts = find_doubts(vectors, targets, np.array(groups)[owners])
@@ -112,15 +96,8 @@ def _out_of_fold(vectors: Vectors, targets: Targets, groups: npt.NDArray[np.int6
     probabilities = np.zeros((len(targets), outputs))
     folds = GroupKFold(min(_FOLDS, len(np.unique(groups))), shuffle=True, random_state=0)
     for known, asked in folds.split(vectors, targets, groups):
-        probe = _probe(several=targets.ndim == 2).fit(vectors[known], targets[known])
-        columns = np.arange(outputs) if targets.ndim == 2 else probe.classes_
-        probabilities[np.ix_(asked, columns)] = probe.predict_proba(vectors[asked])
+        probabilities[asked] = ask(vectors[known], targets[known], vectors[asked], outputs)
     return probabilities
-
-
-def _probe(*, several: bool) -> Pipeline:
-    linear = LogisticRegression(C=_STRENGTH, max_iter=_STEPS)
-    return make_pipeline(StandardScaler(), OneVsRestClassifier(linear) if several else linear)
 
 
 def _spans(text: EncodedText) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ Decodes with the runtime's own functions and scores with shared.scoring, so that
 rounding of the exported graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,11 +19,12 @@ from services.train.trainer.thresholds import Present, best_threshold, present_l
 from shared.runtime.classification import pool_windows, sigmoid
 from shared.runtime.entities import extract_spans
 from shared.runtime.model import EncodedText
-from shared.scoring.labels import score_classification
-from shared.scoring.spans import score_entities
+from shared.scoring.evaluation import wanted
+from shared.scoring.outcomes import Outcomes, metric_of, outcomes
 from shared.store.manifest import METRICS
 
 Logits = npt.NDArray[np.float32]
+Given = Sequence[Collection[Hashable]]  # of each row: its labels, or its mentions as (start, end, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,14 @@ class Validation:
             else functional.cross_entropy
         )
         loss = entropy(logits, self._targets).item()
-        per_row = iter(self._windows(logits.numpy()))
+        return Evaluation(float(metric_of(self.outcomes(logits.numpy()).sum(axis=0))), loss)
+
+    def outcomes(self, logits: Logits) -> Outcomes:
+        """Tell how each row would be answered by `logits`, (targets of all `examples` in order, outputs)."""
+        per_row = iter(self._windows(logits))
         windows = [[next(per_row) for _ in of_row] for of_row in self._examples]
-        score = {"classification": self._accuracy, "multi-label": self._micro_f1, "entities": self._span_f1}
-        return Evaluation(score[self._corpus.task](windows), loss)
+        read = {"classification": self._label, "multi-label": self._labels, "entities": self._mentions}
+        return outcomes(self._true, read[self._corpus.task](windows))
 
     def _windows(self, logits: Logits) -> list[Logits]:
         """Logits as the runtime has them: (labels,), or (tokens of the window, tags), zeros where no tag is read."""
@@ -75,16 +80,13 @@ class Validation:
                 result.append(tokens)
         return result
 
-    def _accuracy(self, windows: Sequence[Sequence[Logits]]) -> float:
-        labels = self._corpus.labels
-        true = [row.label or "" for row in self._corpus.splits["validation"]]
-        answered = [
-            labels[int(pool_windows(text.windows, logits).argmax())]
+    def _label(self, windows: Sequence[Sequence[Logits]]) -> Given:
+        return [
+            {self._corpus.labels[int(pool_windows(text.windows, logits).argmax())]}
             for text, logits in zip(self._encoded, windows, strict=True)
         ]
-        return score_classification(true, answered, labels).metrics["accuracy"]
 
-    def _micro_f1(self, windows: Sequence[Sequence[Logits]]) -> float:
+    def _labels(self, windows: Sequence[Sequence[Logits]]) -> Given:
         """With one threshold for all labels, the best there is: their own are chosen when the training has ended."""
         scores = np.stack(
             [
@@ -92,17 +94,20 @@ class Validation:
                 for text, logits in zip(self._encoded, windows, strict=True)
             ]
         )
-        return best_threshold(scores, self._present)[1]
+        given = scores >= best_threshold(scores, self._present)[0]
+        return [{self._corpus.labels[i] for i in np.flatnonzero(of_row)} for of_row in given]
+
+    @cached_property
+    def _true(self) -> Given:
+        return [wanted(row) for row in self._corpus.splits["validation"]]
 
     @cached_property
     def _present(self) -> Present:
         return present_labels(self._corpus, "validation")
 
-    def _span_f1(self, windows: Sequence[Sequence[Logits]]) -> float:
-        rows, labels = self._corpus.splits["validation"], self._corpus.labels
+    def _mentions(self, windows: Sequence[Sequence[Logits]]) -> Given:
         answered = [
-            extract_spans(labels, text.units, text.windows, logits) if text.units else []
+            extract_spans(self._corpus.labels, text.units, text.windows, logits) if text.units else []
             for text, logits in zip(self._encoded, windows, strict=True)
         ]
-        true = [row.entities or () for row in rows]
-        return score_entities(true, answered, labels, set(), [row.text for row in rows]).metrics["span_f1"]
+        return [{(span.start, span.end, span.label) for span in spans} for spans in answered]

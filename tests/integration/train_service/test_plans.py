@@ -49,12 +49,22 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def plan(
-    service: Service, *, skip_probe: bool = False, promote_to: str = "", **spec: object
+    service: Service,
+    *,
+    skip_probe: bool = False,
+    find_suspects: bool = False,
+    learning_curve: bool = False,
+    promote_to: str = "",
+    **spec: object,
 ) -> pb.TrainingPlan:
     """Ask for a plan of a model on the topics, on the tiny base."""
     usual = {"model": "topics", "dataset": "topics", "base_model": TINY_BASE, "hyperparameters": FAST}
     request = pb.PlanTrainingJobRequest(
-        spec=pb.TrainingSpec(**(usual | spec)), skip_probe=skip_probe, promote_to=promote_to
+        spec=pb.TrainingSpec(**(usual | spec)),
+        skip_probe=skip_probe,
+        find_suspects=find_suspects,
+        learning_curve=learning_curve,
+        promote_to=promote_to,
     )
     return service.training.PlanTrainingJob(request, timeout=60)
 
@@ -94,6 +104,31 @@ def test_without_a_probe_there_is_no_cost(service: Service) -> None:
     told = plan(service, skip_probe=True)
     assert not told.HasField("cost")
     assert told.texts.row_count == 90
+
+
+def test_a_learning_curve_is_told_where_it_is_asked_for(service: Service) -> None:
+    """Rising shares of the train rows, each with its score; beside suspects it is the same curve."""
+    alone = plan(service, skip_probe=True, learning_curve=True)
+    curve = alone.learning_curve
+    assert [each.row_count for each in curve.points][-2:] == [40, 81]
+    assert all(0 <= each.score <= 1 for each in curve.points)
+    assert curve.metric_name == "accuracy"
+    assert curve.gain_low <= curve.gain <= curve.gain_high
+    assert curve.verdict in {pb.LearningCurve.RISING, pb.LearningCurve.FLAT, pb.LearningCurve.UNCLEAR}
+    assert not alone.suspects
+    both = plan(service, skip_probe=True, learning_curve=True, find_suspects=True)
+    assert both.learning_curve == curve
+    assert not plan(service, skip_probe=True).HasField("learning_curve")
+
+
+@pytest.mark.parametrize("asked", ["find_suspects", "learning_curve"])
+def test_what_asks_a_base_is_refused_of_a_network_from_scratch(service: Service, asked: str) -> None:
+    """The field that cannot be is named."""
+    with pytest.raises(grpc.RpcError) as caught:
+        plan(service, recipe=pb.RNN_CLASSIFIER, base_model="", **{asked: True})
+    why = explain(caught.value)
+    assert (why.code, why.reason) == ("INVALID_ARGUMENT", "FIELD_INVALID")
+    assert why.metadata["field"] == asked
 
 
 def test_a_network_from_scratch_is_planned_too(service: Service) -> None:

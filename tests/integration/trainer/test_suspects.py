@@ -11,6 +11,7 @@ import pytest
 
 from services.train.catalogue import Catalogue
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.frozen_probe import read_frozen
 from services.train.trainer.suspects import find_doubts, find_suspects
 from services.train.trainer.transformer import load_encoder
 from shared.data.rows import Row, SplitName
@@ -86,7 +87,9 @@ def suspects_of(
     reader = TextReader(TextTokenizer(base / "tokenizer.json"), task, 64, 16)
     encoded = reader.encode([row.text for row in rows])
     reading = "each-token" if task == "entities" else "pooled"
-    found = find_suspects(corpus, encoded, load_encoder(base), reading, reader.tokenizer.pad_id)
+    pad_id = reader.tokenizer.pad_id
+    train = read_frozen(rows, encoded, corpus.labels, load_encoder(base), reading, pad_id)
+    found = find_suspects(corpus, encoded, train)
     assert len(found) <= len(rows) // 10
     return {each.place: (each.labels, each.suggested_labels) for each in found}
 

@@ -451,32 +451,69 @@ class CreateTrainingJobRequest(_message.Message):
     def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ..., override_reason: _Optional[str] = ...) -> None: ...
 
 class PlanTrainingJobRequest(_message.Message):
-    __slots__ = ("spec", "skip_probe", "find_suspects", "promote_to")
+    __slots__ = ("spec", "skip_probe", "find_suspects", "promote_to", "learning_curve")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     SKIP_PROBE_FIELD_NUMBER: _ClassVar[int]
     FIND_SUSPECTS_FIELD_NUMBER: _ClassVar[int]
     PROMOTE_TO_FIELD_NUMBER: _ClassVar[int]
+    LEARNING_CURVE_FIELD_NUMBER: _ClassVar[int]
     spec: TrainingSpec
     skip_probe: bool
     find_suspects: bool
     promote_to: str
-    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., skip_probe: _Optional[bool] = ..., find_suspects: _Optional[bool] = ..., promote_to: _Optional[str] = ...) -> None: ...
+    learning_curve: bool
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., skip_probe: _Optional[bool] = ..., find_suspects: _Optional[bool] = ..., promote_to: _Optional[str] = ..., learning_curve: _Optional[bool] = ...) -> None: ...
 
 class TrainingPlan(_message.Message):
-    __slots__ = ("spec", "findings", "texts", "cost", "advice", "suspects")
+    __slots__ = ("spec", "findings", "texts", "cost", "advice", "suspects", "learning_curve")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     ADVICE_FIELD_NUMBER: _ClassVar[int]
     SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    LEARNING_CURVE_FIELD_NUMBER: _ClassVar[int]
     spec: TrainingSpec
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
     texts: TextFacts
     cost: TrainingCost
     advice: _containers.RepeatedCompositeFieldContainer[Advice]
     suspects: _containers.RepeatedCompositeFieldContainer[Suspect]
-    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., texts: _Optional[_Union[TextFacts, _Mapping]] = ..., cost: _Optional[_Union[TrainingCost, _Mapping]] = ..., advice: _Optional[_Iterable[_Union[Advice, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Suspect, _Mapping]]] = ...) -> None: ...
+    learning_curve: LearningCurve
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., texts: _Optional[_Union[TextFacts, _Mapping]] = ..., cost: _Optional[_Union[TrainingCost, _Mapping]] = ..., advice: _Optional[_Iterable[_Union[Advice, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Suspect, _Mapping]]] = ..., learning_curve: _Optional[_Union[LearningCurve, _Mapping]] = ...) -> None: ...
+
+class LearningCurve(_message.Message):
+    __slots__ = ("metric_name", "points", "gain", "gain_low", "gain_high", "verdict")
+    class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VERDICT_UNSPECIFIED: _ClassVar[LearningCurve.Verdict]
+        RISING: _ClassVar[LearningCurve.Verdict]
+        FLAT: _ClassVar[LearningCurve.Verdict]
+        UNCLEAR: _ClassVar[LearningCurve.Verdict]
+    VERDICT_UNSPECIFIED: LearningCurve.Verdict
+    RISING: LearningCurve.Verdict
+    FLAT: LearningCurve.Verdict
+    UNCLEAR: LearningCurve.Verdict
+    class Point(_message.Message):
+        __slots__ = ("row_count", "score")
+        ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+        SCORE_FIELD_NUMBER: _ClassVar[int]
+        row_count: int
+        score: float
+        def __init__(self, row_count: _Optional[int] = ..., score: _Optional[float] = ...) -> None: ...
+    METRIC_NAME_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    GAIN_LOW_FIELD_NUMBER: _ClassVar[int]
+    GAIN_HIGH_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    metric_name: str
+    points: _containers.RepeatedCompositeFieldContainer[LearningCurve.Point]
+    gain: float
+    gain_low: float
+    gain_high: float
+    verdict: LearningCurve.Verdict
+    def __init__(self, metric_name: _Optional[str] = ..., points: _Optional[_Iterable[_Union[LearningCurve.Point, _Mapping]]] = ..., gain: _Optional[float] = ..., gain_low: _Optional[float] = ..., gain_high: _Optional[float] = ..., verdict: _Optional[_Union[LearningCurve.Verdict, str]] = ...) -> None: ...
 
 class Suspect(_message.Message):
     __slots__ = ("place", "labels", "suggested_labels", "confidence", "start", "end")
