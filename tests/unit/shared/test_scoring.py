@@ -9,7 +9,10 @@ from seqeval.metrics.v1 import precision_recall_fscore_support
 from seqeval.scheme import IOB2
 from sklearn.metrics import classification_report
 
-from shared.scoring.labels import score_classification
+from shared.data.rows import Row
+from shared.runtime.classification import LabelScore
+from shared.scoring.evaluation import Split, evaluate_classification
+from shared.scoring.labels import NOTHING, score_classification
 from shared.scoring.spans import score_entities, surfaces
 
 LABELS = ("a", "b", "c")
@@ -49,6 +52,82 @@ def test_the_confusion_table_counts_every_row(rows: list[tuple[str, str]]) -> No
         pair: rows.count(pair) for pair in set(rows)
     }
     assert [(t, a) for t, a, _ in scores.confusion] == sorted(set(rows))
+
+
+maybe_answered = st.lists(
+    st.tuples(st.sampled_from(LABELS), st.sampled_from((*LABELS, NOTHING))), min_size=1, max_size=40
+)
+
+
+@given(maybe_answered)
+def test_a_row_without_an_answer_is_missed_and_is_no_label(rows: list[tuple[str, str]]) -> None:
+    """Macro F1 is the mean over real labels, of the F1 that refusing costs them; the table has the refused rows last, under no label."""
+    true, answered = [t for t, _ in rows], [a for _, a in rows]
+    scores = score_classification(true, answered, LABELS)
+    assert NOTHING not in scores.per_label
+    f1s = []
+    for label in {*true, *answered} - {NOTHING}:
+        right = sum(t == a == label for t, a in rows)
+        f1s.append(2 * right / (true.count(label) + answered.count(label)))
+        assert scores.per_label[label].f1 == pytest.approx(f1s[-1])
+        assert scores.per_label[label].support == true.count(label)
+    assert scores.metrics["macro_f1"] == pytest.approx(sum(f1s) / len(f1s))
+    assert scores.metrics["accuracy"] == pytest.approx(sum(t == a for t, a in rows) / len(rows))
+    counts = {(t, a): count for t, a, count in scores.confusion}
+    assert counts == {pair: rows.count(pair) for pair in set(rows)}
+    assert sum(counts.values()) == len(rows)
+    for label in set(true):
+        row = [a for t, a, _ in scores.confusion if t == label]
+        assert NOTHING not in row[:-1]
+
+
+def answer(label: str, score: float, *, is_given: bool = True) -> list[LabelScore]:
+    """The scores of two labels, `label` first."""
+    other = "b" if label == "a" else "a"
+    return [LabelScore(label, score, is_given), LabelScore(other, 1 - score, is_given=False)]
+
+
+def test_a_split_with_refused_rows_tells_what_refusing_cost() -> None:
+    """Of five rows three are answered, two rightly; both that were refused would have been right; of three strays one is refused."""
+    rows = [Row(text, label=label) for text, label in zip("vwxyz", "aabbb", strict=True)]
+    answers = [
+        answer("a", 0.9),
+        answer("a", 0.6, is_given=False),
+        answer("a", 0.8),
+        answer("b", 0.55, is_given=False),
+        answer("b", 0.9),
+    ]
+    split = Split("test", rows, ("a", "b"))
+    alone = evaluate_classification(split, answers)
+    told = evaluate_classification(
+        split, answers, [answer("b", 0.6, is_given=False), answer("b", 0.9), answer("a", 0.9)]
+    )
+    for each in (alone, told):
+        assert each.row_count == 5
+        assert each.metrics["accuracy"] == pytest.approx(2 / 5)
+        assert each.metrics["answered"] == pytest.approx(3 / 5)
+        assert each.metrics["best_label_accuracy"] == pytest.approx(4 / 5)
+        assert each.confusion == (
+            ("a", "a", 1),
+            ("a", NOTHING, 1),
+            ("b", "a", 1),
+            ("b", "b", 1),
+            ("b", NOTHING, 1),
+        )
+        assert [(error.row, error.true, error.answered) for error in each.errors] == [
+            ("test:3", ("b",), ("a",)),
+            ("test:2", ("a",), (NOTHING,)),
+            ("test:4", ("b",), (NOTHING,)),
+        ]
+        assert sum(of_bin.count for of_bin in each.reliability) == 5
+    assert told.metrics["out_of_scope_recall"] == pytest.approx(1 / 3)
+    assert "out_of_scope_recall" not in alone.metrics
+
+
+def test_without_refusing_nothing_is_told_of_it() -> None:
+    """A version that answers everything has no shares of what it answered."""
+    told = evaluate_classification(Split("test", [Row("x", label="a")], ("a", "b")), [answer("a", 0.9)])
+    assert {"answered", "best_label_accuracy", "out_of_scope_recall"}.isdisjoint(told.metrics)
 
 
 def test_a_true_label_that_the_model_does_not_know_counts_as_missed() -> None:
