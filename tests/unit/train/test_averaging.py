@@ -38,6 +38,13 @@ def test_the_average_is_the_recurrence() -> None:
     assert updates / (updates + 9) > 0.9**4  # both sides of the smaller were taken
 
 
+def look_and_fail(averaging: Averaging, module: nn.Linear) -> None:
+    """Raise while the averages are applied."""
+    with averaging.applied():
+        assert module.weight.item() < 2
+        raise ValueError("in between")
+
+
 def test_a_look_that_fails_gives_the_weights_back() -> None:
     """An evaluation that raises leaves the module with its own weights."""
     module = nn.Linear(1, 1, bias=False)
@@ -45,9 +52,8 @@ def test_a_look_that_fails_gives_the_weights_back() -> None:
     averaging = Averaging(module, 0.9)
     nn.init.constant_(module.weight, 2)
     averaging.count()
-    with pytest.raises(ValueError, match="in between"), averaging.applied():
-        assert module.weight.item() < 2
-        raise ValueError("in between")
+    with pytest.raises(ValueError, match="in between"):
+        look_and_fail(averaging, module)
     assert module.weight.item() == 2
 
 
