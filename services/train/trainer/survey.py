@@ -9,6 +9,7 @@ from services.train.spec import Survey
 from services.train.trainer.corpus import read_corpus
 from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.inspecting import look
+from services.train.trainer.leaks import learnt_before
 from services.train.trainer.network import reading_of
 from services.train.trainer.parent import open_parent
 from services.train.trainer.probing import probe
@@ -37,7 +38,8 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
     encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.splits.items()}
-    facts, findings = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    known = learnt_before(store, assignment.spec, corpus)
+    facts, findings = look(corpus, reader, beginning.tokenizer, assignment.languages, known)
     check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     suspects: list[Suspect] = []
     if assignment.finds_suspects:

@@ -1,11 +1,13 @@
 """What is planted in rows is found, and told without a word of their texts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.data.inspection.columns import MOST_VALUES
 from shared.data.inspection.findings import MOST_PLACES, Finding, Kind, placed
 from shared.data.inspection.likeness import NEAR, canonical, near_pairs
 from shared.data.inspection.report import inspect
@@ -129,6 +131,26 @@ def test_rare_unproved_and_unbalanced_labels_are_found() -> None:
     assert found[Kind.RARE_LABEL].places == ("train:61", "train:62", "train:63")
     assert "'fraud', 'other'" in found[Kind.UNPROVED_LABEL].message
     assert "'other' has 80" in found[Kind.IMBALANCE].message
+
+
+def test_a_column_that_a_split_is_not_scored_by_is_told() -> None:
+    """One value too many in test, as many as may be in validation; train and rows out of scope are not scored by any."""
+    splits = clean()
+    splits["train"] += [
+        replace(row, columns=(("order", str(i)),)) for i, row in enumerate(rows("refund", range(3000, 3500)))
+    ]
+    columns = [(("domain", "money"), ("order", str(i))) for i in range(MOST_VALUES + 1)]
+    of_test = rows("refund", range(4000, 4000 + MOST_VALUES + 1))
+    splits["test"] = [replace(row, columns=each) for row, each in zip(of_test, columns, strict=True)]
+    of_validation = rows("refund", range(6000, 6000 + MOST_VALUES))
+    splits["validation"] += [
+        replace(row, columns=each) for row, each in zip(of_validation, columns[:-1], strict=True)
+    ]
+    splits["validation"].append(Row(text(9000), out_of_scope=True, columns=columns[-1]))
+    found = [each for each in inspect_splits(splits) if each.kind == Kind.UNSCORED_COLUMN]
+    (told,) = found
+    assert told.count == MOST_VALUES + 1
+    assert "test is not scored by the column 'order', which has 201 different values" in told.message
 
 
 def test_splits_that_prove_little_are_told() -> None:
