@@ -4,14 +4,24 @@ What cannot be measured, such as a loss to a champion that does not answer, has 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from services.train.spec import QualityGates
 from shared.store.evaluation import Change, Comparison, QualityCheck, SplitEvaluation
-from shared.store.manifest import METRICS, Task
+from shared.store.manifest import METRICS, Task, VariantName
 
 _POINTS: Final = 100.0
 _NOT_MEASURED: Final = 1e9  # manifests hold finite numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The variant that servers choose unless they are told otherwise: the fastest, as measured on the training machine."""
+
+    variant: VariantName
+    size_bytes: int  # of its graphs' files
+    latency_ms: float  # of one text alone, the median, on one thread
 
 
 def quality_checks(
@@ -22,13 +32,12 @@ def quality_checks(
     comparison: Comparison | None,
     *,
     champion_failure: str,
-    size_bytes: int,
-    latency_ms: float | None,
+    served: Served | None,
 ) -> tuple[QualityCheck, ...]:
     """Return a check for each gate that is set.
 
     `evaluation` is of `split`. `comparison` is None where there is no champion yet, and nothing is lost then; or where it could not answer,
-    which `champion_failure` tells. `latency_ms` is None where no gate asks for it.
+    which `champion_failure` tells. `served` is None where no gate asks for size or latency.
     """
     metric = METRICS[task]
     checks: list[QualityCheck] = []
@@ -47,20 +56,18 @@ def quality_checks(
         checks.append(
             _check("calibration", error, gates.most_calibration_error, f"calibration error on {split}")
         )
-    if gates.most_size_bytes is not None:
-        checks.append(
-            _check("size", size_bytes, gates.most_size_bytes, "bytes of the smallest variant's files")
-        )
-    if gates.most_latency_ms is not None and latency_ms is not None:
-        checks.append(
-            _check(
-                "latency",
-                latency_ms,
-                gates.most_latency_ms,
-                "ms of one text alone, the median, on one thread",
-            )
-        )
+    if served is not None:
+        checks += _costs(gates, served)
     return (*checks, *_losses(gates, metric, comparison, champion_failure))
+
+
+def _costs(gates: QualityGates, served: Served) -> Iterator[QualityCheck]:
+    which = f"{served.variant}, the fastest variant here"
+    if gates.most_size_bytes is not None:
+        yield _check("size", served.size_bytes, gates.most_size_bytes, f"bytes of the files of {which}")
+    if gates.most_latency_ms is not None:
+        detail = f"ms of one text alone as {which}, the median, on one thread"
+        yield _check("latency", served.latency_ms, gates.most_latency_ms, detail)
 
 
 def _losses(
