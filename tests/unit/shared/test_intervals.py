@@ -172,6 +172,16 @@ def test_calibration_is_guos_measure() -> None:
     assert calibration_error(bins) == pytest.approx(0.05)
 
 
+def test_fifteen_bins_share_the_scores_evenly() -> None:
+    """Each begins with the score that ends the one before; 1 is in the last."""
+    edges = np.arange(15) / 15
+    middles = edges + 1 / 30
+    scores = np.sort(np.concatenate([middles, edges + 1e-9, [1.0]]))
+    bins = reliability(scores, np.ones(len(scores), dtype=bool))
+    assert [each.count for each in bins] == [2] * 14 + [3]
+    assert bins[0].mean_score == pytest.approx(1 / 60)
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=50))
 def test_every_answer_is_in_one_bin(answers: list[tuple[float, bool]]) -> None:
     """Scores of 0 and 1 too."""

@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, softmax
 from seqeval.metrics.v1 import precision_recall_fscore_support
 from seqeval.scheme import IOB2
 from sklearn.metrics import classification_report
 
 from shared.data.rows import Row
 from shared.runtime.classification import LabelScore
-from shared.scoring.evaluation import Split, evaluate_classification
+from shared.scoring.evaluation import Split, evaluate_classification, evaluate_multi_label, outcomes_of
+from shared.scoring.intervals import interval
 from shared.scoring.labels import NOTHING, score_classification
 from shared.scoring.spans import score_entities, surfaces
 
@@ -128,6 +131,59 @@ def test_without_refusing_nothing_is_told_of_it() -> None:
     """A version that answers everything has no shares of what it answered."""
     told = evaluate_classification(Split("test", [Row("x", label="a")], ("a", "b")), [answer("a", 0.9)])
     assert {"answered", "best_label_accuracy", "out_of_scope_recall"}.isdisjoint(told.metrics)
+
+
+def test_an_evaluation_has_the_interval_the_slices_and_the_surest_errors_of_its_rows() -> None:
+    """Of 300 wrong answers the 200 surest are named; figures are of all rows."""
+    rows = [Row(str(i), label="ab"[i % 2], columns=(("half", "ab"[i % 2]),)) for i in range(600)]
+    answers = [answer("a", 0.5 + i / 1300) for i in range(600)]
+    told = evaluate_classification(Split("test", rows, ("a", "b")), answers)
+    assert told.interval == interval(outcomes_of(rows, answers))
+    assert [(each.value, each.row_count, each.metric) for each in told.slices] == [
+        ("a", 300, 1.0),
+        ("b", 300, 0.0),
+    ]
+    assert [error.row for error in told.errors] == [f"test:{number}" for number in range(600, 200, -2)]
+    assert told.confusion == (("a", "a", 300), ("b", "a", 300))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_the_temperature_was_worth_is_told(several: bool) -> None:
+    """The error that the scores would have had undivided stands beside the one that they have."""
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 3, (400, 2))
+    truth = random.integers(0, 2, 400)
+    rows = [
+        Row(str(i), label_set=("ab"[t],)) if several else Row(str(i), label="ab"[t])
+        for i, t in enumerate(truth)
+    ]
+    errors = []
+    for temperature in (2.5, 1.0):
+        scores = expit(logits / temperature) if several else softmax(logits / temperature, axis=1)
+        answers = [
+            sorted(
+                (
+                    LabelScore("ab"[k], float(each[k]), is_given=not several or each[k] > 0.5)
+                    for k in range(2)
+                ),
+                key=lambda scored: -scored.score,
+            )
+            for each in scores
+        ]
+        split = Split("test", rows, ("a", "b"))
+        evaluate = evaluate_multi_label if several else evaluate_classification
+        errors.append(evaluate(split, answers, temperature=temperature).metrics)
+    divided, undivided = errors
+    assert divided["calibration_error_before"] == pytest.approx(undivided["calibration_error"], abs=1e-6)
+    assert undivided["calibration_error_before"] == pytest.approx(undivided["calibration_error"], abs=1e-6)
+    assert divided["calibration_error"] < undivided["calibration_error"] - 0.05
+
+
+def test_a_row_that_got_no_answer_counts_as_wrong() -> None:
+    """Where one label is wanted; a text of several labels may have none of them, rightly."""
+    refused = [LabelScore("a", 0.4, is_given=False)]
+    assert outcomes_of([Row("x", label="a")], [refused]).tolist() == [[0, 1, 1]]
+    assert outcomes_of([Row("x", label_set=())], [refused]).tolist() == [[0, 0, 0]]
 
 
 def test_a_true_label_that_the_model_does_not_know_counts_as_missed() -> None:

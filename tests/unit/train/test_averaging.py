@@ -38,6 +38,11 @@ def test_the_average_is_the_recurrence() -> None:
     assert updates / (updates + 9) > 0.9**4  # both sides of the smaller were taken
 
 
+def test_without_a_decay_the_weights_stand_for_themselves() -> None:
+    """After every step."""
+    assert averages(0.0, 10) == list(range(1, 11))
+
+
 def look_and_fail(averaging: Averaging, module: nn.Linear) -> None:
     """Raise while the averages are applied."""
     with averaging.applied():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from services.train.plan import Suspect
+from services.train.trainer import suspects
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.network import Encoder
 from services.train.trainer.suspects import find_doubts, find_suspects, learnt
@@ -89,6 +90,20 @@ def test_the_wrong_row_comes_first_and_no_more_than_a_tenth_are_named(tokenizer:
     assert 0 <= first.confidence < 0.5
     assert (first.start, first.end) == (0, 0)
     assert all(each.labels != each.suggested_labels for each in found)
+
+
+def test_of_many_wrong_rows_the_most_suspect_tenth_is_named(
+    tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or as many as may be named at all; under ten rows, one. By their owner's names, where they have some."""
+    rows = [replace(row, id=f"row {i}") for i, row in enumerate(about(100))]
+    wrong = {i: replace(rows[i], label=TOPICS[(i + 1) % 3]) for i in range(0, 100, 5)}
+    found = suspects_of([wrong.get(i, row) for i, row in enumerate(rows)], "classification", tokenizer)
+    assert len(found) == 10
+    assert {each.place for each in found} <= {f"row {i}" for i in wrong}
+    monkeypatch.setattr(suspects, "MOST_NAMED", 3)
+    fewer = suspects_of([wrong.get(i, row) for i, row in enumerate(rows)], "classification", tokenizer)
+    assert fewer == found[:3]
 
 
 def test_copies_of_a_wrong_row_do_not_vouch_for_it(tokenizer: TextTokenizer) -> None:

@@ -8,6 +8,7 @@ from services.train.spec import QualityGates
 from services.train.trainer import fastest
 from services.train.trainer.fastest import TIMED_TEXTS, find_fastest, median_ms
 from services.train.trainer.quality import Served, quality_checks
+from shared.runtime.execution import Execution
 from shared.runtime.parts import Parts
 from shared.store.evaluation import SplitEvaluation
 from shared.store.manifest import Manifest, Variant
@@ -63,11 +64,10 @@ def with_two_variants(folder: Path) -> tuple[Manifest, Parts]:
 def test_the_fastest_variant_is_found_with_its_own_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quicker: str, slower: str
 ) -> None:
-    """Whatever the other one's size is."""
+    """Whatever the other one's size is; each runs its own graphs, on one thread."""
     manifest, parts = with_two_variants(tmp_path)
-    times_ms = {quicker: 2.0, slower: 3.0}
-    asked = iter(manifest.variants)
-    monkeypatch.setattr(fastest, "median_ms", lambda answer, texts: times_ms[next(asked)])
+    times_ms = {Execution(quicker): 2.0, Execution(slower): 3.0}  # type: ignore[arg-type]
+    monkeypatch.setattr(fastest, "median_ms", lambda answer, texts: times_ms[answer.__self__.execution])
     found = find_fastest(manifest, parts, ["a text"])
     size = sum(graph.file.size_bytes for graph in manifest.variants[quicker].graphs.values())  # type: ignore[index]
     assert found == Served(quicker, size, 2.0)  # type: ignore[arg-type]
