@@ -133,6 +133,17 @@ def test_without_refusing_nothing_is_told_of_it() -> None:
     assert {"answered", "best_label_accuracy", "out_of_scope_recall"}.isdisjoint(told.metrics)
 
 
+def test_a_version_that_refuses_nothing_is_told_of_where_it_should() -> None:
+    """Strays were asked about: that none was refused is a figure, and so is that every row was answered."""
+    split = Split("test", [Row("x", label="a")], ("a", "b"))
+    told = evaluate_classification(split, [answer("a", 0.9)], [answer("b", 0.8)])
+    assert [told.metrics[name] for name in ("answered", "best_label_accuracy", "out_of_scope_recall")] == [
+        1,
+        1,
+        0,
+    ]
+
+
 def test_an_evaluation_has_the_interval_the_slices_and_the_surest_errors_of_its_rows() -> None:
     """Of 300 wrong answers the 200 surest are named; figures are of all rows."""
     rows = [Row(str(i), label="ab"[i % 2], columns=(("half", "ab"[i % 2]),)) for i in range(600)]

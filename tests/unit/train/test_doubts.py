@@ -127,6 +127,10 @@ def test_a_label_of_one_row_is_left_alone(tokenizer: TextTokenizer) -> None:
     """Whoever is asked about it has seen one label only; and rows of the other are not suspected for it."""
     rows = [*about(20, topics=1), Row("my login", label="rare")]
     assert suspects_of(rows, "classification", tokenizer) == []
+    vectors = np.random.default_rng(0).normal(0, 1, (21, 4)).astype(np.float32)
+    doubts = find_doubts(vectors, np.array([0] * 20 + [1]), np.arange(21))
+    assert (doubts.confidence[:20] > 0.5).all()
+    assert doubts.confidence[20] == 0
 
 
 def test_of_several_labels_one_too_many_and_one_too_few_are_told(tokenizer: TextTokenizer) -> None:
@@ -164,6 +168,33 @@ def test_a_wrong_mention_is_named_with_its_place_in_the_text(
     assert (first.labels, first.suggested_labels) == (("thing",), ("act",))
 
 
+def test_of_less_than_five_rows_one_may_be_named(tokenizer: TextTokenizer) -> None:
+    """A tenth of four is none, and the most suspect is named all the same: here one whose last mention lacks its second word."""
+    text = "card login the card login of card login to card login"
+    spans = tuple(Span(start, start + 10, "thing") for start in (0, 15, 29, 43))
+    cut = (*spans[:3], Span(43, 47, "thing"))
+    rows = [
+        Row(f"{text} {word}", entities=cut if word == "is" else spans) for word in ("please", "in", "is", "a")
+    ]
+    (named,) = suspects_of(rows, "entities", tokenizer)
+    assert (named.place, named.start, named.end) == ("train:3", 48, 53)
+    assert (named.labels, named.suggested_labels) == ((), ("thing",))
+
+
+def test_of_several_labels_each_is_held_to_what_is_usual_for_it() -> None:
+    """One that hardly any row has, and one that hardly any lacks, are as hard for the probe as can be, and no reason for suspicion."""
+    random = np.random.default_rng(0)
+    first, number = random.integers(0, 2, 400), np.arange(400)
+    vectors = np.stack([2 * first - 1 + random.normal(0, 0.7, 400), random.normal(0, 1, 400)], axis=1)
+    targets = np.stack([first, number % 50 == 0, number % 10 != 0], axis=1).astype(np.int64)
+    vectors[50], targets[50, 0] = (1, 0), 0
+    doubts = find_doubts(vectors.astype(np.float32), targets, number)
+    assert doubts.other[50] == 0
+    assert doubts.score[50] < -0.5
+    lacking = (number % 10 == 0) & (number != 50)
+    assert doubts.score[lacking].mean() > -0.3
+
+
 def test_a_label_that_is_hard_for_the_probe_is_no_reason_to_suspect_it() -> None:
     """Rows of two labels that nobody can tell apart are less suspect than a row of a clear label that has another's."""
     random = np.random.default_rng(0)
@@ -174,6 +205,7 @@ def test_a_label_that_is_hard_for_the_probe_is_no_reason_to_suspect_it() -> None
     doubts = find_doubts(vectors, targets, np.arange(400))
     assert doubts.score.argmin() == 5
     assert doubts.confidence[targets >= 2].mean() == pytest.approx(0.5, abs=0.05)
+    assert doubts.score[targets >= 2].mean() == pytest.approx(0, abs=0.05)
 
 
 @pytest.mark.parametrize(("count", "doubted"), [(4, False), (5, True)])
@@ -209,6 +241,7 @@ def test_of_several_labels_rows_are_drawn() -> None:
     targets = np.zeros((100, 5), dtype=np.int64)
     places = learnt(targets, 5, 200)
     assert len(set(places.tolist())) == len(places) == 40
+    assert (places == learnt(targets, 5, 200)).all()
 
 
 def test_a_probe_that_was_shown_less_still_finds_what_is_wrong() -> None:
@@ -221,3 +254,4 @@ def test_a_probe_that_was_shown_less_still_finds_what_is_wrong() -> None:
     doubts = find_doubts(vectors, wrong, np.arange(2000), most_learnt=400)
     worst = set(np.argsort(doubts.score)[:40].tolist())
     assert len(worst & set(range(0, 2000, 100))) >= 18
+    assert not np.allclose(doubts.confidence, find_doubts(vectors, wrong, np.arange(2000)).confidence)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from services.train.spec import Hyperparameters
+from services.train.spec import ClassWeights, Hyperparameters
 from services.train.trainer.class_weights import class_weights
 from services.train.trainer.examples import Example
 from services.train.trainer.objective import Objective
@@ -40,6 +40,33 @@ def chosen(**change: object) -> Hyperparameters:
     """Hyperparameters that name what a test is about."""
     usual = {"label_smoothing": 0.0, "class_weights": "equal"}
     return HYPERPARAMETERS.model_copy(update={**usual, **change})
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("equal", [1, 1, 1]), ("square-root", [0.8453, 1.4641, 1]), ("balanced", [2 / 3, 2, 1])],
+)
+def test_rare_labels_weigh_more_and_all_targets_one_in_the_mean(
+    kind: ClassWeights, expected: list[float]
+) -> None:
+    """Six rows and two: by the power of the ratio of their counts; a label without a row counts 1."""
+    train = of_labels([0] * 6 + [1] * 2)
+    weights = class_weights(kind, train, 3)
+    assert weights.tolist() == pytest.approx(expected, abs=1e-4)
+    assert (6 * weights[0] + 2 * weights[1]) / 8 == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("equal", [1, 1, 1]), ("square-root", [3**0.5, 3**-0.5, 1]), ("balanced", [3, 1 / 3, 1])],
+)
+def test_of_several_labels_what_is_there_weighs_as_it_is_lacking(
+    kind: ClassWeights, expected: list[float]
+) -> None:
+    """Absent rows to present ones; a label that no row has counts 1."""
+    present = np.array([[1, 0, 0]] * 2 + [[0, 1, 0]] * 6, dtype=np.float32)
+    rows = [replace(of_labels([0])[0], targets=each[np.newaxis]) for each in present]
+    assert class_weights(kind, rows, 3).tolist() == pytest.approx(expected)
 
 
 def test_a_weighted_and_smoothed_loss_is_lowest_where_smoothing_alone_has_it() -> None:
