@@ -24,6 +24,7 @@ from services.cli.options import (
 )
 from services.cli.records import Record
 from services.cli.session import Session
+from shared.data.inspection.columns import crowded_columns, why_unscored
 from shared.data.readers import Extras, read_rows
 from shared.data.rows import Row
 from shared.data.splits import assign_splits
@@ -88,7 +89,10 @@ def evaluate(
         scores = _score_classifier(session, version, task, part, others)
     else:
         scores = _score_extractor(session, version, part, splits["train"])
-    _show(session, version, file.name, split, task, scores)
+    unscored = crowded_columns(in_scope)
+    _show(session, version, file.name, split, task, scores, unscored)
+    for column, value_count in unscored.items():
+        session.tell(f"caution: {why_unscored(column, value_count, part.name)}")
 
 
 def _loaded(session: Session, model: str) -> pb.LoadedModel:
@@ -168,9 +172,21 @@ def _answered(record: Record) -> Record:
 
 
 def _show(
-    session: Session, version: str, file_name: str, split: str, task: Task, scores: SplitEvaluation
+    session: Session,
+    version: str,
+    file_name: str,
+    split: str,
+    task: Task,
+    scores: SplitEvaluation,
+    unscored_columns: dict[str, int],
 ) -> None:
-    record = {"model_version": version, "file": file_name, "split": split, **scores.model_dump(mode="json")}
+    record = {
+        "model_version": version,
+        "file": file_name,
+        "split": split,
+        **scores.model_dump(mode="json"),
+        "unscored_columns": unscored_columns,  # column -> different values
+    }
     low, high = scores.interval or (0.0, 1.0)
     heading = (
         f"{version} on {scores.row_count} rows ({file_name}, split {split});"

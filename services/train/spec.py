@@ -120,10 +120,10 @@ class QualityGates(_Record):
         30  # of a label or slice that is compared: chance moves smaller ones
     )
     most_calibration_error: Annotated[float, Field(ge=0, le=1)] | None = None
-    most_size_bytes: Annotated[int, Field(ge=1)] | None = None  # of the smallest variant's files
-    most_latency_ms: Annotated[float, Field(gt=0)] | None = (
-        None  # p50 of one text alone, on one thread of the training machine
-    )
+    # Of the variant that servers choose by default, which is the fastest on the training machine: its files, and the p50 of one text alone
+    # on one thread there.
+    most_size_bytes: Annotated[int, Field(ge=1)] | None = None
+    most_latency_ms: Annotated[float, Field(gt=0)] | None = None
 
 
 class Continuation(_Record):

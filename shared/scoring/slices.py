@@ -2,17 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Final
 
+from shared.data.inspection.columns import MOST_VALUES
 from shared.scoring.intervals import interval
 from shared.scoring.outcomes import Outcomes, metric_of
 from shared.store.evaluation import SliceScores
 
-MOST_VALUES: Final = 200  # of a column; one with more tells rows apart, not parts of a split
-
 
 def slice_scores(rows: Outcomes, columns: Sequence[Mapping[str, str]]) -> tuple[SliceScores, ...]:
-    """Return the scores of every value of every column, by column and value; element i of `columns` belongs to row i."""
+    """Return the scores of every value of every column, by column and value; element i of `columns` belongs to row i.
+
+    Columns with more than MOST_VALUES values are left out, which an inspection of the rows tells.
+    """
     numbers: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for i, of_row in enumerate(columns):
         for column, value in of_row.items():

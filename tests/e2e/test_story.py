@@ -279,5 +279,6 @@ def test_a_job_is_planned_searched_gated_and_compared(up: Up, intents: Path, tmp
     assert [(gate["name"], gate["passed"], gate["unit"]) for gate in gates] == [("champion", True, "points")]
     scores = record(up.tagsmith("eval", "marked@2", marked, *extras, "--json"))
     assert [each["value"] for each in scores["slices"]] == ["a", "b"]
+    assert scores["unscored_columns"] == {}
     ok(up.tagsmith("data", "delete", "marked", "--yes"))
     assert "marked@sha256" not in ok(up.tagsmith("data", "list")).out

@@ -26,5 +26,6 @@ def class_weights(kind: ClassWeights, examples: Sequence[Example], outputs: int)
         ratio = (len(targets) - present) / np.maximum(1, present)
         return np.asarray(np.where(present > 0, ratio, 1) ** power, dtype=np.float32)
     counts = np.bincount(targets, minlength=outputs)
-    weights = np.where(counts > 0, counts.mean() / np.maximum(1, counts), 1.0) ** power
-    return np.asarray(weights * counts.sum() / (weights * counts).sum(), dtype=np.float32)
+    weights = (counts.mean() / np.maximum(1, counts)) ** power
+    weights *= counts.sum() / (weights * counts).sum()
+    return np.asarray(np.where(counts > 0, weights, 1), dtype=np.float32)

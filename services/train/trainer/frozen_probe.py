@@ -21,6 +21,7 @@ from services.train.trainer.network import Encoder, Reading
 from shared.data.rows import Row
 from shared.runtime.reader import EncodedText
 
+MOST_LEARNT: Final = 10_000_000  # targets x outputs that a probe is taught at most: minutes on a few cores
 _STRENGTH: Final = 0.1  # LogisticRegression's C: strong enough not to learn what is wrong by heart
 _STEPS: Final = 200
 

@@ -1,5 +1,6 @@
 """The look at a corpus that every job, and every survey, begins with: hard problems raise, soft ones are told."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,17 @@ class Look:
     encoded: dict[SplitName, list[EncodedText]]  # the texts of its splits' rows, which need not be read again
 
 
-def look(corpus: Corpus, reader: TextReader, tokenizer: Path, languages: tuple[str, ...]) -> Look:
-    """Read all texts of a corpus and look at them. Raises DatasetInvalidError."""
+def look(
+    corpus: Corpus,
+    reader: TextReader,
+    tokenizer: Path,
+    languages: tuple[str, ...],
+    others: Iterable[Finding] = (),
+) -> Look:
+    """Read all texts of a corpus and look at them; `others` are found elsewhere. Raises DatasetInvalidError."""
     encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.all_rows.items()}
     rows, texts = placed(corpus.all_rows), [text for of_split in encoded.values() for text in of_split]
     facts = text_facts(rows, texts, tokenizer)
-    found = [*inspect(rows), *doubtful_texts(rows, texts, tokenizer, facts, languages)]
+    found = [*inspect(rows), *doubtful_texts(rows, texts, tokenizer, facts, languages), *others]
     in_scope = {split: encoded[split][: len(rows)] for split, rows in corpus.splits.items()}
     return Look(facts, tuple(by_gravity(found)), in_scope)

@@ -1,14 +1,11 @@
 """Whether a version that the export gate has passed is good enough to be promoted: measured here, decided by `quality`."""
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from typing import Final
 
 from services.train.spec import Work
 from services.train.trainer.champion import compare_with_champion, find_champion, judged_split
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.fastest import find_fastest
 from services.train.trainer.parent import Parent
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.quality import quality_checks
@@ -18,11 +15,9 @@ from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.store.cache import FileCache
 from shared.store.evaluation import Comparison
-from shared.store.manifest import DataFinding, Manifest, Variant
+from shared.store.manifest import DataFinding, Manifest
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
-
-_TIMED_TEXTS: Final = 100
 
 
 def judge(
@@ -32,10 +27,9 @@ def judge(
     gates, split = work.spec.gates, judged_split(corpus)
     parts = Parts(candidate.open_file)
     comparison, failure = _comparison(manifest, parts, corpus, work, objects, scratch)
-    latency_ms = None
-    if gates.most_latency_ms is not None:
-        texts = [row.text for row in corpus.splits[split]]
-        latency_ms = min(_latency_ms(manifest, parts, variant, texts) for variant in manifest.variants)
+    served = None
+    if gates.most_size_bytes is not None or gates.most_latency_ms is not None:
+        served = find_fastest(manifest, parts, [row.text for row in corpus.splits[split]])
     checks = quality_checks(
         gates,
         corpus.task,
@@ -43,8 +37,7 @@ def judge(
         manifest.evaluations["fp32"][split],
         comparison,
         champion_failure=failure,
-        size_bytes=min(map(_size_bytes, manifest.variants.values())),
-        latency_ms=latency_ms,
+        served=served,
     )
     return manifest.model_copy(update={"comparison": comparison, "quality_checks": checks})
 
@@ -77,18 +70,3 @@ def _comparison(
         return compare_with_champion(champion, challenger, corpus, files, threads=work.threads), ""
     except (ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError) as error:
         return None, error.message
-
-
-def _latency_ms(manifest: Manifest, parts: Parts, variant: str, texts: Sequence[str]) -> float:
-    """Return the median time that a text takes alone, from text to answer; the first is not counted."""
-    model = Model.load(manifest, parts, Execution(variant, threads=1))  # type: ignore[arg-type]
-    taken = []
-    for text in [texts[0], *texts[:_TIMED_TEXTS]]:
-        started = time.perf_counter()
-        model.answer([text])
-        taken.append(1000 * (time.perf_counter() - started))
-    return median(taken[1:])
-
-
-def _size_bytes(variant: Variant) -> int:
-    return sum(graph.file.size_bytes for graph in variant.graphs.values())

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from services.train.plan import LearningCurve, LearningPoint, Verdict
 from services.train.trainer.corpus import Corpus
-from services.train.trainer.frozen_probe import FrozenRows, Probabilities, ask
+from services.train.trainer.frozen_probe import MOST_LEARNT, FrozenRows, Probabilities, ask
 from services.train.trainer.validation import Logits, Validation
 from shared.runtime.reader import EncodedText
 from shared.scoring.intervals import difference
@@ -24,7 +24,6 @@ from shared.scoring.outcomes import Outcomes, metric_of
 WORTH: Final = 0.02  # of the metric: for less, labelling as many rows again is hardly worth it
 # Validation rows: a gain that none of fewer shows may still be worth it (the rule of three: 3 / rows, with 95 % confidence).
 FEWEST_FOR_FLAT: Final = round(3 / WORTH)
-MOST_LEARNT: Final = 10_000_000  # targets x outputs of the largest probe: minutes on a few cores
 _SHARES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 _LEAST: Final = 1e-6  # of a probability, so that its logit is finite
 

@@ -24,6 +24,7 @@ from services.train.trainer.gain import add_gain, teach_from_scratch
 from services.train.trainer.gate import gate, gate_variants
 from services.train.trainer.inspecting import look
 from services.train.trainer.judging import add_forgetting, judge
+from services.train.trainer.leaks import learnt_before
 from services.train.trainer.network import Encoder
 from services.train.trainer.parent import open_parent
 from services.train.trainer.publishing import Findings, complete, draft, publish
@@ -66,7 +67,8 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    seen = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    known = learnt_before(store, assignment.spec, corpus)
+    seen = look(corpus, reader, beginning.tokenizer, assignment.languages, known)
     encoded = seen.encoded
     mentions = check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     lesson = prepare(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)

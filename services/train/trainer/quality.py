@@ -5,13 +5,23 @@ is not there yet nothing can be lost.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from services.train.spec import QualityGates
 from shared.store.evaluation import UNITS, Change, Comparison, QualityCheck, QualityGate, SplitEvaluation
-from shared.store.manifest import METRICS, Task
+from shared.store.manifest import METRICS, Task, VariantName
 
 _POINTS: Final = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The variant that servers choose unless they are told otherwise: the fastest, as measured on the training machine."""
+
+    variant: VariantName
+    size_bytes: int  # of its graphs' files
+    latency_ms: float  # of one text alone, the median, on one thread
 
 
 def quality_checks(
@@ -22,13 +32,12 @@ def quality_checks(
     comparison: Comparison | None,
     *,
     champion_failure: str,
-    size_bytes: int,
-    latency_ms: float | None,
+    served: Served | None,
 ) -> tuple[QualityCheck, ...]:
     """Return a check for each gate that is set.
 
     `evaluation` is of `split`. `comparison` is None where there is no champion yet, and nothing is lost then; or where it could not answer,
-    which `champion_failure` tells. `latency_ms` is None where no gate asks for it.
+    which `champion_failure` tells. `served` is None where no gate asks for size or latency.
     """
     metric = METRICS[task]
     checks: list[QualityCheck] = []
@@ -44,17 +53,8 @@ def quality_checks(
         )
     if gates.most_calibration_error is not None:
         checks.append(_calibration(gates.most_calibration_error, split, evaluation))
-    if gates.most_size_bytes is not None:
-        checks.append(_check("size", size_bytes, gates.most_size_bytes, "files of the smallest variant"))
-    if gates.most_latency_ms is not None and latency_ms is not None:
-        checks.append(
-            _check(
-                "latency",
-                latency_ms,
-                gates.most_latency_ms,
-                "one text alone, the median, on one thread, by the fastest variant",
-            )
-        )
+    if served is not None:
+        checks += _costs(gates, served)
     return (*checks, *_losses(gates, metric, comparison, champion_failure))
 
 
@@ -64,6 +64,15 @@ def _calibration(limit: float, split: str, evaluation: SplitEvaluation) -> Quali
     return _check(
         "calibration", evaluation.metrics["calibration_error"], limit, f"calibration error on {split}"
     )
+
+
+def _costs(gates: QualityGates, served: Served) -> Iterator[QualityCheck]:
+    which = f"{served.variant}, the fastest variant here"
+    if gates.most_size_bytes is not None:
+        yield _check("size", served.size_bytes, gates.most_size_bytes, f"files of {which}")
+    if gates.most_latency_ms is not None:
+        detail = f"one text alone as {which}, the median, on one thread"
+        yield _check("latency", served.latency_ms, gates.most_latency_ms, detail)
 
 
 def _losses(

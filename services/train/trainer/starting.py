@@ -30,13 +30,14 @@ def start(assignment: Work, corpus: Corpus, scratch: Path, parent: Parent | None
 
     Raises BaseModelNotFoundError, SpecInvalidError.
     """
-    beginning = _begin(assignment, corpus, scratch, parent)
+    beginning = begin(assignment, corpus, scratch, parent)
     if parent is not None:
         parent.carry_encoder(beginning.encoder)
     return beginning
 
 
-def _begin(assignment: Work, corpus: Corpus, scratch: Path, parent: Parent | None) -> Start:
+def begin(assignment: Work, corpus: Corpus, scratch: Path, parent: Parent | None) -> Start:
+    """Load or make what the spec asks for, with the base's own weights, which no label of the corpus has touched. Raises as `start` does."""
     chosen = assignment.spec.hyperparameters
     if chosen.recurrent is None:
         folder = check_base(assignment)

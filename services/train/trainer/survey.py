@@ -10,11 +10,12 @@ from services.train.trainer.corpus import read_corpus
 from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.frozen_probe import FrozenRows, read_frozen
 from services.train.trainer.inspecting import look
+from services.train.trainer.leaks import learnt_before
 from services.train.trainer.learning_curve import learning_curve
 from services.train.trainer.network import reading_of
 from services.train.trainer.parent import open_parent
 from services.train.trainer.probing import probe
-from services.train.trainer.starting import start
+from services.train.trainer.starting import begin
 from services.train.trainer.suspects import find_suspects
 from shared.data.rows import SplitName
 from shared.runtime.reader import TextReader
@@ -27,17 +28,20 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
     """Look; raises what would fail a job before it trains, with every problem."""
     torch.set_num_threads(assignment.threads)
     torch.manual_seed(assignment.spec.seed)
-    corpus = read_corpus(DatasetStore(open_store(assignment.store)), assignment.spec)
+    store = open_store(assignment.store)
+    corpus = read_corpus(DatasetStore(store), assignment.spec)
     continues = assignment.spec.continues
-    parent = open_parent(open_store(assignment.store), continues, scratch) if continues else None
+    parent = open_parent(store, continues, scratch) if continues else None
     if parent is not None:
         corpus, _ = parent.joined(corpus, seed=assignment.spec.seed)
-    beginning = start(assignment, corpus, scratch, parent)
+    # Not the parent's weights: they have learnt labels that suspects are looked for among, and cost what others do.
+    beginning = begin(assignment, corpus, scratch, parent)
     max_tokens = assignment.spec.hyperparameters.max_tokens
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    seen = look(corpus, reader, beginning.tokenizer, assignment.languages)
+    known = learnt_before(store, assignment.spec, corpus)
+    seen = look(corpus, reader, beginning.tokenizer, assignment.languages, known)
     encoded = seen.encoded
     check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     suspects: list[Suspect] = []

@@ -4,8 +4,12 @@ A linear probe on the base's own vectors is trained five times, each time withou
 (confident learning, arXiv:1911.00068: probabilities must be out of sample). Rows with the same text are kept in one fold. How sure the
 probe usually is of a label counts: a label that is hard for it is no reason to suspect all of its rows. For entities every unit is an
 example of its tag, and a row is as suspect as its most suspect unit.
+
+A probe learns from (targets x outputs) of at most MOST_LEARNT, so that no survey takes hours: of more, it is shown as many of each label as
+fit, and all of those that have fewer; of several labels a text, rows that are drawn. It is asked about every target all the same.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +20,7 @@ from sklearn.model_selection import GroupKFold
 
 from services.train.plan import Suspect
 from services.train.trainer.corpus import Corpus
-from services.train.trainer.frozen_probe import FrozenRows, Targets, Vectors, ask
+from services.train.trainer.frozen_probe import MOST_LEARNT, FrozenRows, Probabilities, Targets, Vectors, ask
 from shared.data.inspection.findings import Placed, placed
 from shared.data.inspection.likeness import canonical
 from shared.runtime.entities import most_context
@@ -27,18 +31,17 @@ MOST_NAMED: Final = 1000
 _FOLDS: Final = 5
 _FEWEST: Final = 5  # targets of a label; of fewer, a probe that was shown even less of them knows nothing
 
-Probabilities = npt.NDArray[np.float64]  # (targets, outputs)
-
 
 @dataclass(frozen=True, slots=True)
 class _Doubts:
     """What the probe thinks of every target."""
 
-    score: Probabilities  # (targets,): how much less sure it is of what is given than it usually is; lower is more suspect
-    confidence: Probabilities  # (targets,): the probability that it gives to what is given
-    other: (
-        Targets  # (targets,): the output that it would give instead, or would turn round, of several labels
-    )
+    # All are (targets,). How much less sure it is of what is given than it usually is; lower is more suspect.
+    score: npt.NDArray[np.floating]
+    # The probability that it gives to what is given.
+    confidence: npt.NDArray[np.floating]
+    # The output that it would give instead, or would turn round, of several labels.
+    other: Targets
 
 
 def find_suspects(corpus: Corpus, encoded: Sequence[EncodedText], train: FrozenRows) -> list[Suspect]:
@@ -47,6 +50,8 @@ def find_suspects(corpus: Corpus, encoded: Sequence[EncodedText], train: FrozenR
     vectors, targets, owners = train.vectors, train.targets, train.owners
     numbers: dict[str, int] = {}
     groups = [numbers.setdefault(canonical(each.row.text), len(numbers)) for each in rows]
+    if len(numbers) < 2:
+        return []  # nobody could have learnt it elsewhere
     doubts = find_doubts(vectors, targets, np.array(groups)[owners])
     worst: dict[int, int] = {}  # the most suspect target of each row
     for k in np.argsort(doubts.score, kind="stable").tolist():
@@ -70,9 +75,11 @@ def find_suspects(corpus: Corpus, encoded: Sequence[EncodedText], train: FrozenR
     ][:most]
 
 
-def find_doubts(vectors: Vectors, targets: Targets, groups: npt.NDArray[np.int64]) -> _Doubts:
+def find_doubts(
+    vectors: Vectors, targets: Targets, groups: npt.NDArray[np.int64], *, most_learnt: int = MOST_LEARNT
+) -> _Doubts:
     """Ask a probe about every target that it was not trained on; targets of one group are in one fold. `vectors` is (targets, width)."""
-    probabilities = _out_of_fold(vectors, targets, groups)
+    probabilities = _out_of_fold(vectors, targets, groups, most_learnt)
     if targets.ndim == 2:
         right = np.where(targets == 1, probabilities, 1 - probabilities)
         usual = np.where(targets == 1, _means(right, targets == 1), _means(right, targets == 0))
@@ -91,12 +98,31 @@ def _means(values: Probabilities, chosen: npt.NDArray[np.bool_]) -> Probabilitie
     return np.asarray((values * chosen).sum(axis=0) / np.maximum(1, chosen.sum(axis=0)))
 
 
-def _out_of_fold(vectors: Vectors, targets: Targets, groups: npt.NDArray[np.int64]) -> Probabilities:
+def learnt(targets: Targets, outputs: int, most_learnt: int) -> npt.NDArray[np.int64]:
+    """Return the rising places of the targets that a probe learns from, as many as most_learnt allows, drawn with a fixed seed."""
+    most = max(1, most_learnt // outputs)
+    everything = np.arange(len(targets))
+    if len(targets) <= most:
+        return everything
+    drawn = np.random.default_rng(0).permutation(everything)
+    if targets.ndim == 2:
+        return np.sort(drawn[:most])
+    counts = np.bincount(targets)
+    of_each = bisect_right(range(most + 1), most, key=lambda cap: int(np.minimum(counts, cap).sum())) - 1
+    by_output = drawn[np.argsort(targets[drawn], kind="stable")]
+    turns = np.arange(len(targets)) - np.repeat(np.cumsum(counts) - counts, counts)  # among its output's
+    return np.sort(by_output[turns < max(1, of_each)])
+
+
+def _out_of_fold(
+    vectors: Vectors, targets: Targets, groups: npt.NDArray[np.int64], most_learnt: int
+) -> Probabilities:
     outputs = targets.shape[1] if targets.ndim == 2 else int(targets.max()) + 1
-    probabilities = np.zeros((len(targets), outputs))
+    probabilities = np.zeros((len(targets), outputs), dtype=np.float32)
     folds = GroupKFold(min(_FOLDS, len(np.unique(groups))), shuffle=True, random_state=0)
     for known, asked in folds.split(vectors, targets, groups):
-        probabilities[asked] = ask(vectors[known], targets[known], vectors[asked], outputs)
+        shown = known[learnt(targets[known], outputs, most_learnt)]
+        probabilities[asked] = ask(vectors[shown], targets[shown], vectors[asked], outputs)
     return probabilities
 
 

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     NEAR_CONFLICT = "NEAR_CONFLICT"
     LEAK = "LEAK"
     NEAR_LEAK = "NEAR_LEAK"
+    LEARNT_BEFORE = "LEARNT_BEFORE"
     UNKNOWN_TOKENS = "UNKNOWN_TOKENS"
     FOREIGN_LANGUAGE = "FOREIGN_LANGUAGE"
     CUT_WORD = "CUT_WORD"
@@ -25,6 +26,7 @@ class Kind(StrEnum):
     UNPROVED_LABEL = "UNPROVED_LABEL"
     SMALL_VALIDATION = "SMALL_VALIDATION"
     NO_TEST = "NO_TEST"
+    UNSCORED_COLUMN = "UNSCORED_COLUMN"
     DIRTY_TEXT = "DIRTY_TEXT"
     REPEATED_ID = "REPEATED_ID"
     RARE_LABEL = "RARE_LABEL"
@@ -40,7 +42,7 @@ class Finding:
 
     kind: Kind
     message: str  # what it is, and what to do
-    count: int  # of rows, or of labels, that it is about
+    count: int  # of rows, labels or values that it is about
     places: tuple[str, ...] = ()  # of the first rows that it is about, such as `train.csv:17`
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from shared.data.inspection.columns import columns
 from shared.data.inspection.findings import Finding, Placed, by_gravity
 from shared.data.inspection.ids import ids
 from shared.data.inspection.labels import labels
@@ -12,4 +13,5 @@ from shared.data.inspection.sizes import sizes
 
 def inspect(rows: Sequence[Placed]) -> list[Finding]:
     """Return what is doubtful about rows that check_row and check_dataset have passed, the gravest first."""
-    return by_gravity([*repeats(rows), *labels(rows), *mentions(rows), *sizes(rows), *ids(rows)])
+    found = [*repeats(rows), *labels(rows), *mentions(rows), *sizes(rows), *ids(rows), *columns(rows)]
+    return by_gravity(found)

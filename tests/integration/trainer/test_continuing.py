@@ -15,6 +15,7 @@ from services.train.trainer.corpus import Corpus
 from services.train.trainer.labels import kept_labels, output_rows
 from services.train.trainer.parent import open_parent
 from services.train.trainer.replay import join, renamed_rows, spread
+from shared.data.inspection.likeness import canonical
 from shared.data.rows import Row, Span, SplitName
 from shared.errors import DatasetNotFoundError
 from shared.runtime.model import Model
@@ -63,6 +64,10 @@ def test_a_version_that_learns_nothing_more_decides_as_its_parent(
     assert decisions(workplace.load(manifest), texts) == decisions(workplace.load(parent), texts)
     assert manifest.lineage.parent_version == str(parent.version)
     assert manifest.forgetting is None  # its parent's rows are all its own: nothing is left to be asked
+    learnt = {canonical(row.text) for row in rows["train"]}
+    again = [row for split in ("validation", "test") for row in rows[split] if canonical(row.text) in learnt]
+    told = [each.count for each in manifest.findings if each.kind == "LEARNT_BEFORE"]
+    assert told == ([len(again)] if again else [])
 
 
 def test_a_network_from_scratch_goes_on_with_its_own_vocabulary(workplace: Workplace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.train.spec import QualityGates
-from services.train.trainer.quality import quality_checks
+from services.train.trainer.quality import Served, quality_checks
 from shared.data.rows import Row, SplitName
 from shared.runtime.classification import LabelScore
 from shared.scoring.comparison import compare
@@ -201,8 +201,7 @@ def checked(
         evaluation,
         comparison,
         champion_failure=failure,
-        size_bytes=100,
-        latency_ms=5,
+        served=Served("int8", 100, 5),
     )
     return {check.name: check for check in found}
 

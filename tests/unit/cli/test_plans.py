@@ -43,7 +43,9 @@ def shown(
     """What is printed on stdout and stderr."""
     with serving(training=Planning(of)) as session:
         session.as_json = as_json
-        show_plan(session, pb.TrainingSpec(model="m"), find_suspects=False, learning_curve=asked)
+        show_plan(
+            session, pb.TrainingSpec(model="m"), promote_to="", find_suspects=False, learning_curve=asked
+        )
     told = capsys.readouterr()
     return told.out, told.err
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
 from shared.scoring.calibration import calibration_error, reliability, without_temperature
-from shared.scoring.intervals import difference, interval
+from shared.scoring.intervals import CONFIDENCE, difference, interval
 from shared.scoring.outcomes import metric_of, outcomes
 from shared.scoring.overlaps import overlap_f1s
 from shared.scoring.slices import slice_scores, widest_gap
@@ -37,31 +37,79 @@ def test_the_metric_of_single_labels_is_accuracy_and_of_sets_micro_f1() -> None:
     assert metric_of(outcomes([set()], [set()]).sum(axis=0)) == 0
 
 
-@pytest.mark.parametrize(("right", "wrong"), [(93, 7), (450, 150), (30, 0)])
-def test_the_interval_is_the_percentile_bootstrap(right: int, wrong: int) -> None:
+def set_rows(*counts: tuple[int, int, int]) -> np.ndarray:
+    """Outcomes of several labels a row: (right, given, wanted)."""
+    return np.array(counts, dtype=np.int64)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_of_one_label_a_row_the_interval_is_wilson_s(right: int, wrong: int) -> None:
+    """As scipy has it, for few rows and where all are right or wrong too."""
+    if not right + wrong:
+        return
+    theirs = binomtest(right, right + wrong).proportion_ci(CONFIDENCE, method="wilson")
+    assert interval(accuracy_rows(right, wrong)) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_five_rows_that_are_all_right_prove_little() -> None:
+    """The bound that textbooks give: 5 of 5 may be a version that is right 57 times in a hundred."""
+    assert interval(accuracy_rows(5, 0)) == pytest.approx((0.5655, 1.0), abs=1e-4)
+
+
+def test_of_several_labels_the_interval_is_the_percentile_bootstrap() -> None:
     """As far from scipy's own as two draws are from each other; around the metric, and narrower with more rows."""
-    low, high = interval(accuracy_rows(right, wrong))
-    values = np.array([1.0] * right + [0.0] * wrong)
+    rows = np.tile(set_rows((2, 2, 2), (1, 2, 1), (0, 1, 2), (1, 1, 1), (0, 0, 1)), (20, 1))
     theirs = bootstrap(
-        (values,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(1)
+        tuple(rows.T),
+        lambda right, given_, wanted, axis: (
+            2 * right.sum(axis=axis) / (given_.sum(axis=axis) + wanted.sum(axis=axis))
+        ),
+        paired=True,
+        vectorized=True,
+        n_resamples=2000,
+        method="percentile",
+        rng=np.random.default_rng(1),
     ).confidence_interval
-    assert low == pytest.approx(theirs.low, abs=0.015)
-    assert high == pytest.approx(theirs.high, abs=0.015)
-    assert low <= right / (right + wrong) <= high
-    more_low, more_high = interval(accuracy_rows(10 * right, 10 * wrong))
-    assert more_high - more_low <= high - low
+    low, high = interval(rows)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.015)
+    assert low < metric_of(rows.sum(axis=0)) < high
+    more_low, more_high = interval(np.tile(rows, (10, 1)))
+    assert more_high - more_low < (high - low) / 2
+
+
+@pytest.mark.parametrize(
+    ("row", "bounds"), [((2, 2, 2), (0.7225, 1.0)), ((0, 1, 2), (0.0, 0.2775))], ids=["right", "wrong"]
+)
+def test_of_several_labels_ten_rows_that_are_alike_are_no_proof(
+    row: tuple[int, int, int], bounds: tuple[float, float]
+) -> None:
+    """Resamples of them cannot vary, so that Wilson says how far chance reaches; rows with nothing to say add nothing, and of fewer nothing is told."""
+    silent = set_rows(*[(0, 0, 0)] * 90)
+    ten = set_rows(*[row] * 10)
+    assert interval(ten) == pytest.approx(bounds, abs=1e-4)
+    assert interval(np.concatenate([ten, silent])) == interval(ten)
+    assert interval(np.concatenate([ten[1:], silent])) == (0.0, 1.0)
+
+
+def test_of_fewer_than_ten_rows_of_several_labels_nothing_is_told() -> None:
+    """Nine rows that differ, and ten."""
+    nine = set_rows(*[(2, 2, 2), (0, 1, 2), (1, 2, 2)] * 3)
+    assert interval(nine) == (0.0, 1.0)
+    low, high = interval(np.concatenate([nine, nine[:1]]))
+    assert 0 < low < high < 1
 
 
 def test_the_same_answers_have_the_same_interval() -> None:
     """The draw has a seed of its own, and takes nothing from anybody's."""
-    rows = accuracy_rows(50, 14)
+    rows = np.tile(set_rows((2, 2, 2), (0, 1, 2), (1, 2, 2)), (20, 1))
     np.random.seed(5)
     assert interval(rows) == interval(rows)
 
 
 def test_an_interval_of_nothing_says_nothing() -> None:
-    """No rows: anything may be."""
+    """No rows, and rows of which nothing was wanted and nothing given: anything may be."""
     assert interval(outcomes([], [])) == (0.0, 1.0)
+    assert interval(set_rows(*[(0, 0, 0)] * 50)) == (0.0, 1.0)
 
 
 def test_a_difference_is_paired() -> None:
@@ -74,6 +122,13 @@ def test_a_difference_is_paired() -> None:
     assert 0 < low < gain < high
     own_low, own_high = interval(outcomes(true, champion))
     assert high - low < (own_high - own_low) / 2
+
+
+def test_of_fewer_than_ten_rows_a_difference_has_no_bounds() -> None:
+    """All nine are right, by both: the gain is nought, and may be anything."""
+    right = accuracy_rows(10, 0)
+    assert difference(right[:9], right[:9]) == (0.0, -1.0, 1.0)
+    assert difference(right, right) == (0.0, 0.0, 0.0)
 
 
 def test_a_difference_of_equals_is_nothing() -> None:
@@ -115,6 +170,16 @@ def test_calibration_is_guos_measure() -> None:
         (100, pytest.approx(0.9), 0.8),
     ]
     assert calibration_error(bins) == pytest.approx(0.05)
+
+
+def test_fifteen_bins_share_the_scores_evenly() -> None:
+    """Each begins with the score that ends the one before; 1 is in the last."""
+    edges = np.arange(15) / 15
+    middles = edges + 1 / 30
+    scores = np.sort(np.concatenate([middles, edges + 1e-9, [1.0]]))
+    bins = reliability(scores, np.ones(len(scores), dtype=bool))
+    assert [each.count for each in bins] == [2] * 14 + [3]
+    assert bins[0].mean_score == pytest.approx(1 / 60)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=50))

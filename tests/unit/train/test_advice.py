@@ -9,7 +9,7 @@ import pytest
 from services.train.advice import advise
 from services.train.catalogue import BaseModelEntry
 from services.train.plan import Advice, Cost, Report, TextFacts
-from services.train.recipes import PRESETS
+from services.train.presets import STANDARD
 from services.train.spec import Continuation, JobSpec
 from tests.bench.rows import RESULTS
 from tests.unit.train.jobs.records import SPEC
@@ -21,7 +21,7 @@ RNN = {
     "base_model": None,
     "base_digest": None,
     "hyperparameters": SPEC.hyperparameters.model_copy(
-        update={"recurrent": PRESETS["rnn-classifier", True].recurrent}
+        update={"recurrent": STANDARD["rnn-classifier", True].recurrent}
     ),
 }
 
@@ -73,7 +73,9 @@ def report(*, duration_ms: int | None = None, **texts: Any) -> Report:
             duration_ms=duration_ms,
             peak_memory_bytes=1,
         )
-    return Report(findings=(), texts=TextFacts(**(usual | texts)), cost=cost, suspects=())
+    return Report(
+        findings=(), texts=TextFacts(**(usual | texts)), cost=cost, suspects=(), learning_curve=None
+    )
 
 
 def given(

@@ -214,6 +214,8 @@ class Finding(_message.Message):
         FOREIGN_LANGUAGE: _ClassVar[Finding.Kind]
         DIRTY_TEXT: _ClassVar[Finding.Kind]
         REPEATED_ID: _ClassVar[Finding.Kind]
+        UNSCORED_COLUMN: _ClassVar[Finding.Kind]
+        LEARNT_BEFORE: _ClassVar[Finding.Kind]
     KIND_UNSPECIFIED: Finding.Kind
     CONFLICT: Finding.Kind
     NEAR_CONFLICT: Finding.Kind
@@ -234,6 +236,8 @@ class Finding(_message.Message):
     FOREIGN_LANGUAGE: Finding.Kind
     DIRTY_TEXT: Finding.Kind
     REPEATED_ID: Finding.Kind
+    UNSCORED_COLUMN: Finding.Kind
+    LEARNT_BEFORE: Finding.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.data.inspection.columns import MOST_VALUES
 from shared.data.inspection.findings import MOST_PLACES, Finding, Kind, placed
 from shared.data.inspection.likeness import NEAR, canonical, near_pairs
 from shared.data.inspection.report import inspect
@@ -140,6 +141,26 @@ def test_an_id_on_two_rows_is_found() -> None:
     splits["test"][4] = replace(splits["test"][4], id="row 1")
     finding = only(inspect_splits(splits), Kind.REPEATED_ID)
     assert (finding.count, finding.places) == (2, ("train:2", "test:5"))
+
+
+def test_a_column_that_a_split_is_not_scored_by_is_told() -> None:
+    """One value too many in test, as many as may be in validation; train and rows out of scope are not scored by any."""
+    splits = clean()
+    splits["train"] += [
+        replace(row, columns=(("order", str(i)),)) for i, row in enumerate(rows("refund", range(3000, 3500)))
+    ]
+    columns = [(("domain", "money"), ("order", str(i))) for i in range(MOST_VALUES + 1)]
+    of_test = rows("refund", range(4000, 4000 + MOST_VALUES + 1))
+    splits["test"] = [replace(row, columns=each) for row, each in zip(of_test, columns, strict=True)]
+    of_validation = rows("refund", range(6000, 6000 + MOST_VALUES))
+    splits["validation"] += [
+        replace(row, columns=each) for row, each in zip(of_validation, columns[:-1], strict=True)
+    ]
+    splits["validation"].append(Row(text(9000), out_of_scope=True, columns=columns[-1]))
+    found = [each for each in inspect_splits(splits) if each.kind == Kind.UNSCORED_COLUMN]
+    (told,) = found
+    assert told.count == MOST_VALUES + 1
+    assert "test is not scored by the column 'order', which has 201 different values" in told.message
 
 
 def test_splits_that_prove_little_are_told() -> None:
