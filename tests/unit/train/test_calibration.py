@@ -22,7 +22,7 @@ def drawn(temperature: float, *, rows: int = 20_000, outputs: int = 5) -> tuple[
     return temperature * honest, np.minimum(targets, outputs - 1)
 
 
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("temperature", [0.1, 0.4, 1.0, 3.0, 10.0])
 def test_the_temperature_that_was_put_in_is_found(temperature: float) -> None:
     """And with it the scores mean what they say."""
     logits, targets = drawn(temperature)
@@ -43,11 +43,15 @@ def test_labels_that_stand_for_themselves_have_one_temperature(temperature: floa
     assert fit_temperature(temperature * honest, present) == pytest.approx(temperature, rel=0.05)
 
 
+@pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("rows", [8, 800])
-def test_a_small_split_that_is_all_right_does_not_make_scores_of_one(rows: int) -> None:
-    """They are as sure as so many rows can make them, and surer with more."""
-    targets = np.arange(rows) % 2
+def test_a_small_split_that_is_all_right_does_not_make_scores_of_one(rows: int, several: bool) -> None:
+    """They are as sure as so many rows can make them, and surer with more; also where labels stand for themselves."""
+    targets: np.ndarray = np.arange(rows) % 2
     logits = np.where(np.eye(2)[targets] == 1, 5.0, 0.0)
+    if several:
+        targets = np.eye(2)[targets] == 1
+        logits = np.where(targets, 5.0, -5.0)
     scaled = logits / fit_temperature(logits, targets)
     score = np.exp(-negative_log_likelihood(scaled, targets))
     assert score == pytest.approx(1 - 0.5 / (rows + 1), abs=0.5 / rows / 20)
@@ -82,3 +86,10 @@ def test_wrong_answers_are_no_loss() -> None:
     scores, right = np.array([0.4, 0.9]), np.array([False, True])
     found = choose_unknown_below(scores, right, np.array([0.5]), most_refused_share=0.0)
     assert 0.5 < found < 0.9
+
+
+def test_a_stray_is_not_refused_at_the_price_of_many_right_answers() -> None:
+    """Though so many might be: one more of ten is not worth five of ten."""
+    in_scope, out_of_scope = np.array([0.5] * 5 + [0.9] * 5), np.array([0.2] * 9 + [0.6])
+    found = choose_unknown_below(in_scope, np.array([True] * 10), out_of_scope, most_refused_share=0.5)
+    assert found == pytest.approx(0.35)
