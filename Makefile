@@ -15,8 +15,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)        ## train, publish, serve and query two models on sample data
 	$(BIN)/python -m services.cli.demo
 
-test: $(READY)        ## the whole fast suite
-	$(BIN)/python -m pytest
+test: $(READY)        ## the whole fast suite, two files at a time: more would take each other's time in tests that measure it
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)   ## what is too slow for every change: the demo as a whole, two gigabytes through S3, and test-install
 	$(BIN)/python -m pytest -m slow

@@ -14,6 +14,7 @@ from shared.store.port import ObjectStore
 from tests.contract.store.s3_servers import BUCKET, make_bucket, moto
 
 MakeStore = Callable[[], ObjectStore]
+_NUMBERS = itertools.count()  # of a process: pytest may set up a session's fixture more than once
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +35,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     if request.param == "folder":
         return lambda: FolderStore(tmp_path_factory.mktemp("store"))
     request.getfixturevalue("s3")
-    prefixes = (f"s3://{BUCKET}/store-{number}" for number in itertools.count())
-    return lambda: BucketStore(next(prefixes))
+    return lambda: BucketStore(f"s3://{BUCKET}/store-{next(_NUMBERS)}")
 
 
 @pytest.fixture

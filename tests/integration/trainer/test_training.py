@@ -9,7 +9,6 @@ import pytest
 
 from services.train.trainer.serving import GOLDEN_MARGIN
 from services.train.trainer.validation import METRICS
-from shared.names import VersionName
 from shared.runtime.classification import LabelScore
 from shared.runtime.entities import EntitySpan
 from shared.store.manifest import Manifest, MultiLabelDecoding, Task
@@ -159,12 +158,13 @@ def test_the_manifest_tells_where_a_version_comes_from(
     trained: Trained, workplace: Workplace, tiny_base: Path
 ) -> None:
     """Lineage names job, base, dataset, spec, seed and packages."""
-    lineage = trained("classification", True).manifest.lineage
+    manifest = trained("classification", True).manifest
+    lineage = manifest.lineage
     assert (lineage.base_model.id, lineage.adaptable, lineage.seed) == (tiny_base.name, True, 13)
     assert lineage.dataset.startswith("tiny@sha256:")
     assert lineage.spec["recipe"] == "transformer-classifier"
     assert {"torch", "transformers", "onnxruntime", "tokenizers"} <= set(lineage.package_versions)
-    assert workplace.models.manifest(VersionName("tiny-classification", 1)).version.number == 1
+    assert workplace.models.manifest(manifest.version) == manifest
 
 
 def _trained_file(manifest: Manifest) -> str:
