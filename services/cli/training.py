@@ -14,7 +14,7 @@ from services.cli.training_records import job_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
 RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
-PresetName = Literal["standard", "quick", "gradual", "cross-lingual"]
+PresetName = Literal["standard", "quick", "cross-lingual"]
 
 
 def train(

@@ -1,6 +1,5 @@
 """Presets: ways of training that have a name, and their numbers for each recipe, adaptable and frozen. Pure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from math import ceil
 from typing import Any, Final
@@ -52,6 +51,9 @@ STANDARD: Final[dict[tuple[RecipeName, bool], Preset]] = {
         label_smoothing=0.1,
         steps=2400,
         epochs=(4, 40),
+        schedule="slanted-triangular",
+        layer_decay=0.8,
+        unfreezing_share=0.2,
     ),
     ("transformer-classifier", False): Preset(
         batch_size=64,
@@ -117,26 +119,14 @@ def _quick(preset: Preset, *, learns: bool) -> Preset:
     )
 
 
-def _gradual(preset: Preset) -> Preset:
-    """Gradual unfreezing, discriminative rates and slanted triangles, the three of ULMFiT (arXiv:1801.06146)."""
-    return replace(preset, unfreezing_share=0.2, layer_decay=0.8, schedule="slanted-triangular")
-
-
 def _cross_lingual(preset: Preset) -> Preset:
     """Stay close to the base: embeddings of scripts that training never shows must still fit what is above them."""
     return replace(preset, freeze_embeddings=True, layer_decay=0.8)
-
-
-# Both change how a base's encoder learns: where none does, there is nothing to change.
-_OF_ENCODERS: Final[dict[PresetName, Callable[[Preset], Preset]]] = {
-    "gradual": _gradual,
-    "cross-lingual": _cross_lingual,
-}
 
 
 def presets_of(recipe: RecipeName, *, adaptable: bool) -> dict[PresetName, Preset]:
     """Return the presets that a recipe has."""
     standard = STANDARD[recipe, adaptable]
     learns = adaptable and recipe not in FROM_SCRATCH  # an encoder that has learnt already
-    others = {name: change(standard) for name, change in _OF_ENCODERS.items() if learns}
-    return {"standard": standard, "quick": _quick(standard, learns=learns), **others}
+    presets: dict[PresetName, Preset] = {"standard": standard, "quick": _quick(standard, learns=learns)}
+    return {**presets, "cross-lingual": _cross_lingual(standard)} if learns else presets

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.store.manifest import Task
 
 RecipeName = Literal["transformer-classifier", "entity-extractor", "rnn-classifier"]
-PresetName = Literal["standard", "quick", "gradual", "cross-lingual"]
+PresetName = Literal["standard", "quick", "cross-lingual"]
 Pooling = Literal["masked-mean", "first-token"]
 Cell = Literal["gru", "lstm"]
 Schedule = Literal["linear", "cosine", "slanted-triangular"]

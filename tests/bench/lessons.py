@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
 from services.train.catalogue import Catalogue
+from services.train.presets import STANDARD
 from services.train.recipes import default_hyperparameters
 from services.train.spec import JobSpec
 from services.train.trainer.corpus import Corpus
@@ -42,6 +43,11 @@ class Prepared:
     lesson: Lesson
     reader: TextReader
     encoded: dict[SplitName, list[EncodedText]]
+
+
+def standard_preset(*, adaptable: bool) -> dict[str, Any]:
+    """Return the numbers of transformer-classifier's standard preset, which runs are measured with."""
+    return asdict(STANDARD["transformer-classifier", adaptable])
 
 
 def draw(dataset: str, rows_per_label: int | None, seed: int) -> Corpus:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import slices, transfer
+from tests.bench import ablation, slices, transfer
 from tests.bench.against import results as against
+from tests.bench.lessons import SIZES
 from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
 from tests.bench.serving.tables import aims_table, speed_table
 
@@ -118,6 +119,20 @@ def against_table() -> str:
     return _with_hardware(list(against.lines(measured)), runs)
 
 
+def ablation_table() -> str:
+    """Return what each technique is worth with ten rows a label, and of all rows what was measured there."""
+    lines = [
+        "| Rows | Changed | Test accuracy | Range | To the preset | CPU time, to the preset |",
+        "|---|---|---|---|---|---|",
+    ]
+    runs = []
+    for size in SIZES:
+        measured = ablation.run_file(size).arms()
+        lines += ablation.lines(size, measured)
+        runs += [run for of_seed in measured.values() for run in of_seed.values()]
+    return _with_hardware(lines, runs)
+
+
 def slices_table() -> str:
     """Return the worst and the best slice of each column of HateCheck and the bias templates."""
     return _with_hardware(list(slices.lines()), [json.loads(slices.RESULT_FILE.read_text())])
@@ -157,6 +172,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "accuracy": accuracy_table,
     "variants": variants_table,
     "transfer": transfer_table,
+    "ablation": ablation_table,
     "against": against_table,
     "slices": slices_table,
     "serving": speed_table,

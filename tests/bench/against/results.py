@@ -14,15 +14,17 @@ DATASET: Final = "banking77"
 
 @dataclass(frozen=True, slots=True)
 class ArmSpec:
-    """How an arm is called, and whether it is measured where none is named."""
+    """How an arm is called, whether it is measured where none is named, and whether it is a recipe of Tagsmith's."""
 
     heading: str
     usual: bool = True  # SetFit with all pairs takes hours
+    ours: bool = False
+    adaptable: bool = True
 
 
 ARMS: Final = {
-    "tagsmith": ArmSpec("Tagsmith"),
-    "tagsmith-frozen": ArmSpec("Tagsmith, frozen"),
+    "tagsmith": ArmSpec("Tagsmith", ours=True),
+    "tagsmith-frozen": ArmSpec("Tagsmith, frozen", ours=True, adaptable=False),
     "three-epochs": ArmSpec("AutoTrain's defaults, 3 epochs"),
     "setfit": ArmSpec("SetFit, 40 pairs a row, at most 2,400 steps"),
     "setfit-all-pairs": ArmSpec("SetFit, all pairs", usual=False),

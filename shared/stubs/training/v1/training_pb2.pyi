@@ -39,7 +39,6 @@ class Preset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRESET_UNSPECIFIED: _ClassVar[Preset]
     STANDARD: _ClassVar[Preset]
     QUICK: _ClassVar[Preset]
-    GRADUAL: _ClassVar[Preset]
     CROSS_LINGUAL: _ClassVar[Preset]
 
 class Schedule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -89,7 +88,6 @@ RNN_CLASSIFIER: Recipe
 PRESET_UNSPECIFIED: Preset
 STANDARD: Preset
 QUICK: Preset
-GRADUAL: Preset
 CROSS_LINGUAL: Preset
 SCHEDULE_UNSPECIFIED: Schedule
 LINEAR: Schedule

@@ -192,6 +192,7 @@ def test_what_is_left_open_may_be_as_it_was_for_a_version(desk: Desk, tmp_path: 
     assert (again.adaptable, again.seed, again.hyperparameters.dropout) == (False, 7, 0.25)
     assert again.hyperparameters.patience == 5
     assert again.continues is None
+    assert fields(desk, replace(like, preset="quick")) == {"spec.preset"}
     publish(desk, tmp_path / "3", spec={"of": "another release"}, dataset=spec.dataset)
     assert fields(desk, replace(like, like_version="banking@3")) == {"spec.like_version"}
 

@@ -199,19 +199,23 @@ def test_what_a_recipe_from_scratch_cannot_have_is_refused(
 
 def test_a_preset_fills_in_what_is_left_open(desk: Desk) -> None:
     """What is set is as it was set; the job's spec, which names no preset, is the same again."""
-    order = replace(ORDER, preset="gradual", hyperparameters={"layer_decay": 0.9})
+    order = replace(ORDER, preset="quick", hyperparameters={"patience": 9})
     job = desk.submission.submit(order, request_id="")
     chosen = job.spec.hyperparameters
-    assert (chosen.unfreezing_share, chosen.layer_decay, chosen.schedule) == (0.2, 0.9, "slanted-triangular")
+    usual = desk.submission.resolve(ORDER).hyperparameters
+    assert (chosen.max_epochs < usual.max_epochs, chosen.patience, chosen.freeze_embeddings) == (
+        True,
+        9,
+        True,
+    )
     assert desk.submission.resolve(read_order(write_job(job).spec)) == job.spec
 
 
 @pytest.mark.parametrize(
     "order",
     [
-        replace(ORDER, preset="gradual", adaptable=False),
         replace(ORDER, preset="cross-lingual", adaptable=False),
-        replace(RNN, preset="gradual"),
+        replace(RNN, preset="cross-lingual"),
     ],
 )
 def test_a_preset_that_would_change_nothing_is_refused(desk: Desk, order: Order) -> None:
