@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import torch
 
+from services.train.spec import PresetName
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.examples import make_examples
 from services.train.trainer.teaching import Lesson
 from services.train.trainer.validation import Validation
-from tests.bench.lessons import SIZES, Knobs, draw, prepare_classifier, standard_preset
+from tests.bench.lessons import SIZES, Knobs, draw, prepare_classifier, preset_numbers
 from tests.bench.rows import RESULTS
 from tests.bench.runs import Run, RunFile
 from tests.bench.trials import TRIALS
@@ -29,9 +30,10 @@ DATASET: Final = "banking77"
 
 @dataclass(frozen=True, slots=True)
 class ArmSpec:
-    """The preset with some knobs turned; or a trial."""
+    """A preset with some knobs turned; or a trial."""
 
     knobs: Knobs
+    preset: PresetName = "standard"
     trial: str = ""
     adaptable: bool = True
 
@@ -47,6 +49,7 @@ ARMS: Final[dict[str, ArmSpec]] = {
     "of these three, gradual unfreezing alone": ArmSpec({**_PLAIN, "unfreezing_share": 0.2}),
     "of these three, layer decay alone": ArmSpec({**_PLAIN, "layer_decay": 0.8}),
     "none of these three, three passes": ArmSpec({**_PLAIN, "max_epochs": 3}),
+    "quick": ArmSpec({}, preset="quick"),
     "layer decay 0.9": ArmSpec({"layer_decay": 0.9}),
     "layer decay 0.7": ArmSpec({"layer_decay": 0.7}),
     "unfreezing over 0.4": ArmSpec({"unfreezing_share": 0.4}),
@@ -75,7 +78,9 @@ def run_file(size: str) -> RunFile:
 def measure(arm: ArmSpec, rows_per_label: int | None, seed: int) -> dict[str, float]:
     """Train one arm on one draw; the accuracies of its best weights, and the CPU seconds of its training."""
     corpus = draw(DATASET, rows_per_label, seed)
-    prepared = prepare_classifier(corpus, seed=seed, adaptable=arm.adaptable, knobs=arm.knobs)
+    prepared = prepare_classifier(
+        corpus, seed=seed, adaptable=arm.adaptable, knobs=arm.knobs, preset=arm.preset
+    )
     encoded, pad_id = prepared.encoded, prepared.reader.tokenizer.pad_id
     teach: Callable[[Lesson], Any] = TRIALS.get(arm.trial, lambda lesson: lesson.teach(lambda _: None))
     started = time.process_time()  # of all threads: another's work on the machine does not count
@@ -123,9 +128,10 @@ def main(arguments: list[str]) -> None:
     size, file = SIZES[name], run_file(name)
     for seed in size.seeds:
         for arm in arms or (ARMS if size.rows_per_label else ON_ALL_ROWS):
-            recipe = {**asdict(ARMS[arm]), "preset": standard_preset(adaptable=ARMS[arm].adaptable)}
+            spec = ARMS[arm]
+            recipe = {**asdict(spec), "preset": preset_numbers(spec.preset, adaptable=spec.adaptable)}
             if file.lacks(arm, seed, recipe):
-                file.add(arm, seed, recipe, measure(ARMS[arm], size.rows_per_label, seed))
+                file.add(arm, seed, recipe, measure(spec, size.rows_per_label, seed))
 
 
 if __name__ == "__main__":

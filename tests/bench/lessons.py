@@ -9,9 +9,9 @@ from typing import Any, Final
 import torch
 
 from services.train.catalogue import Catalogue
-from services.train.presets import STANDARD
+from services.train.presets import presets_of
 from services.train.recipes import default_hyperparameters
-from services.train.spec import JobSpec
+from services.train.spec import JobSpec, PresetName
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.devices import be_deterministic
 from services.train.trainer.pipeline import prepare
@@ -45,9 +45,9 @@ class Prepared:
     encoded: dict[SplitName, list[EncodedText]]
 
 
-def standard_preset(*, adaptable: bool) -> dict[str, Any]:
-    """Return the numbers of transformer-classifier's standard preset, which runs are measured with."""
-    return asdict(STANDARD["transformer-classifier", adaptable])
+def preset_numbers(name: PresetName = "standard", *, adaptable: bool) -> dict[str, Any]:
+    """Return the numbers of a preset of transformer-classifier, which runs are measured with."""
+    return asdict(presets_of("transformer-classifier", adaptable=adaptable)[name])
 
 
 def draw(dataset: str, rows_per_label: int | None, seed: int) -> Corpus:
@@ -69,15 +69,21 @@ def draw(dataset: str, rows_per_label: int | None, seed: int) -> Corpus:
 
 
 def prepare_classifier(
-    corpus: Corpus, *, seed: int, adaptable: bool = True, knobs: Knobs | None = None
+    corpus: Corpus,
+    *,
+    seed: int,
+    adaptable: bool = True,
+    knobs: Knobs | None = None,
+    preset: PresetName = "standard",
 ) -> Prepared:
-    """Prepare transformer-classifier's default recipe, with some knobs turned, as the trainer does."""
+    """Prepare transformer-classifier by a preset, with some knobs turned, as the trainer does."""
     base = Catalogue(None).find("all-minilm-l6-v2")
     usual = default_hyperparameters(
         "transformer-classifier",
         adaptable=adaptable,
         base=base,
         train_row_count=len(corpus.splits["train"]),
+        preset=preset,
     )
     chosen = usual.model_copy(update=dict(knobs or {}))
     spec = JobSpec(

@@ -18,7 +18,7 @@ from typing import Any, Final
 from services.train.trainer.corpus import Corpus
 from tests.bench.against.results import ARMS, DATASET, run_file
 from tests.bench.data import BASE
-from tests.bench.lessons import SIZES, draw, standard_preset
+from tests.bench.lessons import SIZES, draw, preset_numbers
 
 _ROOT: Final = Path(__file__).parents[3]
 _HERE: Final = Path(__file__).parent
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> None:
     size, file = SIZES[name], run_file(name)
     for seed in size.seeds:
         for arm in arms or [each for each, spec in ARMS.items() if spec.usual]:
-            recipe = {"preset": standard_preset(adaptable=ARMS[arm].adaptable)} if ARMS[arm].ours else {}
+            recipe = {"preset": preset_numbers(adaptable=ARMS[arm].adaptable)} if ARMS[arm].ours else {}
             if file.lacks(arm, seed, recipe):
                 file.add(arm, seed, recipe, measure(arm, draw(DATASET, size.rows_per_label, seed), seed, {}))
 
