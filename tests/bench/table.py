@@ -9,6 +9,7 @@ from typing import Any, Final
 from tests.bench import ablation, slices, transfer
 from tests.bench.against import results as against
 from tests.bench.lessons import SIZES
+from tests.bench.presets_then import FOOTNOTE, MARK, mark
 from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
 from tests.bench.serving.tables import aims_table, speed_table
 
@@ -40,7 +41,7 @@ def accuracy_table() -> str:
                 dataset,
                 {True: "on", False: "off", None: "from scratch"}[row.adaptable],
                 ", ".join((row.metric, *row.beside)).replace("_", " "),
-                f"**{_figures(row, ours)}**",
+                f"**{_figures(row, ours)}**{mark(row.task, ours['hyperparameters'], adaptable=row.adaptable)}",
                 f"{100 * row.aim:.1f}" if row.aim else "",
                 "<br>".join(baselines),
                 verdict(row, arms),
@@ -97,7 +98,13 @@ def transfer_table() -> str:
     }
     found = {language for of_column in scores.values() for language in of_column}
     lines = [
-        _line("Language", *(f"{column.heading}" for column in results)),
+        _line(
+            "Language",
+            *(
+                f"{column.heading}{mark(column.task, result['hyperparameters'], adaptable=column.adaptable)}"
+                for column, result in results.items()
+            ),
+        ),
         "|" + "---|" * (len(results) + 1),
     ]
     lines += [
@@ -165,7 +172,8 @@ def _with_hardware(lines: list[str], measured: Iterable[dict[str, Any]]) -> str:
     hardware = sorted({each["hardware"] for each in measured})
     if not hardware:
         raise ValueError("there is no result file for a table")
-    return "\n".join([*lines, "", f"Measured on {'; '.join(hardware)}.", ""])
+    notes = [FOOTNOTE] if any(MARK in line for line in lines) else []
+    return "\n".join([*lines, *notes, "", f"Measured on {'; '.join(hardware)}.", ""])
 
 
 TABLES: Final[dict[str, Callable[[], str]]] = {
