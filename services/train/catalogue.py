@@ -24,7 +24,6 @@ from shared.errors import BaseModelNotFoundError
 DEFAULT_BASE_MODEL: Final = "all-minilm-l6-v2"
 REQUIRED_FILES: Final = ("config.json", "model.safetensors", "tokenizer.json")
 ORIGIN_FILE: Final = "origin.json"  # {"source", "revision"}, where somebody noted them
-_POOLING_FILE: Final = "1_Pooling/config.json"  # a sentence encoder's own
 
 _FOLDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # Position embeddings of these families start after the padding id, so that a window is shorter than their table.
@@ -52,9 +51,6 @@ class BaseModelEntry:
     )
     revision: str
     pooling: Pooling
-    makes_sentence_vectors: (
-        bool  # as it says itself, or as is known; else a head alone has little to learn from
-    )
     is_default: bool
 
 
@@ -140,7 +136,6 @@ def _absent_entry(known: KnownBase) -> BaseModelEntry:
         digest="",
         revision="",
         pooling=known.pooling,
-        makes_sentence_vectors=known.makes_sentence_vectors,
         is_default=known.id == DEFAULT_BASE_MODEL,
     )
 
@@ -178,8 +173,6 @@ def _folder_entry(folder: Path) -> BaseModelEntry:
         digest=base_digest(folder),
         revision=origin.get("revision", "local"),
         pooling=_pooling(folder),
-        makes_sentence_vectors=(folder / _POOLING_FILE).is_file()
-        or bool(known and known.makes_sentence_vectors),
         is_default=folder.name == DEFAULT_BASE_MODEL,
     )
 
@@ -225,7 +218,7 @@ def _window_limit(config: dict[str, Any], family: str) -> int:
 
 def _pooling(folder: Path) -> Pooling:
     """What a sentence encoder's own configuration says; else the masked mean, which no encoder does badly with."""
-    declared = folder / _POOLING_FILE
+    declared = folder / "1_Pooling" / "config.json"
     if declared.is_file() and json.loads(declared.read_text("utf-8")).get("pooling_mode_cls_token"):
         return "first-token"
     return "masked-mean"

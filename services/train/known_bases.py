@@ -23,7 +23,6 @@ class KnownBase:
     max_tokens: int
     tokenizer_family: str  # the tokenizers library's name of the model: WordPiece, BPE, Unigram
     pooling: Pooling
-    makes_sentence_vectors: bool  # its pooled outputs were trained to tell what sentences mean
     limits: str
 
 
@@ -40,7 +39,6 @@ KNOWN_BASES: Final[dict[str, KnownBase]] = {
             max_tokens=512,
             tokenizer_family="WordPiece",
             pooling="masked-mean",
-            makes_sentence_vectors=True,
             limits="Uncased: what only capitals tell, such as many names, it does not see.",
         ),
         KnownBase(
@@ -53,7 +51,6 @@ KNOWN_BASES: Final[dict[str, KnownBase]] = {
             max_tokens=512,
             tokenizer_family="Unigram",
             pooling="masked-mean",
-            makes_sentence_vectors=False,
             limits="Not trained for sentence vectors: let all weights learn.",
         ),
         KnownBase(
@@ -66,7 +63,6 @@ KNOWN_BASES: Final[dict[str, KnownBase]] = {
             max_tokens=512,
             tokenizer_family="Unigram",
             pooling="masked-mean",
-            makes_sentence_vectors=True,
             limits="Trained on sentences of at most 128 tokens.",
         ),
         KnownBase(
@@ -79,7 +75,6 @@ KNOWN_BASES: Final[dict[str, KnownBase]] = {
             max_tokens=512,
             tokenizer_family="Unigram",
             pooling="masked-mean",
-            makes_sentence_vectors=False,
             limits="Not for fp16, in which it overflows. Not trained for sentence vectors: let all weights learn.",
         ),
         KnownBase(
@@ -92,7 +87,6 @@ KNOWN_BASES: Final[dict[str, KnownBase]] = {
             max_tokens=8192,
             tokenizer_family="BPE",
             pooling="masked-mean",
-            makes_sentence_vectors=False,
             limits="Not trained for sentence vectors: let all weights learn.",
         ),
         KnownBase(
@@ -105,7 +99,6 @@ KNOWN_BASES: Final[dict[str, KnownBase]] = {
             max_tokens=512,
             tokenizer_family="WordPiece",
             pooling="masked-mean",
-            makes_sentence_vectors=False,
             limits="Not trained for sentence vectors: let all weights learn.",
         ),
     )

@@ -121,7 +121,7 @@ def _quick(preset: Preset, *, learns: bool) -> Preset:
 
 def _cross_lingual(preset: Preset) -> Preset:
     """Stay close to the base: embeddings of scripts that training never shows must still fit what is above them."""
-    return replace(preset, freeze_embeddings=True, layer_decay=0.8)
+    return replace(preset, freeze_embeddings=True, layer_decay=min(0.8, preset.layer_decay))
 
 
 def presets_of(recipe: RecipeName, *, adaptable: bool) -> dict[PresetName, Preset]:

@@ -25,8 +25,6 @@ RECIPES: Final[dict[Task, RecipeName]] = {  # of an order that names none
 }
 DEFAULT_SEED: Final = 13
 DEFAULT_MAX_TOKENS: Final = 256  # longer windows cost short texts nothing, and few texts need a second one
-
-
 # About what a base has learnt already.
 _OF_LAYERS: Final = ("layer_decay", "frozen_layers", "freeze_embeddings", "unfreezing_share")
 

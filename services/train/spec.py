@@ -78,7 +78,7 @@ class Hyperparameters(_Record):
     precision: Precision = "auto"  # of the encoder's multiplications; auto: bf16 on a GPU that has it
     # Of all in-scope validation rows: so many, at most, may lose a right answer so that texts out of scope get none.
     most_refused_share: Annotated[float, Field(ge=0, le=0.5)] = 0.02
-    micro_batch_size: Annotated[int, Field(ge=1, le=1024)] | None = (
+    micro_batch_size: Annotated[int, Field(ge=1, le=MOST_BATCH_SIZE)] | None = (
         None  # windows computed at once; None: as many as fit
     )
 

@@ -18,6 +18,7 @@ import torch
 from services.train.spec import PresetName
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.examples import make_examples
+from services.train.trainer.features import compute_features
 from services.train.trainer.teaching import Lesson
 from services.train.trainer.validation import Validation
 from tests.bench.lessons import SIZES, Knobs, draw, prepare_classifier, preset_numbers
@@ -95,8 +96,6 @@ def measure(arm: ArmSpec, rows_per_label: int | None, seed: int) -> dict[str, fl
 
 
 def _score(network: Any, validation: Validation, pad_id: int) -> float:
-    from services.train.trainer.features import compute_features
-
     with torch.inference_mode():
         features = compute_features(network.encoder, network.reading, validation.examples, pad_id)
         return validation.evaluate(network.eval().head.head(features.vectors)).metric

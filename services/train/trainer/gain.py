@@ -1,7 +1,11 @@
-"""What the base's weights are worth: the same network, taught alike from random weights, answers the rows that the version answers."""
+"""What the base's weights are worth: the same network, taught from random weights, answers the rows that the version answers.
+
+It is taught alike but for what keeps a base's layers near what they have learnt: random layers would be held near nothing.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import torch
 
@@ -25,11 +29,25 @@ from shared.scoring.outcomes import Outcomes, metric_of, outcomes
 from shared.store.evaluation import Gain
 from shared.store.manifest import Manifest
 
+_NOTHING_HELD: Final = {
+    "layer_decay": 1.0,
+    "frozen_layers": 0,
+    "freeze_embeddings": False,
+    "unfreezing_share": 0.0,
+}
+
 
 def teach_from_scratch(lesson: Lesson, report: Callable[[Progress], None]) -> Network:
     """Teach the lesson to an encoder with random weights, drawn from the spec's seed."""
     torch.manual_seed(lesson.spec.seed)
-    untaught = replace(lesson, encoder=lesson.encoder.untaught(), carry_head=lambda _: None, frozen={})
+    chosen = lesson.spec.hyperparameters.model_copy(update=_NOTHING_HELD)
+    untaught = replace(
+        lesson,
+        spec=lesson.spec.model_copy(update={"hyperparameters": chosen}),
+        encoder=lesson.encoder.untaught(),
+        carry_head=lambda _: None,
+        frozen={},
+    )
     return untaught.teach(report)
 
 

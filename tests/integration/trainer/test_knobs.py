@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from services.train.spec import Hyperparameters
 from services.train.trainer.corpus import read_corpus
+from services.train.trainer.gain import teach_from_scratch
 from services.train.trainer.network import DeepHead
 from services.train.trainer.optimisation import Group, Optimisation
 from services.train.trainer.pipeline import prepare
+from services.train.trainer.teaching import Lesson
 from services.train.trainer.transformer import load_encoder
 from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
@@ -53,10 +55,10 @@ Weights = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
-def teach(workplace: Workplace, tiny_base: Path) -> Callable[[Hyperparameters], Weights]:
-    """`teach(hyperparameters)`: the weights of a classifier after its lesson, everything else being the same."""
+def make_lesson(workplace: Workplace, tiny_base: Path) -> Callable[[Hyperparameters], Lesson]:
+    """`make_lesson(hyperparameters)`: a classifier's, everything else being the same."""
 
-    def carry_out(chosen: Hyperparameters) -> Weights:
+    def prepared(chosen: Hyperparameters) -> Lesson:
         assignment = workplace.assign(tiny_base, "classification", adaptable=True, hyperparameters=chosen)
         corpus = read_corpus(DatasetStore(open_store(assignment.store)), assignment.spec)
         reader = TextReader(TextTokenizer(tiny_base / "tokenizer.json"), corpus.task, 32, stride_tokens=8)
@@ -66,10 +68,15 @@ def teach(workplace: Workplace, tiny_base: Path) -> Callable[[Hyperparameters], 
             for split in ("train", "validation")
         }
         pad_id = reader.tokenizer.pad_id
-        lesson = prepare(assignment.spec, corpus, encoded, load_encoder(tiny_base), pad_id)
-        return dict(lesson.teach(lambda _: None).state_dict())
+        return prepare(assignment.spec, corpus, encoded, load_encoder(tiny_base), pad_id)
 
-    return carry_out
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def teach(make_lesson: Callable[[Hyperparameters], Lesson]) -> Callable[[Hyperparameters], Weights]:
+    """`teach(hyperparameters)`: the weights after the lesson."""
+    return lambda chosen: dict(make_lesson(chosen).teach(lambda _: None).state_dict())
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +102,16 @@ def test_a_knob_changes_what_is_learnt(
     """Turning one knob alone gives other weights."""
     weights = teach(SHORT.model_copy(update={knob: CHANGES[knob]}))
     assert any(not torch.equal(weight, usual[name]) for name, weight in weights.items())
+
+
+def test_random_layers_are_not_held_where_they_are(make_lesson: Callable[[Hyperparameters], Lesson]) -> None:
+    """What keeps a base near what it has learnt has no effect on the network that the gain is measured against."""
+    held = {"layer_decay": 0.5, "frozen_layers": 1, "freeze_embeddings": True, "unfreezing_share": 0.5}
+    free, other = (
+        teach_from_scratch(make_lesson(SHORT.model_copy(update=knobs)), lambda _: None).state_dict()
+        for knobs in ({}, held)
+    )
+    assert all(torch.equal(weight, other[name]) for name, weight in free.items())
 
 
 def test_matrices_decay_and_biases_do_not() -> None:

@@ -15,7 +15,6 @@ from tests.bench.rows import RESULTS
 from tests.unit.train.jobs.records import SPEC
 
 MINUTE_MS = 60_000
-FEW = 50  # rows a label
 RNN = {
     "recipe": "rnn-classifier",
     "base_model": None,
@@ -44,13 +43,12 @@ def base(name: str = "base", **changes: Any) -> BaseModelEntry:
         "digest": "",
         "revision": "",
         "pooling": "masked-mean",
-        "makes_sentence_vectors": False,
         "is_default": False,
     }
     return BaseModelEntry(**(usual | changes))
 
 
-def report(*, duration_ms: int | None = None, **texts: Any) -> Report:
+def report(*, duration_ms: int | None = None, training_count: int = 1, **texts: Any) -> Report:
     """A survey of a hundred short texts that the base knows."""
     usual: dict[str, Any] = {
         "row_count": 100,
@@ -66,7 +64,7 @@ def report(*, duration_ms: int | None = None, **texts: Any) -> Report:
     if duration_ms is not None:
         cost = Cost(
             total_steps=1,
-            training_count=1,
+            training_count=training_count,
             step_ms=1,
             evaluation_ms=1,
             encoding_ms=0,
@@ -169,21 +167,6 @@ def test_long_texts_want_longer_windows(long: int, count: int) -> None:
     assert given(found, of=base(max_tokens=256)) == []
 
 
-SENTENCES = base(makes_sentence_vectors=True)
-
-
-@pytest.mark.parametrize(("rows", "expected"), [(119, [("adaptable", "false")]), (120, [])])
-def test_with_few_rows_a_label_a_head_is_enough(rows: float, expected: list[tuple[str, str]]) -> None:
-    """The reason tells the rows and what was measured. Only on vectors of sentences, and for one label a text; the head has that already."""
-    advice = given(rows_per_label=rows, of=SENTENCES)
-    assert changes(advice) == expected
-    assert all(f"{rows} train rows a label" in each.reason and "BANKING77" in each.reason for each in advice)
-    assert given(rows_per_label=rows) == []
-    assert given(rows_per_label=rows, of=SENTENCES, adaptable=False) == []
-    for task in ("multi-label", "entities"):
-        assert given(rows_per_label=rows, of=SENTENCES, task=task) == []
-
-
 @pytest.mark.parametrize(("rows", "expected"), [(2000, [("adaptable", "true")]), (1999, [])])
 def test_with_many_rows_a_label_all_weights_gain(rows: float, expected: list[tuple[str, str]]) -> None:
     """The reason tells the rows and what was measured."""
@@ -195,7 +178,7 @@ def test_with_many_rows_a_label_all_weights_gain(rows: float, expected: list[tup
 
 
 def test_what_is_said_of_the_switch_was_measured() -> None:
-    """The figures of both reasons are those of the result files."""
+    """The figures of the reason are those of the result files."""
 
     def percent(file: str, *keys: str) -> str:
         value = json.loads((RESULTS / f"{file}.json").read_text("utf-8"))
@@ -203,14 +186,6 @@ def test_what_is_said_of_the_switch_was_measured() -> None:
             value = value[key]
         return f"{100 * value:.1f}"
 
-    def of_row(row: str) -> str:
-        return percent(row, "arms", "tagsmith", "test")
-
-    (few,) = given(rows_per_label=FEW, of=SENTENCES)
-    topics = [percent(f"transfer/{name}", "scores", "eng_Latn") for name in ("sib200-frozen", "sib200")]
-    assert f"{topics[0]} % to {topics[1]} with 100 (SIB-200)" in few.reason
-    intents = [of_row(row) for row in ("banking77-frozen", "banking77-adaptable")]
-    assert f"{intents[0]} % to {intents[1]} with 117 (BANKING77)" in few.reason
     (many,) = given(rows_per_label=5000, adaptable=False)
     whole, head = (
         percent(f"transfer/{name}", "scores", "en") for name in ("xsid-intents", "xsid-intents-frozen")
@@ -241,16 +216,16 @@ def test_long_durations_are_told_in_hours() -> None:
     }
 
 
-def test_the_switch_is_advised_on_once() -> None:
-    """Few rows are reason enough; that it takes long as well is not said again."""
-    found = report(duration_ms=60 * MINUTE_MS)
-    assert changes(given(found, rows_per_label=FEW, of=SENTENCES)) == [("adaptable", "false")]
+def test_a_search_is_not_a_long_training() -> None:
+    """Twenty trainings that take an hour together are short ones."""
+    found = report(duration_ms=60 * MINUTE_MS, training_count=20)
+    assert given(found) == []
 
 
 def test_a_training_that_goes_on_is_not_told_to_be_another() -> None:
     """Recipe, base and switch are its parent's; its windows may be longer."""
-    found = report(language_shares={"de": 1.0}, long_row_count=50, p95_tokens=400)
-    parts = {"found": found, "rows_per_label": FEW, "of": SENTENCES}
+    long = {"duration_ms": 60 * MINUTE_MS, "long_row_count": 50, "p95_tokens": 400}
+    parts = {"found": report(language_shares={"de": 1.0}, **long)}
     many = (base("many", languages=("mul",)),)
     fields = ["base_model", "hyperparameters.max_tokens", "adaptable"]
     assert [each.field for each in given(**parts, bases=many)] == fields  # type: ignore[arg-type]
