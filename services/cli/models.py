@@ -173,7 +173,7 @@ def _gate_table(version: pb.ModelVersion) -> Table:
             check.name, _verdict(check), f"{check.measured:.3g}", f"{check.limit:.3g}", check.detail
         )
     for gate in version.quality_checks:
-        measured = None if gate.not_measured else gate.measured
+        measured = gate.measured if gate.HasField("measured") else None
         told = (figure(measured, gate.unit), figure(gate.limit, gate.unit))
         table.add_row(gate.name, _verdict(gate), *told, gate.detail)
     return table

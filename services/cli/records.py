@@ -59,7 +59,6 @@ def version_record(version: registry_pb2.ModelVersion) -> Record:
                 "name": check.name,
                 "passed": check.passed,
                 "measured": check.measured if check.HasField("measured") else None,
-                "not_measured": check.not_measured,
                 "limit": check.limit,
                 "unit": check.unit,
                 "detail": check.detail,

@@ -96,10 +96,7 @@ def write_version(
         size_bytes=sum({file.digest: file.size_bytes for file in manifest.files}.values()),
         aliases=sorted(alias.alias for alias in aliases if alias.version == manifest.number),
         gate_checks=[pb.GateCheck(**check.model_dump()) for check in manifest.gate_checks],
-        quality_checks=[
-            pb.QualityCheck(**check.model_dump(), not_measured=check.measured is None)
-            for check in manifest.quality_checks
-        ],
+        quality_checks=[pb.QualityCheck(**check.model_dump()) for check in manifest.quality_checks],
         variants=[_variant(manifest, name) for name in manifest.variants],
         create_time=write_time(manifest.create_time),
         manifest_json=manifest.model_dump_json() if with_manifest else "",

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from services.train.spec import Continuation, JobSpec
+from services.train.spec import JobSpec
 from services.train.trainer.champion import find_champion
 from services.train.trainer.corpus import Corpus, read_rows
 from shared.data.inspection.findings import Finding, Kind, placed, places
@@ -72,10 +72,9 @@ def _learnt(objects: ObjectStore, manifest: Manifest) -> tuple[set[str], list[st
             texts.update(canonical(row.text) for row in rows)
         except (ArtifactCorruptError, DatasetNotFoundError):
             lost.append(manifest.lineage.dataset)
-        before = manifest.lineage.spec.get("continues")
-        if before is None:
+        version = manifest.lineage.parent_version
+        if version is None:
             return texts, lost
-        version = Continuation.model_validate(before).version
         try:
             manifest = ModelStore(objects).manifest(VersionName.parse(version))
         except _UNREADABLE:

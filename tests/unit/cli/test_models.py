@@ -19,16 +19,16 @@ def told(folder: Path) -> pb.ModelVersion:
 
 
 def test_a_gate_that_was_not_measured_has_no_figure(tmp_path: Path) -> None:
-    """Neither on the wire, where it is said in a field of its own, nor as null and a flag in JSON."""
+    """Neither on the wire, where it is not set, nor in JSON, where it is null."""
     slices, labels, size = told(tmp_path).quality_checks
-    assert (slices.measured, slices.unit, slices.not_measured) == (5.5, "points", False)
-    assert (labels.HasField("measured"), labels.unit, labels.not_measured) == (False, "points", True)
+    assert (slices.measured, slices.unit) == (5.5, "points")
+    assert (labels.HasField("measured"), labels.unit) == (False, "points")
     assert (size.measured, size.limit, size.unit) == (12345678, 23456789, "bytes")
     records = version_record(told(tmp_path))["quality_checks"]
-    assert [(each["measured"], each["not_measured"], each["unit"]) for each in records] == [
-        (5.5, False, "points"),
-        (None, True, "points"),
-        (12345678, False, "bytes"),
+    assert [(each["measured"], each["unit"]) for each in records] == [
+        (5.5, "points"),
+        (None, "points"),
+        (12345678, "bytes"),
     ]
 
 

@@ -42,11 +42,10 @@ class Desk:
         manifest, paths = tiny_manifest(
             self._folder / str(name.number), "classification", model="support", number=name.number
         )
-        spec = {"continues": Continuation(version=after).model_dump() if after else None}
         dataset = self.save(
             f"of-{name.number}", texts, ["its validation a", "its validation b"], ["its test"]
         )
-        lineage = manifest.lineage.model_copy(update={"dataset": dataset, "spec": spec})
+        lineage = manifest.lineage.model_copy(update={"dataset": dataset, "parent_version": after or None})
         for path in paths.values():
             self.models.put_file(path)
         self.models.publish(manifest.model_copy(update={"lineage": lineage}))

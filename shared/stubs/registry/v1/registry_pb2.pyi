@@ -147,22 +147,20 @@ class ModelVersion(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelVersion.State, str]] = ..., task: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., row_counts: _Optional[_Mapping[str, int]] = ..., job: _Optional[str] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., dataset: _Optional[str] = ..., size_bytes: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., gate_checks: _Optional[_Iterable[_Union[GateCheck, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., manifest_json: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ..., quality_checks: _Optional[_Iterable[_Union[QualityCheck, _Mapping]]] = ...) -> None: ...
 
 class QualityCheck(_message.Message):
-    __slots__ = ("name", "passed", "measured", "limit", "detail", "unit", "not_measured")
+    __slots__ = ("name", "passed", "measured", "limit", "detail", "unit")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     MEASURED_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
-    NOT_MEASURED_FIELD_NUMBER: _ClassVar[int]
     name: str
     passed: bool
     measured: float
     limit: float
     detail: str
     unit: str
-    not_measured: bool
-    def __init__(self, name: _Optional[str] = ..., passed: _Optional[bool] = ..., measured: _Optional[float] = ..., limit: _Optional[float] = ..., detail: _Optional[str] = ..., unit: _Optional[str] = ..., not_measured: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., passed: _Optional[bool] = ..., measured: _Optional[float] = ..., limit: _Optional[float] = ..., detail: _Optional[str] = ..., unit: _Optional[str] = ...) -> None: ...
 
 class Variant(_message.Message):
     __slots__ = ("name", "graph_bytes", "metrics")
