@@ -73,7 +73,11 @@ ON_ALL_ROWS: Final = ("preset", "none of these three", "bf16", "averaged, decay 
 
 def run_file(size: str) -> RunFile:
     """Where the figures of a data size stand."""
-    return RunFile(RESULTS / "ablation" / f"{DATASET}-{size}.json", DATASET, size)
+    recipes = {
+        arm: {**asdict(spec), "preset": preset_numbers(spec.preset, adaptable=spec.adaptable)}
+        for arm, spec in ARMS.items()
+    }
+    return RunFile(RESULTS / "ablation" / f"{DATASET}-{size}.json", DATASET, size, recipes)
 
 
 def measure(arm: ArmSpec, rows_per_label: int | None, seed: int) -> dict[str, float]:
@@ -127,10 +131,8 @@ def main(arguments: list[str]) -> None:
     size, file = SIZES[name], run_file(name)
     for seed in size.seeds:
         for arm in arms or (ARMS if size.rows_per_label else ON_ALL_ROWS):
-            spec = ARMS[arm]
-            recipe = {**asdict(spec), "preset": preset_numbers(spec.preset, adaptable=spec.adaptable)}
-            if file.lacks(arm, seed, recipe):
-                file.add(arm, seed, recipe, measure(spec, size.rows_per_label, seed))
+            if file.lacks(arm, seed):
+                file.add(arm, seed, measure(ARMS[arm], size.rows_per_label, seed))
 
 
 if __name__ == "__main__":

@@ -17,24 +17,31 @@ Recipe = Mapping[str, Any]  # all that a run depends on but its rows, its seed a
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """The runs of a data set's size, `SIZES` by name; those of other rows or another recipe than today's are measured anew."""
+    """The runs of a data set's size, `SIZES` by name, by the arms' `recipes` of today: those of others count as not measured."""
 
     path: Path
     dataset: str
     size: str
+    recipes: Mapping[str, Recipe]
 
     def arms(self) -> dict[str, dict[str, Run]]:
-        """Return the runs by arm and seed, as they stand."""
-        return dict(self._record().get("arms", {}))
+        """Return the runs by arm and seed, arms in the order of the recipes."""
+        found = self._record().get("arms", {})
+        arms = {
+            arm: {seed: run for seed, run in found.get(arm, {}).items() if run["recipe"] == _plain(recipe)}
+            for arm, recipe in self.recipes.items()
+        }
+        return {arm: of_seed for arm, of_seed in arms.items() if of_seed}
 
-    def lacks(self, arm: str, seed: int, recipe: Recipe) -> bool:
-        """Whether a run of this recipe is still to be measured on today's rows."""
-        return self._of_todays_rows().get(arm, {}).get(str(seed), {}).get("recipe") != _plain(recipe)
+    def lacks(self, arm: str, seed: int) -> bool:
+        """Whether a run is still to be measured on today's rows."""
+        return str(seed) not in self._of_todays_rows().get(arm, {})
 
-    def add(self, arm: str, seed: int, recipe: Recipe, run: Run) -> None:
+    def add(self, arm: str, seed: int, run: Run) -> None:
         """Write a run, with the code and the hardware that it was measured with. Other arms may be measured meanwhile: the file is read anew."""
         arms = self._of_todays_rows()
-        told = {**run, "recipe": _plain(recipe), "code_digest": code_digest(), "hardware": hardware()}
+        recipe = _plain(self.recipes[arm])
+        told = {**run, "recipe": recipe, "code_digest": code_digest(), "hardware": hardware()}
         arms.setdefault(arm, {})[str(seed)] = told
         record = {"rows_digest": rows_digest(self.dataset), "size": asdict(SIZES[self.size]), "arms": arms}
         self.path.parent.mkdir(exist_ok=True)

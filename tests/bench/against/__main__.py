@@ -18,7 +18,7 @@ from typing import Any, Final
 from services.train.trainer.corpus import Corpus
 from tests.bench.against.results import ARMS, DATASET, run_file
 from tests.bench.data import BASE
-from tests.bench.lessons import SIZES, draw, preset_numbers
+from tests.bench.lessons import SIZES, draw
 
 _ROOT: Final = Path(__file__).parents[3]
 _HERE: Final = Path(__file__).parent
@@ -83,9 +83,8 @@ def main(arguments: list[str]) -> None:
     size, file = SIZES[name], run_file(name)
     for seed in size.seeds:
         for arm in arms or [each for each, spec in ARMS.items() if spec.usual]:
-            recipe = {"preset": preset_numbers(adaptable=ARMS[arm].adaptable)} if ARMS[arm].ours else {}
-            if file.lacks(arm, seed, recipe):
-                file.add(arm, seed, recipe, measure(arm, draw(DATASET, size.rows_per_label, seed), seed, {}))
+            if file.lacks(arm, seed):
+                file.add(arm, seed, measure(arm, draw(DATASET, size.rows_per_label, seed), seed, {}))
 
 
 if __name__ == "__main__":

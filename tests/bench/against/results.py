@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Final
 
-from tests.bench.lessons import SIZES
+from tests.bench.lessons import SIZES, preset_numbers
 from tests.bench.rows import RESULTS
 from tests.bench.runs import Run, RunFile
 
@@ -33,7 +33,11 @@ ARMS: Final = {
 
 def run_file(size: str) -> RunFile:
     """Where the figures of a data size stand."""
-    return RunFile(RESULTS / "against" / f"{DATASET}-{size}.json", DATASET, size)
+    recipes = {
+        arm: {"preset": preset_numbers(adaptable=spec.adaptable)} if spec.ours else {}
+        for arm, spec in ARMS.items()
+    }
+    return RunFile(RESULTS / "against" / f"{DATASET}-{size}.json", DATASET, size, recipes)
 
 
 def results() -> dict[str, dict[str, dict[str, Run]]]:
