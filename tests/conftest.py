@@ -3,10 +3,15 @@
 A skip is a claim that nobody proves, so an undeclared one fails the session. The count of the declared ones is printed.
 """
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+# Before any test imports gRPC: its handlers of forks would start its threads again in children that only begin another program,
+# and these write into the logs of those programs. Whoever forks in the command has no gRPC threads yet.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import shared  # noqa: F401  # before any test imports ONNX Runtime: it says that nothing is to be reported
 
