@@ -20,27 +20,15 @@ def _whole(panel: str, text: str) -> Any:
     return typer.Option(parser=whole_number, metavar="INTEGER", rich_help_panel=panel, help=text)
 
 
-MaxEpochs = Annotated[
-    int | None,
-    _whole(_KNOBS, "[1, 1000]"),
-]
-BatchSize = Annotated[
-    int | None,
-    _whole(_KNOBS, "Windows a step, [1, 1024]."),
-]
+MaxEpochs = Annotated[int | None, _whole(_KNOBS, "[1, 1000]")]
+BatchSize = Annotated[int | None, _whole(_KNOBS, "Windows a step, [1, 1024].")]
 EncoderLearningRate = Annotated[float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")]
 HeadLearningRate = Annotated[float | None, typer.Option(rich_help_panel=_KNOBS, help="Peak, (0, 1).")]
 WarmupShare = Annotated[float | None, typer.Option(rich_help_panel=_KNOBS, help="Of all steps, [0, 1).")]
 WeightDecay = Annotated[float | None, typer.Option(rich_help_panel=_KNOBS, help="[0, 1]")]
 Dropout = Annotated[float | None, typer.Option(rich_help_panel=_KNOBS, help="Before the head, [0, 1).")]
-Patience = Annotated[
-    int | None,
-    _whole(_KNOBS, "Evaluations without a better metric, [1, 1000]."),
-]
-MaxTokens = Annotated[
-    int | None,
-    _whole(_KNOBS, "Longest window, [8, 8192]."),
-]
+Patience = Annotated[int | None, _whole(_KNOBS, "Evaluations without a better metric, [1, 1000].")]
+MaxTokens = Annotated[int | None, _whole(_KNOBS, "Longest window, [8, 8192].")]
 Pooling = Annotated[PoolingName | None, typer.Option(rich_help_panel=_KNOBS, help="For classifiers.")]
 LabelSmoothing = Annotated[
     float | None, typer.Option(rich_help_panel=_KNOBS, help="Spread over all labels, [0, 1).")
@@ -53,8 +41,7 @@ LayerDecay = Annotated[
     typer.Option(rich_help_panel=_KNOBS, help="Of the encoder's rate, for each layer below the top, (0, 1]."),
 ]
 FrozenLayers = Annotated[
-    int | None,
-    _whole(_KNOBS, "Lowest layers that stay as they are, and the embeddings."),
+    int | None, _whole(_KNOBS, "Lowest layers that stay as they are, and the embeddings.")
 ]
 FreezeEmbeddings = Annotated[
     bool | None,
@@ -82,10 +69,7 @@ Precision = Annotated[
     PrecisionName | None,
     typer.Option(rich_help_panel=_KNOBS, help="Of the encoder's multiplications, while it learns."),
 ]
-MicroBatchSize = Annotated[
-    int | None,
-    _whole(_KNOBS, "Windows computed at once, [1, 1024]."),
-]
+MicroBatchSize = Annotated[int | None, _whole(_KNOBS, "Windows computed at once, [1, 1024].")]
 MostRefusedShare = Annotated[
     float | None,
     typer.Option(
@@ -94,19 +78,7 @@ MostRefusedShare = Annotated[
     ),
 ]
 Cell = Annotated[CellName | None, typer.Option(rich_help_panel=_RNN_KNOBS, help="Kind of recurrent unit.")]
-Layers = Annotated[
-    int | None,
-    _whole(_RNN_KNOBS, "[1, 4]"),
-]
-Width = Annotated[
-    int | None,
-    _whole(_RNN_KNOBS, "Units of each direction, [8, 1024]."),
-]
-EmbeddingWidth = Annotated[
-    int | None,
-    _whole(_RNN_KNOBS, "[8, 1024]"),
-]
-VocabularySize = Annotated[
-    int | None,
-    _whole(_RNN_KNOBS, "Tokens at most, [300, 100000]."),
-]
+Layers = Annotated[int | None, _whole(_RNN_KNOBS, "[1, 4]")]
+Width = Annotated[int | None, _whole(_RNN_KNOBS, "Units of each direction, [8, 1024].")]
+EmbeddingWidth = Annotated[int | None, _whole(_RNN_KNOBS, "[8, 1024]")]
+VocabularySize = Annotated[int | None, _whole(_RNN_KNOBS, "Tokens at most, [300, 100000].")]

@@ -6,12 +6,11 @@ Bootstrap", 1993, chapter 13), drawn with a fixed seed, so that the same answers
 spans of one text are not independent. A bootstrap knows no rows but those that there are, so that of few it says less than it should.
 """
 
-from math import sqrt
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 
 from shared.scoring.outcomes import Outcomes, metric_of
 
@@ -33,11 +32,11 @@ def interval(rows: Outcomes) -> tuple[float, float]:
         return 0.0, 1.0
     metric = float(metric_of(telling.sum(axis=0)))
     if (telling[:, 1:] == 1).all():
-        return _wilson(metric, len(telling))
+        return _wilson(int(telling[:, 0].sum()), len(telling))
     if len(telling) < FEWEST_ROWS:
         return 0.0, 1.0
     if metric in (0, 1):
-        return _wilson(metric, len(telling))
+        return _wilson(int(metric) * len(telling), len(telling))
     low, high = np.quantile(metric_of(_resampled(rows)), _TAILS)
     return float(low), float(high)
 
@@ -64,9 +63,7 @@ def _resampled(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     )
 
 
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share of `count` rows. scipy's is the same, behind an import that takes longer than all else here."""
-    z = NormalDist().inv_cdf(_TAILS[1])
-    centre, reach = share + z**2 / (2 * count), z * sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    shrunk = 1 + z**2 / count
-    return max(0.0, (centre - reach) / shrunk), min(1.0, (centre + reach) / shrunk)
+def _wilson(right: int, count: int) -> tuple[float, float]:
+    """Return Wilson's interval of the share of `count` rows that are `right`."""
+    bounds = binomtest(right, count).proportion_ci(CONFIDENCE, method="wilson")
+    return float(bounds.low), float(bounds.high)

@@ -118,7 +118,7 @@ class DatasetStore:
 
     def snapshot(self, name: DatasetName) -> Snapshot:
         """Return a snapshot; of a bare name, the one imported last. Raises DatasetNotFoundError, ArtifactCorruptError."""
-        digest = name.digest or self._latest(name.dataset)[1]
+        digest = name.digest or self._latest(name.dataset)
         if not digest:
             raise _unknown(name)
         try:
@@ -175,7 +175,7 @@ class DatasetStore:
         ]
         if not left:
             self._delete_folder(layout.latest(name.dataset))
-        elif self._latest(name.dataset)[1] in chosen:
+        elif self._latest(name.dataset) in chosen:
             newest = max(left, key=lambda each: self.import_time(self._read(name.dataset, each)))
             self._point(name.dataset, newest)
         return [str(DatasetName(name.dataset, digest)) for digest in chosen]
@@ -217,30 +217,21 @@ class DatasetStore:
             raise corrupt(key, expected=expected, found=found)
         return snapshot
 
-    def _latest(self, name: str) -> tuple[int, str]:
-        """Return (sequence, digest) of the newest record of what the bare name means; (0, "") if there is none."""
+    def _latest(self, name: str) -> str:
+        """Return the digest that the newest record of what the bare name means has; empty if there is none."""
         folder = layout.latest(name)
         last = last_number(self._objects, folder)
         if last == 0:
-            return 0, ""
-        return last, read_record(self._objects, layout.numbered(folder, last), _Latest).digest
+            return ""
+        return read_record(self._objects, layout.numbered(folder, last), _Latest).digest
 
     def _point(self, name: str, digest: str) -> None:
-        while True:
-            try:
-                last, current = self._latest(name)
-            except ArtifactCorruptError:
-                last, current = last_number(self._objects, layout.latest(name)), ""
-            if current == digest:
-                return
-            try:
-                create_record(
-                    self._objects, layout.numbered(layout.latest(name), last + 1), _Latest(digest=digest)
-                )
-            except KeyExistsError:
-                continue  # another import came in between; this one is the later
-            else:
-                return
+        try:
+            current = self._latest(name)
+        except ArtifactCorruptError:
+            current = ""  # what is damaged means nothing
+        if current != digest:
+            self._append(layout.latest(name), _Latest(digest=digest))
 
     def _append(self, folder: str, record: _Record) -> None:
         while True:
@@ -248,7 +239,7 @@ class DatasetStore:
                 key = layout.numbered(folder, last_number(self._objects, folder) + 1)
                 create_record(self._objects, key, record)
             except KeyExistsError:
-                continue  # another import of the same rows
+                continue  # another import came in between; this one is the later
             else:
                 return
 

@@ -13,20 +13,8 @@ from services.train.trainer.class_weights import class_weights
 from services.train.trainer.examples import Example
 from services.train.trainer.objective import Objective
 from shared.runtime.windows import Window
+from tests.unit.train.jobs.records import SPEC
 
-HYPERPARAMETERS = Hyperparameters(
-    max_epochs=1,
-    batch_size=16,
-    encoder_learning_rate=1e-3,
-    head_learning_rate=1e-3,
-    warmup_share=0.1,
-    weight_decay=0.01,
-    dropout=0.1,
-    patience=8,
-    max_tokens=32,
-    pooling="masked-mean",
-    label_smoothing=0.0,
-)
 WINDOW = Window(np.zeros(3, dtype=np.int64), 0, 1, 1)
 RARE = [0] * 90 + [1] * 8 + [2] * 2  # labels of a train split
 
@@ -39,7 +27,7 @@ def of_labels(numbers: Sequence[int], weight: float = 1.0) -> list[Example]:
 def chosen(**change: object) -> Hyperparameters:
     """Hyperparameters that name what a test is about."""
     usual = {"label_smoothing": 0.0, "class_weights": "equal"}
-    return HYPERPARAMETERS.model_copy(update={**usual, **change})
+    return SPEC.hyperparameters.model_copy(update={**usual, **change})
 
 
 @pytest.mark.parametrize(
