@@ -88,7 +88,9 @@ def _worth(curve: Record) -> str:
         return "learning curve: train has too few rows of some label to take half of them away"
     gain, low, high = (100 * curve[each] for each in ("gain", "gain_low", "gain_high"))
     told = _VERDICTS.get(curve["verdict"], curve["verdict"])
-    return f"learning curve: {told}; the last doubling gained {gain:+.1f} points ({low:+.1f} to {high:+.1f})"
+    last, rows = curve["points"][-1]["row_count"], curve["train_row_count"]
+    cut = f"; of {rows} train rows it has {last}, which a probe learns from in minutes" if last < rows else ""
+    return f"learning curve: {told}; the last doubling gained {gain:+.1f} points ({low:+.1f} to {high:+.1f}){cut}"
 
 
 def _advice(record: Record) -> Iterator[str]:

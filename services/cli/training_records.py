@@ -93,6 +93,7 @@ def _curve_record(curve: training_pb2.LearningCurve) -> Record:
     return {
         "metric_name": curve.metric_name,
         "points": [{"row_count": each.row_count, "score": each.score} for each in curve.points],
+        "train_row_count": curve.train_row_count,
         "gain": curve.gain,
         "gain_low": curve.gain_low,
         "gain_high": curve.gain_high,

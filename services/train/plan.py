@@ -70,6 +70,7 @@ class LearningCurve(_Record):
 
     metric_name: str  # accuracy, micro_f1 or span_f1
     points: tuple[LearningPoint, ...]  # rising; each share holds the one before it
+    train_row_count: int  # more than the last point has where a probe cannot learn from all
     gain: float  # of the last doubling of the rows; 0 where there is one point only
     gain_low: float  # the bounds that it lies between with 95 % confidence, as far as chance is in the validation rows
     gain_high: float

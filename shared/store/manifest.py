@@ -151,6 +151,11 @@ class Lineage(_Record):
     parent_version: str | None = None  # that the training went on from, name@number
     replayed_row_count: int = 0  # train rows that came from what the parent learnt from
 
+    @property
+    def replayed_version(self) -> str | None:
+        """The version whose rows were shown again in this training, if any were."""
+        return self.parent_version if self.replayed_row_count else None
+
 
 class GateCheck(_Record):
     """One check of the export gate: `measured` must not exceed `limit`."""

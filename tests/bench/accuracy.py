@@ -19,7 +19,7 @@ from tests.bench.baselines import BASELINES
 from tests.bench.code import code_digest
 from tests.bench.data import data_file, read_split, rows_digest
 from tests.bench.hardware import hardware
-from tests.bench.presets_then import mark
+from tests.bench.presets_then import mark, preset_today
 from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
 from tests.bench.served import CLIENTS, score, serving
 from tests.bench.variants import compare
@@ -30,6 +30,7 @@ _OF_A_RUN: Final = (
     "metrics",
     "interval",
     "hyperparameters",
+    "preset",
     "import_and_training_s",
     "seconds",
     "hardware",
@@ -50,13 +51,15 @@ def run_seeds(row: RowSpec, known: Arm | None) -> Iterator[Arm]:
 
     The arm's own figures are the means over its runs; what is told of variants and of serving is of the first.
     """
-    arm = known if known and "runs" in known and not _is_of_another_preset(row, known) else {"runs": {}}
+    today = preset_today(row.task, adaptable=row.adaptable)
+    arm = known if known and not mark(known, today) else {"runs": {}}
     for seed in row.seeds:
         if str(seed) in arm["runs"]:
             continue
         started = time.monotonic()
         run = _run_tagsmith(row, seed)
         run |= {
+            "preset": today,
             "seconds": round(time.monotonic() - started, 1),
             "hardware": hardware(),
             "code_digest": code_digest(),
@@ -74,10 +77,6 @@ def run_seeds(row: RowSpec, known: Arm | None) -> Iterator[Arm]:
             "seconds": sum(each["seconds"] for each in runs.values()),
         }
         yield arm
-
-
-def _is_of_another_preset(row: RowSpec, known: Arm) -> bool:
-    return bool(mark(row.task, known["hyperparameters"], adaptable=row.adaptable))
 
 
 def measured_for_another(name: str, arm: str, digest: str) -> Arm | None:

@@ -3,40 +3,30 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.train.presets import STANDARD
-from services.train.recipes import unused_knobs
-from services.train.spec import Hyperparameters, RecipeName
+from pydantic import TypeAdapter
+
+from services.train.presets import Preset, presets_of
+from services.train.recipes import RECIPES
+from services.train.spec import PresetName
 from shared.store.manifest import Task
 from shared.stubs.training.v1 import training_pb2 as pb
 
-_TASKS: Final[dict[int, tuple[Task, RecipeName]]] = {
-    pb.CLASSIFICATION: ("classification", "transformer-classifier"),
-    pb.MULTI_LABEL: ("multi-label", "transformer-classifier"),
-    pb.ENTITIES: ("entities", "entity-extractor"),
+_TASKS: Final[dict[int, Task]] = {
+    pb.CLASSIFICATION: "classification",
+    pb.MULTI_LABEL: "multi-label",
+    pb.ENTITIES: "entities",
 }
 MARK: Final = " †"
 FOOTNOTE: Final = "\n† Measured with the preset that came before today's, and not measured anew yet."
 
 
-def mark(task: int, measured: Mapping[str, Any], *, adaptable: bool | None) -> str:
-    """Return MARK where today's standard preset has other values than those that were `measured`; `adaptable` None: from scratch.
+def preset_today(task: int, *, adaptable: bool | None, preset: PresetName = "standard") -> dict[str, Any]:
+    """Return the numbers of a task's preset, as a result file keeps them; `adaptable` None: of rnn-classifier."""
+    recipe = RECIPES[_TASKS[task]] if adaptable is not None else "rnn-classifier"
+    numbers = presets_of(recipe, adaptable=adaptable is not False)[preset]
+    return dict(TypeAdapter(Preset).dump_python(numbers, mode="json"))
 
-    What a result file does not name was not there to be chosen then, and had the value that specs have without it.
-    """
-    named, recipe = _TASKS[task]
-    recipe = recipe if adaptable is not None else "rnn-classifier"
-    switch = adaptable is not False
-    unused = unused_knobs(recipe, named, adaptable=switch)
-    then = {
-        name: field.default for name, field in Hyperparameters.model_fields.items() if not field.is_required()
-    }
-    then |= dict(measured)
-    today = STANDARD[recipe, switch].knobs()
-    shape = today.pop("recurrent")
-    if shape is not None:
-        today["recurrent"] = shape.model_dump()
-    return (
-        MARK
-        if any(then[knob] != value for knob, value in today.items() if knob not in unused and knob in then)
-        else ""
-    )
+
+def mark(result: Mapping[str, Any], today: Mapping[str, Any]) -> str:
+    """Return MARK where a result was measured with other numbers than a preset has `today`."""
+    return "" if result.get("preset") == today else MARK

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.bench import ablation, slices, transfer
 from tests.bench.against import results as against
 from tests.bench.lessons import SIZES
-from tests.bench.presets_then import FOOTNOTE, MARK, mark
+from tests.bench.presets_then import FOOTNOTE, MARK, mark, preset_today
 from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
 from tests.bench.serving.tables import aims_table, speed_table
 
@@ -41,7 +41,7 @@ def accuracy_table() -> str:
                 dataset,
                 {True: "on", False: "off", None: "from scratch"}[row.adaptable],
                 ", ".join((row.metric, *row.beside)).replace("_", " "),
-                f"**{_figures(row, ours)}**{mark(row.task, ours['hyperparameters'], adaptable=row.adaptable)}",
+                f"**{_figures(row, ours)}**{mark(ours, preset_today(row.task, adaptable=row.adaptable))}",
                 f"{100 * row.aim:.1f}" if row.aim else "",
                 "<br>".join(baselines),
                 verdict(row, arms),
@@ -100,10 +100,7 @@ def transfer_table() -> str:
     lines = [
         _line(
             "Language",
-            *(
-                f"{column.heading}{mark(column.task, result['hyperparameters'], adaptable=column.adaptable)}"
-                for column, result in results.items()
-            ),
+            *(f"{column.heading}{mark(result, column.preset_today)}" for column, result in results.items()),
         ),
         "|" + "---|" * (len(results) + 1),
     ]

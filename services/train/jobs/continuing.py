@@ -73,12 +73,12 @@ class Continuing:
 
 
 def rows_behind(models: ModelStore, version: str) -> Iterator[str]:
-    """Yield the snapshots that replay draws from: what a version learnt from, what its parent did, and so on to the base."""
+    """Yield the snapshots that replay draws from: what a version learnt from, what was replayed to it, and so on to the first that nothing was replayed to."""
     later: str | None = version
     while later is not None:
         lineage = models.manifest(VersionName.parse(later)).lineage
         yield lineage.dataset
-        later = lineage.parent_version
+        later = lineage.replayed_version
 
 
 def _shape_problems(parent: Manifest, spec: JobSpec) -> list[Problem]:

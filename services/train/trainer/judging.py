@@ -9,6 +9,7 @@ from services.train.trainer.fastest import find_fastest
 from services.train.trainer.parent import Parent
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.quality import quality_checks
+from shared.data.inspection.findings import Kind
 from shared.errors import ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
@@ -50,7 +51,7 @@ def add_forgetting(
     try:
         forgetting = parent.forgotten(model, corpus, threads=threads)
     except (ArtifactCorruptError, ModelNotLoadableError) as error:  # no reason to lose what was trained
-        damage = DataFinding(kind="PARENT_UNREADABLE", message=error.message, count=0, places=())
+        damage = DataFinding(kind=Kind.PARENT_UNREADABLE, message=error.message, count=0, places=())
         return manifest.model_copy(update={"findings": (*manifest.findings, damage)})
     return manifest.model_copy(update={"forgetting": forgetting})
 

@@ -54,7 +54,7 @@ def learning_curve(
         shown = np.flatnonzero(np.isin(owners, order[:size]))
         probabilities = ask(train.vectors[shown], targets[shown], validation.vectors, outputs)
         answered.append(judge.outcomes(_logits(probabilities, several=targets.ndim == 2)))
-    return _read(judge.metric_name, sizes, answered)
+    return _read(judge.metric_name, sizes, answered, train_rows=len(order))
 
 
 def spread_order(labels: Sequence[Collection[str]]) -> tuple[Numbers, int]:
@@ -87,7 +87,9 @@ def verdict_of(low: float, high: float, validation_rows: int) -> Verdict:
     return "rising" if low > 0 else "unclear"
 
 
-def _read(metric_name: str, sizes: Sequence[int], answered: Sequence[Outcomes]) -> LearningCurve:
+def _read(
+    metric_name: str, sizes: Sequence[int], answered: Sequence[Outcomes], *, train_rows: int
+) -> LearningCurve:
     # With hardly a row for each label there is no half to compare with, and nothing is known of the gain.
     gain, low, high = difference(answered[-1], answered[-2]) if len(sizes) > 1 else (0.0, -1.0, 1.0)
     return LearningCurve(
@@ -96,6 +98,7 @@ def _read(metric_name: str, sizes: Sequence[int], answered: Sequence[Outcomes]) 
             LearningPoint(row_count=size, score=float(metric_of(of_rows.sum(axis=0))))
             for size, of_rows in zip(sizes, answered, strict=True)
         ),
+        train_row_count=train_rows,
         gain=gain,
         gain_low=low,
         gain_high=high,

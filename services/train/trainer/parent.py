@@ -113,10 +113,9 @@ def _rows(
         if needed:  # it was there when the job was accepted
             raise
         return {}
-    before = manifest.lineage.spec.get("continues")
     older = {}
-    if before is not None:
-        earlier = Continuation.model_validate(before)
+    if manifest.lineage.replayed_version is not None:
+        earlier = Continuation.model_validate(manifest.lineage.spec["continues"])
         grandparent = ModelStore(objects).manifest(VersionName.parse(earlier.version))
         older = _rows(objects, grandparent, earlier, needed=needed)
     return {

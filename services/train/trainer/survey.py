@@ -7,6 +7,7 @@ import torch
 from services.train.plan import Report, Suspect
 from services.train.spec import Survey
 from services.train.trainer.corpus import read_corpus
+from services.train.trainer.devices import training_device
 from services.train.trainer.fidelity import check_mentions
 from services.train.trainer.frozen_probe import FrozenRows, read_frozen
 from services.train.trainer.inspecting import look
@@ -48,6 +49,7 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
     curve, cost = None, None
     if assignment.finds_suspects or assignment.draws_curve:
         reading, pad_id = reading_of(corpus.task, assignment.spec), reader.tokenizer.pad_id
+        beginning.encoder.to(training_device())
 
         def read(split: SplitName) -> FrozenRows:
             rows = corpus.splits[split]

@@ -3,7 +3,7 @@
 A linear probe on the base's own vectors is trained five times, each time without a fifth of the train split, and asked about that fifth
 (confident learning, arXiv:1911.00068: probabilities must be out of sample). Rows with the same text are kept in one fold. How sure the
 probe usually is of a label counts: a label that is hard for it is no reason to suspect all of its rows. For entities every unit is an
-example of its tag, and a row is as suspect as its most suspect unit.
+example of its tag, else every window of its text's labels, and a row is as suspect as the most suspect of them.
 
 A probe learns from (targets x outputs) of at most MOST_LEARNT, so that no survey takes hours: of more, it is shown as many of each label as
 fit, and all of those that have fewer; of several labels a text, rows that are drawn. It is asked about every target all the same.

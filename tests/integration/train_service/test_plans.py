@@ -114,7 +114,8 @@ def test_a_learning_curve_is_told_where_it_is_asked_for(service: Service) -> Non
     assert all(0 <= each.score <= 1 for each in curve.points)
     assert curve.metric_name == "accuracy"
     assert curve.gain_low <= curve.gain <= curve.gain_high
-    assert curve.verdict in {pb.LearningCurve.RISING, pb.LearningCurve.FLAT, pb.LearningCurve.UNCLEAR}
+    # Nine validation rows can never be sure that more would not help.
+    assert curve.verdict in {pb.LearningCurve.RISING, pb.LearningCurve.UNCLEAR}
     assert not alone.suspects
     both = plan(service, skip_probe=True, learning_curve=True, find_suspects=True)
     assert both.learning_curve == curve

@@ -20,6 +20,7 @@ from shared.data.rows import Row, Span, SplitName
 from shared.errors import DatasetNotFoundError
 from shared.runtime.model import Model
 from shared.store.datasets import DatasetStore
+from shared.store.layout import blob
 from shared.store.manifest import Manifest, StoredFile, Task
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
@@ -59,6 +60,7 @@ def test_a_version_that_learns_nothing_more_decides_as_its_parent(
     """With rates of nought every weight of encoder and head is carried over: the same rows are decided alike."""
     parent = trained(task, adaptable).manifest
     rows = splits_of(task)
+    rows["test"] = [*rows["test"], rows["train"][0]]
     manifest = going_on(workplace, tiny_base, parent, rows)
     texts = [row.text for row in rows["test"]]
     assert decisions(workplace.load(manifest), texts) == decisions(workplace.load(parent), texts)
@@ -67,7 +69,7 @@ def test_a_version_that_learns_nothing_more_decides_as_its_parent(
     learnt = {canonical(row.text) for row in rows["train"]}
     again = [row for split in ("validation", "test") for row in rows[split] if canonical(row.text) in learnt]
     told = [each.count for each in manifest.findings if each.kind == "LEARNT_BEFORE"]
-    assert told == ([len(again)] if again else [])
+    assert told == [len(again)]
 
 
 def test_a_network_from_scratch_goes_on_with_its_own_vocabulary(workplace: Workplace) -> None:
@@ -174,6 +176,23 @@ def test_replay_keeps_what_was_known(taught_more: Callable[[float], Manifest]) -
     assert worst.after < worst.before
 
 
+def test_a_damaged_parent_costs_no_more_than_what_was_forgotten(
+    workplace: Workplace, trained: Trained, taught_more: Callable[[float], Manifest]
+) -> None:
+    """Its graph is needed for the comparison alone: what was trained is published, and the manifest says what it cannot tell."""
+    graph = trained("classification", True).manifest.variants["fp32"].graphs["model"].file
+    path = workplace.root / "store" / blob(graph.digest)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    try:
+        manifest = taught_more(0.0)
+    finally:
+        path.write_bytes(whole)
+    assert (manifest.state, manifest.forgetting) == ("published", None)
+    (told,) = (each for each in manifest.findings if each.kind == "PARENT_UNREADABLE")
+    assert str(manifest.lineage.parent_version) in told.message or graph.digest in told.message
+
+
 def test_labels_that_the_dataset_lacks_are_dropped_unless_they_are_kept(
     workplace: Workplace, tiny_base: Path, trained: Trained
 ) -> None:
@@ -190,7 +209,7 @@ def test_labels_that_the_dataset_lacks_are_dropped_unless_they_are_kept(
 
 
 def test_what_was_replayed_before_may_be_gone_where_nothing_is_replayed(tmp_path: Path) -> None:
-    """Of a parent that replayed rows of its own parent, which were deleted since, the rows that are left are read; a replay needs them all."""
+    """Of a parent to which rows of its own parent were replayed, which were deleted since, the rows that are left are read; a replay needs them all."""
     objects = MemoryStore()
     models, datasets = ModelStore(objects), DatasetStore(objects)
     left = datasets.save("left", "classification", splits_of("classification"))
@@ -198,7 +217,12 @@ def test_what_was_replayed_before_may_be_gone_where_nothing_is_replayed(tmp_path
     (tmp_path / "weights").write_bytes(save({"head.layers.0.bias": torch.zeros(3)}))
     lineages: tuple[dict[str, object], ...] = (
         {"dataset": f"gone@sha256:{'0' * 64}"},
-        {"dataset": left.name, "spec": {"continues": old.model_dump()}},
+        {
+            "dataset": left.name,
+            "spec": {"continues": old.model_dump()},
+            "parent_version": old.version,
+            "replayed_row_count": 1,
+        },
     )
     for number, of_lineage in enumerate(lineages, start=1):
         manifest, _ = tiny_manifest(tmp_path / str(number), "classification", model="topics", number=number)

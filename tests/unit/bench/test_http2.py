@@ -22,6 +22,7 @@ class Fake:
     """Does what a request says, and remembers whether a call was cancelled."""
 
     def __init__(self) -> None:
+        self.sleeps = asyncio.Event()
         self.heard = asyncio.Event()
 
     async def answer(self, request: bytes, context: Any) -> bytes:
@@ -32,6 +33,7 @@ class Fake:
             context.set_trailing_metadata((("details-bin", bytes(range(256))),))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
         if word == b"sleep":
+            self.sleeps.set()
             try:
                 await asyncio.sleep(float(rest))
             except asyncio.CancelledError:
@@ -176,9 +178,11 @@ async def test_a_server_that_sends_its_clients_away_loses_no_call() -> None:
 
 
 async def test_a_server_that_dies_is_told_of() -> None:
-    """A load does not go on without its server."""
-    async with serving() as (address, _):
+    """The call that it was at fails, by its own end or with its connection, and a load does not go on without its server."""
+    async with serving() as (address, fake):
         waiting = asyncio.create_task(ask(address, b"sleep 30"))
-        await asyncio.sleep(0.2)
+        await fake.sleeps.wait()
+    (outcome,) = await asyncio.gather(waiting, return_exceptions=True)
+    assert isinstance(outcome, ConnectionError) or outcome[0].status != frames.OK
     with pytest.raises(ConnectionError):
-        await waiting
+        await ask(address, b"quick")

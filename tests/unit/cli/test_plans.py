@@ -12,11 +12,12 @@ from tests.unit.cli.servers import serving
 Verdict = pb.LearningCurve.Verdict
 
 
-def curve(verdict: Verdict, *row_counts: int) -> pb.LearningCurve:
+def curve(verdict: Verdict, *row_counts: int, train: int | None = None) -> pb.LearningCurve:
     """A curve whose last doubling gained 3.1 points."""
     return pb.LearningCurve(
         metric_name="accuracy",
         points=[pb.LearningCurve.Point(row_count=count, score=0.5 + count / 1000) for count in row_counts],
+        train_row_count=row_counts[-1] if train is None else train,
         gain=0.031,
         gain_low=-0.002,
         gain_high=0.064,
@@ -70,6 +71,12 @@ def test_a_curve_is_shown_with_what_it_means(
     )
 
 
+def test_a_curve_of_some_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not all of train fits into a probe: what more rows than that are worth is not told."""
+    _, err = shown(capsys, curve(Verdict.RISING, 40, 80, train=9000))
+    assert "of 9000 train rows it has 80" in " ".join(err.split())
+
+
 def test_a_curve_of_one_point_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     """There is no doubling to tell of."""
     _, err = shown(capsys, curve(Verdict.UNCLEAR, 40))
@@ -84,6 +91,7 @@ def test_json_has_the_curve_or_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["row_count"] for each in told.pop("points")] == [40, 80]
     assert told == {
         "metric_name": "accuracy",
+        "train_row_count": 80,
         "gain": 0.031,
         "gain_low": -0.002,
         "gain_high": 0.064,

@@ -59,7 +59,7 @@ def test_labels_that_are_chance_are_flat_and_not_told_to_rise() -> None:
     """Labels that the vectors know nothing of are not learnt from more rows either."""
     train, validation = cloud(1600, apart=0), cloud(4000, apart=0, seed=2)
     curve = curve_of(train, validation)
-    assert curve.verdict != "rising"
+    assert curve.verdict == "flat"
     assert all(point.score < 0.3 for point in curve.points)
 
 
@@ -88,6 +88,7 @@ def test_a_bound_leaves_rows_out_and_says_so() -> None:
     """Of 320 targets of 4 outputs, 600 are 150 rows: the shares are of them."""
     curve = curve_of(cloud(320, apart=2), cloud(100, apart=2, seed=2), most_learnt=600)
     assert [point.row_count for point in curve.points] == [9, 19, 38, 75, 150]
+    assert curve.train_row_count == 320
 
 
 def test_a_label_with_one_row_is_in_every_share() -> None:

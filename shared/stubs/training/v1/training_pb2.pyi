@@ -214,6 +214,7 @@ class Finding(_message.Message):
         REPEATED_ID: _ClassVar[Finding.Kind]
         UNSCORED_COLUMN: _ClassVar[Finding.Kind]
         LEARNT_BEFORE: _ClassVar[Finding.Kind]
+        PARENT_UNREADABLE: _ClassVar[Finding.Kind]
     KIND_UNSPECIFIED: Finding.Kind
     CONFLICT: Finding.Kind
     NEAR_CONFLICT: Finding.Kind
@@ -236,6 +237,7 @@ class Finding(_message.Message):
     REPEATED_ID: Finding.Kind
     UNSCORED_COLUMN: Finding.Kind
     LEARNT_BEFORE: Finding.Kind
+    PARENT_UNREADABLE: Finding.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -485,7 +487,7 @@ class TrainingPlan(_message.Message):
     def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., texts: _Optional[_Union[TextFacts, _Mapping]] = ..., cost: _Optional[_Union[TrainingCost, _Mapping]] = ..., advice: _Optional[_Iterable[_Union[Advice, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[Suspect, _Mapping]]] = ..., learning_curve: _Optional[_Union[LearningCurve, _Mapping]] = ...) -> None: ...
 
 class LearningCurve(_message.Message):
-    __slots__ = ("metric_name", "points", "gain", "gain_low", "gain_high", "verdict")
+    __slots__ = ("metric_name", "points", "gain", "gain_low", "gain_high", "verdict", "train_row_count")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[LearningCurve.Verdict]
@@ -509,13 +511,15 @@ class LearningCurve(_message.Message):
     GAIN_LOW_FIELD_NUMBER: _ClassVar[int]
     GAIN_HIGH_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     metric_name: str
     points: _containers.RepeatedCompositeFieldContainer[LearningCurve.Point]
     gain: float
     gain_low: float
     gain_high: float
     verdict: LearningCurve.Verdict
-    def __init__(self, metric_name: _Optional[str] = ..., points: _Optional[_Iterable[_Union[LearningCurve.Point, _Mapping]]] = ..., gain: _Optional[float] = ..., gain_low: _Optional[float] = ..., gain_high: _Optional[float] = ..., verdict: _Optional[_Union[LearningCurve.Verdict, str]] = ...) -> None: ...
+    train_row_count: int
+    def __init__(self, metric_name: _Optional[str] = ..., points: _Optional[_Iterable[_Union[LearningCurve.Point, _Mapping]]] = ..., gain: _Optional[float] = ..., gain_low: _Optional[float] = ..., gain_high: _Optional[float] = ..., verdict: _Optional[_Union[LearningCurve.Verdict, str]] = ..., train_row_count: _Optional[int] = ...) -> None: ...
 
 class Suspect(_message.Message):
     __slots__ = ("place", "labels", "suggested_labels", "confidence", "start", "end")

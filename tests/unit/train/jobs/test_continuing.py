@@ -35,6 +35,7 @@ def publish(
     weights: bool = True,
     adaptable: bool = False,
     parent: str | None = None,
+    replayed: int = 0,
 ) -> Manifest:
     """A version of banking."""
     name = desk.models.reserve("banking", "job-0000000000000000")
@@ -42,8 +43,9 @@ def publish(
     file = folder / "weights.safetensors"
     file.write_bytes(b"weights")
     stored = desk.models.put_file(file)
+    update = {"spec": spec, "dataset": dataset, "adaptable": adaptable}
     lineage = manifest.lineage.model_copy(
-        update={"spec": spec, "dataset": dataset, "adaptable": adaptable, "parent_version": parent}
+        update={**update, "parent_version": parent, "replayed_row_count": replayed}
     )
     manifest = manifest.model_copy(
         update={"lineage": lineage, "weights": StoredFile.model_validate(stored) if weights else None}
@@ -169,15 +171,25 @@ def test_rows_that_are_gone_cannot_be_replayed(desk: Desk, tmp_path: Path) -> No
 
 
 def test_replay_needs_the_rows_of_parents_parents_too(desk: Desk, tmp_path: Path) -> None:
-    """They are replayed as well, so jobs need them, and an order is refused once they are gone, before it trains."""
+    """They are replayed as well, so jobs need them, and an order is refused once they are gone, before it trains; not if nothing of them was replayed before."""
     spec = desk.submission.resolve(replace(ORDER, continues={}))
     more = desk.datasets.save("more", "classification", {"train": MANY[:9], "validation": MANY[:2]}).name
-    publish(desk, tmp_path / "2", spec=spec.model_dump(mode="json"), dataset=more, parent="banking@1")
+    for version, replayed in (("2", 3), ("3", 0)):
+        publish(
+            desk,
+            tmp_path / version,
+            spec=spec.model_dump(mode="json"),
+            dataset=more,
+            parent="banking@1",
+            replayed=replayed,
+        )
     assert list(rows_behind(desk.models, "banking@2")) == [more, spec.dataset]
+    assert list(rows_behind(desk.models, "banking@3")) == [more]
     order = replace(continuing(version="banking@2"), dataset="more")
     assert desk.submission.resolve(order).continues is not None
     desk.datasets.delete(DatasetName("support"))
     assert fields(desk, order) == {"spec.continue_from.replay_share"}
+    assert desk.submission.resolve(replace(order, continues={"version": "banking@3"})).continues is not None
 
 
 def test_what_is_left_open_may_be_as_it_was_for_a_version(desk: Desk, tmp_path: Path) -> None:
