@@ -75,7 +75,7 @@ class Hyperparameters(_Record):
     averaging_decay: Annotated[float, Field(ge=0, lt=1)] = (
         0.0  # a step, of the moving average of the weights; 0: none
     )
-    precision: Precision = "auto"  # of the encoder's multiplications; auto: bf16 on a GPU that has it
+    precision: Precision = "auto"  # of multiplications; auto: bf16 where GPU or processor have it
     # Of all in-scope validation rows: so many, at most, may lose a right answer so that texts out of scope get none.
     most_refused_share: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     micro_batch_size: Annotated[int, Field(ge=1, le=MOST_BATCH_SIZE)] | None = (

@@ -1,10 +1,12 @@
 """Where a training runs: the first GPU that CUDA sees, else the processor; and in which precision the encoder multiplies there."""
 
 from contextlib import AbstractContextManager
+from functools import cache
 
 import torch
 
 from services.train.spec import Precision
+from shared.processor import multiplies_bfloat16
 
 
 def training_device() -> torch.device:
@@ -22,10 +24,13 @@ def be_deterministic() -> None:
 def autocast(precision: Precision) -> AbstractContextManager[None]:
     """Have matrices multiply in bf16 where `precision` asks for it: weights, sums and the loss stay float32 (arXiv:1710.03740).
 
-    `auto` takes bf16 on a GPU that computes in it; on processors it is slower, or no faster, where there are no units for tiles of it.
+    `auto` takes bf16 where the GPU or the processor multiplies in it; elsewhere it would be slower than what it stands for.
     """
     device = training_device()
-    wanted = precision == "bf16" or (
-        precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
+    wanted = precision == "bf16" or (precision == "auto" and _multiplies_bf16(device))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+@cache  # every step asks
+def _multiplies_bf16(device: torch.device) -> bool:
+    return torch.cuda.is_bf16_supported() if device.type == "cuda" else multiplies_bfloat16()

@@ -21,7 +21,7 @@ from shared.store.datasets import DatasetStore
 from shared.store.opening import open_store
 from tests.integration.trainer.world import FAST, Workplace
 
-SHORT = FAST.model_copy(update={"max_epochs": 2})
+SHORT = FAST.model_copy(update={"max_epochs": 2, "precision": "fp32"})
 CHANGES: dict[str, float | str] = {
     "max_epochs": 1,
     "batch_size": 8,

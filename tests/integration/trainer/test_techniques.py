@@ -25,7 +25,7 @@ from shared.errors import TrainingOutOfMemoryError
 from shared.runtime.windows import Window
 from tests.integration.trainer.world import FAST
 
-CALM = FAST.model_copy(update={"dropout": 0.0, "weight_decay": 0.0, "warmup_share": 0.0})
+CALM = FAST.model_copy(update={"precision": "fp32", "dropout": 0.0, "weight_decay": 0.0, "warmup_share": 0.0})
 STEPS = 40
 
 
