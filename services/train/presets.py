@@ -54,6 +54,7 @@ STANDARD: Final[dict[tuple[RecipeName, bool], Preset]] = {
         schedule="slanted-triangular",
         layer_decay=0.8,
         unfreezing_share=0.2,
+        averaging_decay=0.99,
     ),
     ("transformer-classifier", False): Preset(
         batch_size=64,
@@ -78,6 +79,10 @@ STANDARD: Final[dict[tuple[RecipeName, bool], Preset]] = {
         label_smoothing=0.0,
         steps=1600,
         epochs=(4, 40),
+        schedule="slanted-triangular",
+        layer_decay=0.8,
+        unfreezing_share=0.2,
+        averaging_decay=0.99,
     ),
     ("entity-extractor", False): Preset(
         batch_size=32,
