@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from services.train.catalogue import BaseModelEntry
 from services.train.jobs.order import Order
 from services.train.presets import presets_of
+from services.train.reasons import BLANK_REASON, MOST_REASON_CHARACTERS, is_blank
 from services.train.recipes import TASKS, default_hyperparameters, epochs_for, unused_knobs
 from services.train.spec import (
     FROM_SCRATCH,
@@ -23,7 +24,6 @@ from shared.errors import Problem
 from shared.store.datasets import Snapshot
 from shared.store.manifest import Task
 
-MOST_REASON_CHARACTERS: Final = 1024
 _OF_WEIGHTS: Final = ("pooling", "recurrent", "max_tokens")  # knobs by which a network reads, not learns
 
 
@@ -156,6 +156,8 @@ def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
     """Return the order's gates; None, and why in `problems`, if one is out of its range. The champion is where promotion would take over."""
     if len(order.override_reason) > MOST_REASON_CHARACTERS:
         problems.append(Problem("override_reason", f"has more than {MOST_REASON_CHARACTERS} characters"))
+    if is_blank(order.override_reason):
+        problems.append(Problem("override_reason", BLANK_REASON))
     usual = f"{order.model}@{order.promote_to}" if order.promote_to else ""
     losses = sorted(
         order.gates.keys() & {"most_points_lost", "most_label_points_lost", "most_slice_points_lost"}

@@ -12,9 +12,10 @@ from services.train.jobs.order import Order
 from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
 from services.train.presets import STANDARD
+from services.train.registry import Registry
 from services.train.wire import read_order, write_job
 from shared.data.rows import Row, Span
-from shared.errors import AliasNotFoundError, DatasetNotFoundError, SpecInvalidError
+from shared.errors import AliasNotFoundError, DatasetNotFoundError, FieldInvalidError, SpecInvalidError
 from shared.names import DatasetName, VersionName
 from shared.store import layout
 from shared.store.datasets import DatasetStore
@@ -271,6 +272,22 @@ def test_order_digests_tell_orders_apart() -> None:
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest
+
+
+@pytest.mark.parametrize(("reason", "fields"), [(" \t\u00a0\u200b", ["override_reason"]), (" a bug", [])])
+def test_a_reason_says_something(desk: Desk, reason: str, fields: list[str]) -> None:
+    """White space and characters that nobody sees override no gate."""
+    assert refused_fields(desk, replace(ORDER, promote_to="production", override_reason=reason)) == fields
+
+
+def test_a_move_by_hand_wants_a_reason_that_says_something(desk: Desk, tmp_path: Path) -> None:
+    """The same of SetAlias; the alias stays."""
+    publish_tiny(desk.models, "banking", "classification", scratch=tmp_path)
+    with pytest.raises(FieldInvalidError, match="override_reason: has no visible characters"):
+        Registry(desk.models).set_alias(
+            "banking", "production", 1, expected=None, actor="", reason="", override_reason=" \u200b"
+        )
+    assert desk.models.aliases("banking").records == []
 
 
 def test_a_model_keeps_its_task(desk: Desk, tmp_path: Path) -> None:
