@@ -1,12 +1,13 @@
 """What an order chooses of a recipe, filled in and checked: problems are gathered, so that a caller sees all of them at once. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from services.train.catalogue import BaseModelEntry
+from services.train.jobs.idle_knobs import idle_knobs
 from services.train.jobs.order import Order
 from services.train.presets import presets_of
 from services.train.reasons import BLANK_REASON, MOST_REASON_CHARACTERS, is_blank
@@ -96,8 +97,12 @@ def hyperparameters(
     problems: list[Problem],
     *,
     adaptable: bool,
+    sent: Collection[str],
 ) -> Hyperparameters | None:
-    """Return the preset's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
+    """Return the preset's defaults with the order's changes; None, and why in `problems`, if one is out of its range.
+
+    `sent` names the changes that the caller asked for; the others are those of an earlier spec.
+    """
     train = snapshot.splits["train"]
     row_count = train.row_count - train.out_of_scope_count
     changes = dict(order.hyperparameters)
@@ -124,6 +129,11 @@ def hyperparameters(
         problems.append(
             _knob_problem(("frozen_layers",), f"is over the {base.layer_count} layers that {base.id} has")
         )
+    if resolved is not None:
+        for idle in idle_knobs(resolved, defaults, order, base, snapshot):
+            if idle.name in sent:
+                problems.append(_knob_problem((idle.name,), f"{idle.why}: leave it out"))
+            resolved = resolved.model_copy(update={idle.name: idle.unset})
     if resolved is None or "max_epochs" in changes or "batch_size" not in changes:
         return resolved
     epochs = epochs_for(

@@ -133,6 +133,46 @@ def test_a_knob_without_an_effect_is_refused(
     assert "has no effect" in raised.value.problems[0].description
 
 
+@pytest.mark.parametrize(
+    ("knobs", "idle", "why"),
+    [
+        ({"frozen_layers": 6, "unfreezing_share": 0.1}, "unfreezing_share", "all 6 layers"),
+        ({"batch_size": 16, "micro_batch_size": 17}, "micro_batch_size", "over batch_size, 16"),
+        ({"most_refused_share": 0.1}, "most_refused_share", "without out-of-scope rows"),
+    ],
+)
+def test_a_knob_that_others_or_the_rows_leave_idle_is_refused(
+    desk: Desk, knobs: dict[str, float], idle: str, why: str
+) -> None:
+    """By its name, where the caller sets it; one that the preset or an earlier spec has is done without."""
+    with pytest.raises(SpecInvalidError) as raised:
+        desk.submission.resolve(replace(ORDER, hyperparameters=knobs))
+    (problem,) = raised.value.problems
+    assert problem.field == f"spec.hyperparameters.{idle}"
+    assert problem.description.startswith("has no effect")
+    assert why in problem.description
+    assert problem.description.endswith(": leave it out")
+
+    others = {knob: value for knob, value in knobs.items() if knob != idle}
+    job = desk.submission.submit(replace(ORDER, hyperparameters=others), request_id="")
+    assert desk.submission.resolve(read_order(write_job(job).spec)) == job.spec
+
+
+def test_a_knob_that_something_is_left_to_is_taken(desk: Desk) -> None:
+    """Layers that may yet learn, a part of the batch, a batch that a search makes larger, and rows out of scope."""
+    strays = [Row("what?", out_of_scope=True)]
+    desk.datasets.save("strays", "classification", {"train": MANY, "validation": [*MANY[:2], *strays]})
+    searched = {"most_trials": 2, "knobs": ("batch_size",)}
+    for order in (
+        replace(ORDER, hyperparameters={"frozen_layers": 5, "unfreezing_share": 0.1}),
+        replace(ORDER, hyperparameters={"batch_size": 16, "micro_batch_size": 16}),
+        replace(ORDER, hyperparameters={"batch_size": 16, "micro_batch_size": 32}, search=searched),
+        replace(ORDER, dataset="strays", hyperparameters={"most_refused_share": 0.1}),
+    ):
+        chosen = desk.submission.resolve(order).hyperparameters.model_dump()
+        assert chosen == chosen | dict(order.hyperparameters)
+
+
 @pytest.mark.parametrize("adaptable", [True, False])
 @pytest.mark.parametrize("dataset", ["support", "people"])
 def test_the_spec_of_a_job_can_be_submitted_again(desk: Desk, dataset: str, adaptable: bool) -> None:
