@@ -145,6 +145,20 @@ def test_a_card_says_where_a_version_ends(tmp_path: Path) -> None:
     assert "The manifest has no metrics of it." in write_card(nothing)
 
 
+def test_a_card_says_whether_its_probabilities_are_calibrated(tmp_path: Path) -> None:
+    """Not where validation had too few rows to fit a temperature on."""
+    manifest = version(tmp_path)
+    (scores, *_) = manifest.evaluations["fp32"].values()
+
+    def card(rows: int, temperature: float) -> str:
+        measured = {"fp32": {"validation": scores.model_copy(update={"row_count": rows}), "test": scores}}
+        decoding = ClassificationDecoding(temperature=temperature)
+        return write_card(manifest.model_copy(update={"evaluations": measured, "decoding": decoding}))
+
+    assert "no temperature is fitted on fewer than 50 validation rows, and there were 49." in card(49, 1.0)
+    assert "not calibrated" not in card(50, 1.0) + card(49, 1.5)
+
+
 def test_a_version_from_scratch_claims_no_base_and_no_licence(tmp_path: Path) -> None:
     """What was learnt from nothing has neither in its metadata, and says so in its lineage."""
     manifest = version(tmp_path)
