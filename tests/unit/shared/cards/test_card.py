@@ -122,6 +122,9 @@ def test_a_card_tells_of_groups_calibration_lineage_gate_and_findings(tmp_path: 
         "-3.12 points of accuracy to m@3 on 120 rows of test",
         "| slices | **no** | 5.5 points | 2 points | lost on",
         "| labels | **no** | not measured | 2 points | there are no labels",
+        "The best of 2 trials is this version.",
+        "| 1 | 0.7500 | complete | dropout 0.1 |\n| 2 | 0.5000 | pruned | dropout 0.3125 |",
+        "has accuracy 0.5000 on the 120 rows of test: the version gains +25.00 points, 95 % interval +12.50 to +37.50.",
         "| size | yes | 12,345,678 bytes | 23,456,789 bytes | files of",
     ):
         assert told in card
