@@ -47,7 +47,7 @@ def _changes(changes: object) -> list[Record]:
     ]
 
 
-def _tables(record: Record) -> Iterator[Table]:
+def _tables(record: Record) -> Iterator[Table | str]:
     for split, compared in record["splits"].items():
         for what in ("metrics", "labels", "slices"):
             changes = compared[what] if what == "metrics" else compared[what][:_MOST_SHOWN]
@@ -62,3 +62,5 @@ def _tables(record: Record) -> Iterator[Table]:
                         signed_points(each["after"] - each["before"]),
                     )
                 yield table
+                if more := len(compared[what]) - len(changes):
+                    yield f"... and {more} more {what} of {split}, which lost less; --json has them all"
