@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from services.train.catalogue import BaseModelEntry
 from services.train.jobs.idle_knobs import idle_knobs
 from services.train.jobs.order import Order
+from services.train.jobs.ranges import range_problems
 from services.train.presets import presets_of
 from services.train.reasons import BLANK_REASON, MOST_REASON_CHARACTERS, is_blank
 from services.train.recipes import TASKS, default_hyperparameters, epochs_for, unused_knobs
@@ -117,7 +118,7 @@ def hyperparameters(
     try:
         resolved = Hyperparameters.model_validate(_merged(defaults.model_dump(), changes))
     except ValidationError as error:
-        problems += [_knob_problem(each["loc"], each["msg"]) for each in error.errors(include_input=False)]
+        problems += range_problems("spec.hyperparameters", error)
         resolved = None
     max_tokens = changes.get("max_tokens", 0)
     if base is not None and isinstance(max_tokens, int) and max_tokens > base.max_tokens:
@@ -182,10 +183,7 @@ def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
     try:
         return QualityGates.model_validate({"champion": usual, **order.gates})
     except ValidationError as error:
-        problems += [
-            Problem(".".join(("spec.gates", *map(str, each["loc"]))), each["msg"])
-            for each in error.errors(include_input=False)
-        ]
+        problems += range_problems("spec.gates", error)
         return None
 
 
@@ -198,10 +196,7 @@ def search(
     try:
         asked = Search.model_validate(order.search)
     except ValidationError as error:
-        problems += [
-            Problem(".".join(("spec.search", *map(str, each["loc"]))), each["msg"])
-            for each in error.errors(include_input=False)
-        ]
+        problems += range_problems("spec.search", error)
         return None
     unused = unused_knobs(recipe, task, adaptable=adaptable)
     problems += [
