@@ -15,6 +15,7 @@ DEFAULT_ALIAS = "production"
 _ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[1-9][0-9]{0,6}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_SHORT_DIGITS = 12  # of a digest, as people read it
 _JOB = re.compile(r"job-[0-9a-f]{16}")
 _ID_FORM = "1 to 63 of a-z, 0-9 and '-', starting with a letter and not ending with '-'"
 
@@ -100,6 +101,11 @@ class DatasetName:
                 value=text[:120],
             )
         return cls(dataset, digest)
+
+    @property
+    def short(self) -> str:
+        """For people, where it stands many times: the first digits of its digest tell a dataset's snapshots apart, and no call takes them."""
+        return f"{self.dataset}@sha256:{self.digest[:_SHORT_DIGITS]}" if self.digest else self.dataset
 
     def __str__(self) -> str:
         return f"{self.dataset}@sha256:{self.digest}" if self.digest else self.dataset

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from services.cli.options import AsJson, session_of
 from services.cli.records import Record
+from shared.store.evaluation import signed_points
 from shared.stubs.registry.v1 import registry_pb2 as pb
 
 _MOST_SHOWN = 10  # of labels and of slices: the greatest losses
@@ -46,19 +47,20 @@ def _changes(changes: object) -> list[Record]:
     ]
 
 
-def _tables(record: Record) -> Iterator[Table]:
+def _tables(record: Record) -> Iterator[Table | str]:
     for split, compared in record["splits"].items():
         for what in ("metrics", "labels", "slices"):
             changes = compared[what] if what == "metrics" else compared[what][:_MOST_SHOWN]
             if changes:
                 table = Table(f"{what} of {split}", "rows", "before", "after", "points", box=None)
                 for each in changes:
-                    points = 100 * (each["after"] - each["before"])
                     table.add_row(
                         each["name"],
                         str(each["row_count"]),
                         f"{each['before']:.4f}",
                         f"{each['after']:.4f}",
-                        f"{points:+.2f}",
+                        signed_points(each["after"] - each["before"]),
                     )
                 yield table
+                if more := len(compared[what]) - len(changes):
+                    yield f"... and {more} more {what} of {split}, which lost less; --json has them all"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
+from services.cli.failures import local_error
 from services.cli.options import (
     AsJson,
     CleanOption,
@@ -19,6 +20,7 @@ from services.cli.options import (
 )
 from services.cli.paging import all_pages, tell_damage
 from services.cli.records import Record
+from services.cli.session import Session
 from services.cli.training_records import dataset_record
 from shared.stubs.training.v1 import training_pb2 as pb
 
@@ -139,9 +141,18 @@ def delete(
     """Delete rows for good. Versions that learnt from them stay."""
     session = session_of(context)
     if not yes:
+        _check_there(session, name)
         typer.confirm(f"Delete {name} for good?", abort=True, err=True)
     answer = session.call(session.training.DeleteDataset, pb.DeleteDatasetRequest(name=name))
     session.show({"deleted": list(answer.deleted)}, "\n".join(f"{each} deleted" for each in answer.deleted))
+
+
+def _check_there(session: Session, name: str) -> None:
+    """Raise CommandError where there is no such dataset: nobody is asked about what is not there. Its snapshots the service knows."""
+    wanted = name.partition("@")[0]
+    pages = all_pages(session, session.training.ListDatasets, pb.ListDatasetsRequest())
+    if not any(dataset.name.partition("@")[0] == wanted for page in pages for dataset in page.datasets):
+        raise local_error("DATASET_NOT_FOUND", f"there is no dataset {wanted}", dataset=wanted)
 
 
 def cautions(record: Record) -> Iterator[str]:

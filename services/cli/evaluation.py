@@ -33,6 +33,7 @@ from shared.store.evaluation import SplitEvaluation
 from shared.store.manifest import METRICS, Task
 from shared.stubs.inference.v1 import inference_pb2 as pb
 
+_MOST_NAMED = 5
 SplitChoice = Literal["train", "validation", "test", "all"]
 
 
@@ -91,8 +92,29 @@ def evaluate(
         scores = _score_extractor(session, version, part, splits["train"])
     unscored = crowded_columns(in_scope)
     _show(session, version, file.name, split, task, scores, unscored)
+    for line in doubts(version, task, split, part, scores):
+        session.tell(f"caution: {line}")
     for column, value_count in unscored.items():
         session.tell(f"caution: {why_unscored(column, value_count, part.name)}")
+
+
+def doubts(
+    version: str, task: Task, split: SplitChoice, part: Part, scores: SplitEvaluation
+) -> Iterator[str]:
+    """Yield what makes scores say something else than they seem to. Pure."""
+    learnt = sum(row.split == "train" for row in part.rows)
+    if split == "all" and learnt:
+        yield (
+            f"{learnt} of the {len(part.rows)} rows are of train, by the file's own splits, and are scored with the others: --split test"
+            " scores those of test alone"
+        )
+    unknown = sorted({label for row in part.rows for label in row.labels} - set(part.labels))
+    if unknown and task == "classification" and scores.metrics.get("answered", 1.0) < 1:
+        more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
+        yield (
+            f"{version} does not know {', '.join(map(repr, unknown[:_MOST_NAMED]))}{more}, and gives some texts no label: if that is what the"
+            " file calls texts that belong to none, name it with --out-of-scope"
+        )
 
 
 def _loaded(session: Session, model: str) -> pb.LoadedModel:

@@ -53,7 +53,7 @@ def export(
     session = session_of(context)
     check_free([hub / name for name in _FILES], force=force)
     try:
-        objects = open_store(store)
+        objects = open_store(store, make=False)
         models = ModelStore(objects)
         manifest = models.manifest(_resolved(models, version))
         contents = _contents(objects, manifest, with_texts=with_texts)

@@ -32,7 +32,7 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands t
     "MODEL_LOADING": "try again in a moment",
     "SERVER_DRAINING": "try again in a moment",
     "ARTIFACT_CORRUPT": (
-        "that file of the store was damaged or changed; restore it, or promote another version; an alias's newest record"
+        "that file was damaged or changed; one of the store: restore it, or promote another version; an alias's newest record"
         " may be removed, the one before it holds then"
     ),
     "STORE_UNAVAILABLE": "check the store's disk, rights and network, then try again",

@@ -69,7 +69,7 @@ Precision = Annotated[
     PrecisionName | None,
     typer.Option(rich_help_panel=_KNOBS, help="Of the encoder's multiplications, while it learns."),
 ]
-MicroBatchSize = Annotated[int | None, _whole(_KNOBS, "Windows computed at once, [1, 1024].")]
+MicroBatchSize = Annotated[int | None, _whole(_KNOBS, "Windows computed at once, [1, the batch size].")]
 MostRefusedShare = Annotated[
     float | None,
     typer.Option(

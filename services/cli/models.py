@@ -12,6 +12,7 @@ from services.cli.options import AliasOption, AsJson, session_of
 from services.cli.paging import all_pages, tell_damage
 from services.cli.records import alias_record, model_record, version_record
 from services.cli.session import Session
+from services.cli.trainings import how_it_was_trained, training_record
 from shared.names import VersionName
 from shared.store.evaluation import figure
 from shared.store.manifest import METRICS
@@ -36,11 +37,13 @@ def models(
         _show_models(session)
     elif "@" in name:
         version = _version(session, name)
+        training = training_record(version)
         session.show(
-            version_record(version),
+            version_record(version) | training,
             f"{version.name} {_facts(version)}",
             metrics_table(version),
             _gate_table(version),
+            *how_it_was_trained(training),
         )
     else:
         _show_versions(session, name)

@@ -31,7 +31,7 @@ def show_plan(
     curve = record["learning_curve"]
     tables = [
         _facts(record),
-        *([_suspects(record)] if find_suspects else []),
+        *(_suspects(record) if find_suspects else []),
         *([_points(curve)] if curve else []),
     ]
     session.show(record, f"{plan.spec.model} from {plan.spec.dataset}", *tables)
@@ -61,10 +61,19 @@ def _facts(record: Record) -> Table:
     return table
 
 
-def _suspects(record: Record) -> Table:
-    """Show the most suspect ones; --json has them all."""
+def _suspects(record: Record) -> Iterator[str | Table]:
+    """Show the most suspect ones as they are ranked; --json has them all."""
+    suspects = record["suspects"]
+    if not suspects:
+        yield "no suspect rows"
+        return
+    shown = suspects[:_MOST_SHOWN]
+    yield (
+        f"{len(suspects)} suspect rows, the most suspect first{f', {len(shown)} of them' if len(shown) < len(suspects) else ''}: confidence is"
+        " the probability of what a row has, from a probe that never saw it; the further below what that label usually gets, the more suspect"
+    )
     table = Table("suspect row", "has", "should perhaps have", "confidence", box=None)
-    for each in record["suspects"][:_MOST_SHOWN]:
+    for each in shown:
         span = f" [{each['start']}, {each['end']})" if each["end"] else ""
         table.add_row(
             each["place"] + span,
@@ -72,7 +81,7 @@ def _suspects(record: Record) -> Table:
             ", ".join(each["suggested_labels"]) or "none",
             f"{each['confidence']:.3f}",
         )
-    return table
+    yield table
 
 
 def _points(curve: Record) -> Table:

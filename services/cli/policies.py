@@ -35,8 +35,14 @@ def read_continuation(
                 "goes with --continue-from", param_hint="--rename, --keep-labels, --replay-share"
             )
         return None
-    named = dict(option.split("=", 1) for option in renames if "=" in option)
-    if len(named) < len(renames) or not all(named.values()):
+    for option in renames:
+        old, _, new = option.partition("=")
+        if not (old and new):
+            raise typer.BadParameter(
+                f"{option!r} is not OLD=NEW, such as refund=money-back", param_hint="--rename"
+            )
+    named = dict(option.split("=", 1) for option in renames)
+    if len(named) < len(renames):
         raise typer.BadParameter("name each label once, as in refund=money-back", param_hint="--rename")
     return pb.Continuation(
         version=version, label_renames=named, keeps_labels=keeps_labels, replay_share=replay_share

@@ -92,11 +92,12 @@ def _windows(spec: JobSpec, report: Report, base: BaseModelEntry | None) -> Iter
     if texts.long_row_count > _LONG_ROWS * texts.row_count and chosen.max_tokens < longest:
         wanted = min(longest, max(texts.p95_tokens, chosen.max_tokens))
         if wanted > chosen.max_tokens:
+            better = "nearly all of them whole" if wanted >= texts.p95_tokens else "them in fewer pieces"
             yield Advice(
                 field="hyperparameters.max_tokens",
                 value=str(wanted),
                 reason=f"{texts.long_row_count} of {texts.row_count} texts are longer than {chosen.max_tokens} tokens and are read in"
-                " pieces; longer windows read them whole, at a higher cost a window",
+                f" pieces; windows of {wanted} read {better}, at a higher cost a window",
             )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from services.train.pages import PageRequest, page_of
+from services.train.reasons import BLANK_REASON, MOST_REASON_CHARACTERS, is_blank
 from shared.errors import (
     ArtifactCorruptError,
     FieldInvalidError,
@@ -16,7 +17,6 @@ from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
 
 MOST_ACTOR_CHARACTERS = 256
-MOST_REASON_CHARACTERS = 1024
 _MOST_VERSION = 9_999_999
 
 VersionSummary = tuple[Manifest, list[AliasRecord]]  # the version, the aliases of its model that can be read
@@ -77,7 +77,7 @@ class Registry:
         reason: str,
         override_reason: str = "",
     ) -> AliasRecord:
-        """Move an alias; see ModelStore.set_alias. An `override_reason` overrides quality gates."""
+        """Move an alias; see ModelStore.set_alias. An `override_reason` overrides quality gates; FieldInvalidError where it says nothing."""
         check_id(model, field="model")
         check_id(alias, field="alias")
         _check_within("version", version, 1, _MOST_VERSION)
@@ -85,6 +85,10 @@ class Registry:
         _check_within("actor", len(actor), 0, MOST_ACTOR_CHARACTERS)
         _check_within("reason", len(reason), 0, MOST_REASON_CHARACTERS)
         _check_within("override_reason", len(override_reason), 0, MOST_REASON_CHARACTERS)
+        if is_blank(override_reason):
+            raise FieldInvalidError(
+                f"override_reason: {BLANK_REASON}.", field="override_reason", value=ascii(override_reason)
+            )
         return self._models.set_alias(
             model,
             alias,

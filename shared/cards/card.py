@@ -16,6 +16,7 @@ from shared.cards.wording import METRIC_WORDS, UNITS
 from shared.store.manifest import Manifest
 
 _MOST_CONFUSIONS: Final = 20
+_MOST_TRIALS: Final = 10
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 
 
@@ -49,6 +50,7 @@ def write_card(
             lineage=list(lineage(facts)),
             spec=spec_entries(facts),
             packages=package_entries(facts),
+            trials=facts.best_trials[:_MOST_TRIALS],
             golden=golden_entries(manifest) if with_texts else (),
         )
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from shared.store.evaluation import LabelScores, SliceScores, SplitEvaluation
+from shared.store.evaluation import LabelScores, SliceScores, SplitEvaluation, Trial
 from shared.store.manifest import (
     METRICS,
     ClassificationDecoding,
@@ -145,6 +145,11 @@ class Facts:
             for name in dict.fromkeys(each.column for each in slices)
         ]
         return tuple(sorted(columns, key=lambda column: -column.gap))
+
+    @property
+    def best_trials(self) -> tuple[Trial, ...]:
+        """The trials of the search that it came from, the best on validation first; none where nothing was searched."""
+        return tuple(sorted(self.manifest.trials, key=lambda trial: (-trial.metric, trial.number)))
 
     @property
     def unknown_below(self) -> float | None:

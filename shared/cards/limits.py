@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.cards.facts import Facts
+from shared.store.manifest import FEWEST_CALIBRATED_ROWS
 
 _MOST_NAMED: Final = 5  # labels of a sentence; tables have them all
 _FEW: Final = 10  # rows of a label, below which its score is mostly chance
@@ -60,6 +61,16 @@ def _of_what_was_measured(facts: Facts) -> Iterator[str]:
     )
     if split == "validation":
         yield "There were no test rows: its scores are of the rows that it was chosen by, and so rather too good."
+    chosen_by = facts.manifest.evaluations["fp32"].get("validation")
+    if (
+        chosen_by
+        and chosen_by.row_count < FEWEST_CALIBRATED_ROWS
+        and facts.manifest.decoding.temperature == 1
+    ):
+        yield (
+            f"Its probabilities are not calibrated: no temperature is fitted on fewer than {FEWEST_CALIBRATED_ROWS} validation rows,"
+            f" and there were {chosen_by.row_count}."
+        )
     unseen = evaluation.metrics.get("unseen_span_recall")
     if unseen is not None:
         yield f"Of entities whose words were no entity in training it finds {unseen:.1%}."

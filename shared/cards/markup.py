@@ -10,7 +10,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.store.evaluation import figure
+from shared.store.evaluation import figure, signed_points
 
 _TAGS: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # What Markdown takes for its own within a line; templates see to it that no value begins one.
@@ -61,5 +61,5 @@ def _templates(finalize: Callable[[object], object]) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["figure"] = figure
+    environment.filters |= {"figure": figure, "points": signed_points}
     return environment

@@ -135,11 +135,16 @@ class QualityCheck(_Record):
 
 
 def figure(value: float | None, unit: str) -> str:
-    """Write a figure of a quality check for people; a share is bare."""
+    """Write a figure of a quality check for people; a share is bare, and nought has no sign."""
     if value is None:
         return "not measured"
-    number = f"{value:,.0f}" if unit == "bytes" else f"{value:.3g}"
+    number = f"{value:z,.0f}" if unit == "bytes" else f"{value:z.3g}"
     return number if unit == "share" else f"{number} {unit}"
+
+
+def signed_points(difference: float) -> str:
+    """Write the difference of two scores, [-1, 1], in points for people; nought is never negative."""
+    return f"{100 * difference:+z.2f}"
 
 
 class Trial(_Record):

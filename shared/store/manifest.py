@@ -77,6 +77,9 @@ class Tokenization(_Record):
     stride_tokens: Annotated[int, Field(ge=0)]  # content tokens that neighbouring windows share
 
 
+FEWEST_CALIBRATED_ROWS: Final = 50  # of validation: no temperature is fitted on fewer
+
+
 class ClassificationDecoding(_Record):
     """How logits become labels. A long text's logits are the mean of its windows', weighted by their content tokens."""
 

@@ -26,20 +26,21 @@ def check_url(url: str) -> str:
 StoreUrl = Annotated[str, AfterValidator(check_url)]
 
 
-def open_store(url: str) -> ObjectStore:
+def open_store(url: str, *, make: bool = True) -> ObjectStore:
     """Open a folder, given as a plain path or as `file:///path`, or a bucket, `s3://bucket/prefix`, `gs://...`, `az://...`.
 
-    A folder is made if absent, a bucket is not. Raises FieldInvalidError for any other kind of URL, StoreUnavailableError if the
-    folder cannot be made or the environment lacks what the bucket needs.
+    A folder is made if absent, unless `make` is false: for whoever only reads. A bucket is not. Raises FieldInvalidError for any other
+    kind of URL and for an absent folder that is not to be made, StoreUnavailableError if the folder cannot be made or the environment
+    lacks what the bucket needs.
     """
-    return _adapter(url)()
+    return _adapter(url, make=make)()
 
 
-def _adapter(url: str) -> Callable[[], ObjectStore]:
+def _adapter(url: str, *, make: bool = True) -> Callable[[], ObjectStore]:
     if not url:
         raise FieldInvalidError("store: no folder and no bucket is named", field="store", value="")
     if "://" not in url:
-        return partial(FolderStore, Path(url))
+        return partial(_open_folder, Path(url), make=make)
     parts = urlsplit(url)
     if parts.scheme in SCHEMES and parts.netloc and "@" not in parts.netloc:
         return partial(BucketStore, url)
@@ -51,4 +52,15 @@ def _adapter(url: str) -> Callable[[], ObjectStore]:
             field="store",
             value=kind,
         )
-    return partial(FolderStore, Path(unquote(parts.path)))
+    return partial(_open_folder, Path(unquote(parts.path)), make=make)
+
+
+def _open_folder(path: Path, *, make: bool) -> ObjectStore:
+    if not make and not path.is_dir():
+        raise FieldInvalidError(
+            f"store: no store is there: {str(path)!r} is no folder; name that of the training service (of `tagsmith up`:"
+            " tagsmith-data/store)",
+            field="store",
+            value=str(path),
+        )
+    return FolderStore(path)

@@ -1,14 +1,17 @@
 """What an order chooses of a recipe, filled in and checked: problems are gathered, so that a caller sees all of them at once. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from services.train.catalogue import BaseModelEntry
+from services.train.jobs.idle_knobs import idle_knobs
 from services.train.jobs.order import Order
+from services.train.jobs.ranges import range_problems
 from services.train.presets import presets_of
+from services.train.reasons import BLANK_REASON, MOST_REASON_CHARACTERS, is_blank
 from services.train.recipes import TASKS, default_hyperparameters, epochs_for, unused_knobs
 from services.train.spec import (
     FROM_SCRATCH,
@@ -23,7 +26,6 @@ from shared.errors import Problem
 from shared.store.datasets import Snapshot
 from shared.store.manifest import Task
 
-MOST_REASON_CHARACTERS: Final = 1024
 _OF_WEIGHTS: Final = ("pooling", "recurrent", "max_tokens")  # knobs by which a network reads, not learns
 
 
@@ -96,8 +98,12 @@ def hyperparameters(
     problems: list[Problem],
     *,
     adaptable: bool,
+    sent: Collection[str],
 ) -> Hyperparameters | None:
-    """Return the preset's defaults with the order's changes; None, and why in `problems`, if one is out of its range."""
+    """Return the preset's defaults with the order's changes; None, and why in `problems`, if one is out of its range.
+
+    `sent` names the changes that the caller asked for; the others are those of an earlier spec.
+    """
     train = snapshot.splits["train"]
     row_count = train.row_count - train.out_of_scope_count
     changes = dict(order.hyperparameters)
@@ -112,7 +118,7 @@ def hyperparameters(
     try:
         resolved = Hyperparameters.model_validate(_merged(defaults.model_dump(), changes))
     except ValidationError as error:
-        problems += [_knob_problem(each["loc"], each["msg"]) for each in error.errors(include_input=False)]
+        problems += range_problems("spec.hyperparameters", error)
         resolved = None
     max_tokens = changes.get("max_tokens", 0)
     if base is not None and isinstance(max_tokens, int) and max_tokens > base.max_tokens:
@@ -124,6 +130,11 @@ def hyperparameters(
         problems.append(
             _knob_problem(("frozen_layers",), f"is over the {base.layer_count} layers that {base.id} has")
         )
+    if resolved is not None:
+        for idle in idle_knobs(resolved, defaults, order, base, snapshot):
+            if idle.name in sent:
+                problems.append(_knob_problem((idle.name,), f"{idle.why}: leave it out"))
+            resolved = resolved.model_copy(update={idle.name: idle.unset})
     if resolved is None or "max_epochs" in changes or "batch_size" not in changes:
         return resolved
     epochs = epochs_for(
@@ -156,6 +167,8 @@ def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
     """Return the order's gates; None, and why in `problems`, if one is out of its range. The champion is where promotion would take over."""
     if len(order.override_reason) > MOST_REASON_CHARACTERS:
         problems.append(Problem("override_reason", f"has more than {MOST_REASON_CHARACTERS} characters"))
+    if is_blank(order.override_reason):
+        problems.append(Problem("override_reason", BLANK_REASON))
     usual = f"{order.model}@{order.promote_to}" if order.promote_to else ""
     losses = sorted(
         order.gates.keys() & {"most_points_lost", "most_label_points_lost", "most_slice_points_lost"}
@@ -170,10 +183,7 @@ def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
     try:
         return QualityGates.model_validate({"champion": usual, **order.gates})
     except ValidationError as error:
-        problems += [
-            Problem(".".join(("spec.gates", *map(str, each["loc"]))), each["msg"])
-            for each in error.errors(include_input=False)
-        ]
+        problems += range_problems("spec.gates", error)
         return None
 
 
@@ -186,10 +196,7 @@ def search(
     try:
         asked = Search.model_validate(order.search)
     except ValidationError as error:
-        problems += [
-            Problem(".".join(("spec.search", *map(str, each["loc"]))), each["msg"])
-            for each in error.errors(include_input=False)
-        ]
+        problems += range_problems("spec.search", error)
         return None
     unused = unused_knobs(recipe, task, adaptable=adaptable)
     problems += [

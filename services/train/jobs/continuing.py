@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from services.train.jobs.ranges import range_problems
 from services.train.spec import Continuation, JobSpec
 from shared.data.rows import label_faults
 from shared.errors import DatasetNotFoundError, Problem
@@ -43,10 +44,7 @@ class Continuing:
         try:
             continuation = Continuation.model_validate({**asked, "version": str(version)})
         except ValidationError as error:
-            problems += [
-                Problem(".".join((_FIELD, *map(str, each["loc"]))), each["msg"])
-                for each in error.errors(include_input=False)
-            ]
+            problems += range_problems(_FIELD, error)
             return None
         problems += _shape_problems(parent, spec)
         problems += _rename_problems(parent, continuation, snapshot)

@@ -88,6 +88,7 @@ class Submission:
     def resolve(self, order: Order) -> JobSpec:
         """Return the spec of an order: everything that it leaves open filled in and its dataset's snapshot fixed."""
         check_id(order.model, field="spec.model")
+        sent = order.hyperparameters.keys()
         if order.promote_to:
             check_id(order.promote_to, field="promote_to")
         if order.like_version:
@@ -110,7 +111,9 @@ class Submission:
             problems.append(Problem("spec.measures_gain", "is for trainings in which a base's weights learn"))
         if seed not in _SEEDS:
             problems.append(Problem("spec.seed", f"is not within [0, {_SEEDS[-1]}]"))
-        chosen = hyperparameters(order, recipe, base, snapshot, problems, adaptable=adaptable or from_scratch)
+        chosen = hyperparameters(
+            order, recipe, base, snapshot, problems, adaptable=adaptable or from_scratch, sent=sent
+        )
         asked = gates(order, problems)
         problems += self._champion_problems(order, snapshot.task)
         searched = search(order, recipe, snapshot.task, problems, adaptable=adaptable or from_scratch)

@@ -2,6 +2,10 @@
 
 Both are fitted on validation logits, after the weights are chosen. A temperature changes no decision between labels; it is one number,
 so that the split which also stopped the training is enough to fit it (arXiv:1706.04599). What it is worth is measured on test.
+
+Enough is FEWEST_CALIBRATED_ROWS. Of logits that are honest as they are, and right in six to seven of ten, the fitted temperature should be 1; drawn
+anew 300 times it lies, nine times of ten, within 1.4 and 4.8 on 2 rows, 0.8 and 1.7 on 20, 0.8 and 1.4 on 50, 0.9 and 1.2 on 200: fewer rows
+would rather spoil honest scores than mend others.
 """
 
 from typing import Final

@@ -6,14 +6,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from services.train.trainer.calibration import choose_unknown_below, fit_temperature
+from services.train.trainer.calibration import Logits, Targets, choose_unknown_below, fit_temperature
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.examples import unit_tags
 from services.train.trainer.reference import Computed, Decoding
 from services.train.trainer.thresholds import choose_thresholds, present_labels
 from shared.runtime.classification import sigmoid
 from shared.runtime.entities import unit_logits
-from shared.store.manifest import ClassificationDecoding, EntitiesDecoding, MultiLabelDecoding
+from shared.store.manifest import (
+    FEWEST_CALIBRATED_ROWS,
+    ClassificationDecoding,
+    EntitiesDecoding,
+    MultiLabelDecoding,
+)
 
 Pooled = npt.NDArray[np.float64]  # (texts, labels)
 
@@ -32,7 +37,7 @@ def choose_decoding(
     if corpus.task == "classification":
         return _choose_classification(corpus, pooled, out_of_scope, most_refused_share)
     present = present_labels(corpus, "validation")
-    temperature = fit_temperature(pooled, present)
+    temperature = _temperature(corpus, pooled, present)
     thresholds = choose_thresholds(sigmoid(pooled / temperature), present)
     return MultiLabelDecoding(temperature=temperature, thresholds=thresholds)
 
@@ -42,7 +47,7 @@ def _choose_classification(
 ) -> ClassificationDecoding:
     number = {label: i for i, label in enumerate(corpus.labels)}
     true = np.array([number[row.label or ""] for row in corpus.splits["validation"]])
-    temperature = fit_temperature(pooled, true)
+    temperature = _temperature(corpus, pooled, true)
     if not out_of_scope:
         return ClassificationDecoding(temperature=temperature)
     unknown_below = choose_unknown_below(
@@ -63,7 +68,14 @@ def _tag_temperature(corpus: Corpus, computed: Sequence[Computed]) -> float:
         if units is not None and len(units):
             logits.append(unit_logits(units.tokens, each.encoded.windows, each.logits))
             targets.append(unit_tags(units, row.entities or (), number))
-    return fit_temperature(np.concatenate(logits), np.concatenate(targets))
+    return _temperature(corpus, np.concatenate(logits), np.concatenate(targets))
+
+
+def _temperature(corpus: Corpus, logits: Logits, targets: Targets) -> float:
+    """Fit it, or leave the logits as they are; rows count and not their words, which are right and wrong together."""
+    if len(corpus.splits["validation"]) < FEWEST_CALIBRATED_ROWS:
+        return 1.0
+    return fit_temperature(logits, targets)
 
 
 def _pooled(computed: Sequence[Computed]) -> Pooled:

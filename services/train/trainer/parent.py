@@ -15,7 +15,7 @@ from services.train.trainer.replay import join, renamed_rows, unknown_rows
 from services.train.trainer.weights import Weights, encoder_weights, head_weights, load_weights
 from shared.data.rows import Row, SplitName
 from shared.errors import DatasetNotFoundError, ModelNotLoadableError
-from shared.names import VersionName
+from shared.names import DatasetName, VersionName
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
@@ -132,4 +132,4 @@ def _rows(
 
 def _from(manifest: Manifest, row: Row) -> Row:
     """Give a row a place that no row of the new dataset has."""
-    return replace(row, where=f"{manifest.lineage.dataset}:{row.where}")
+    return replace(row, where=f"{DatasetName.parse(manifest.lineage.dataset).short}:{row.where}")

@@ -93,10 +93,10 @@ def _losses(
         elif name == "champion":
             yield _check(
                 name,
-                -_POINTS * comparison.gain,
+                0.0 - _POINTS * comparison.gain,  # never -0.0
                 limit,
                 f"{metric} lost to {comparison.champion} on {comparison.row_count} rows of {comparison.split}"
-                f" (95 % interval {-_POINTS * comparison.high:.2f} to {-_POINTS * comparison.low:.2f})",
+                f" (95 % interval {-_POINTS * comparison.high:z.2f} to {-_POINTS * comparison.low:z.2f})",
             )
         else:
             of = comparison.labels if name == "labels" else comparison.slices

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from services.train.events import Progress
@@ -22,6 +20,7 @@ from services.train.recipes import searched_knobs
 from services.train.spec import MOST_BATCH_SIZE, Hyperparameters, JobSpec, Search, SearchedKnob
 from services.train.trainer.network import Network
 from services.train.trainer.recurrent import RecurrentEncoder
+from services.train.trainer.search_journal import open_journal
 from services.train.trainer.teaching import Lesson
 from shared.errors import TrainingDivergedError
 from shared.store.evaluation import Trial
@@ -66,7 +65,7 @@ def find(lesson: Lesson, search: Search, journal: Path, report: Report) -> Found
 def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -> optuna.Study:
     """Open the journal, or begin it with the spec's own hyperparameters. What ran when its process ended is tried again."""
     own: dict[str, Any] = {str(knob): getattr(spec.hyperparameters, knob) for knob in knobs}
-    storage = JournalStorage(JournalFileBackend(str(journal)))
+    storage = open_journal(journal)
     known = len(storage.get_all_trials(0, deepcopy=False)) if storage.get_all_studies() else 0
     study = optuna.create_study(
         storage=storage,

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import nn
@@ -105,6 +106,9 @@ class Lesson:
         return Network(self.encoder, head, reading), learner
 
 
+_OF_THE_NETWORK: Final = {"loss", "metric", "best_metric", "trial"}
+
+
 class TrainingCurve:
     """Passes progress on, and keeps the looks at validation."""
 
@@ -114,13 +118,20 @@ class TrainingCurve:
         self.points: dict[int, list[CurvePoint]] = defaultdict(
             list
         )  # of each trial; 0: of a training that is none
+        self._last: Progress | None = None
 
     def note(self, progress: Progress) -> None:
         """Hear how far the training is."""
         if progress.interval_loss is not None and progress.metric is not None:
             point = CurvePoint(step=progress.step, train_loss=progress.interval_loss, metric=progress.metric)
             self.points[progress.trial].append(point)
+        self._last = progress
         self._report(progress)
+
+    def note_twin(self, progress: Progress) -> None:
+        """Hear how far the training is of a network that is compared with and never published: how well it does is not told as the version's."""
+        kept = self._last.model_dump(include=_OF_THE_NETWORK) if self._last else {}
+        self._report(progress.model_copy(update={"evaluated": False, "interval_loss": None, **kept}))
 
 
 @contextmanager

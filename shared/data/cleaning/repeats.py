@@ -14,7 +14,7 @@ from shared.data.rows import Row
 
 
 def merge_labels(rows: Sequence[Placed]) -> list[Row | None]:
-    """Give labels that differ by case, by what parts their words, or by a full stop the spelling that train has most often.
+    """Give labels that differ by case, by how Unicode writes them, by what parts their words, or by a full stop the spelling that train has most often.
 
     Other signs tell labels apart: C, C++ and C# are three.
     """

@@ -1,5 +1,6 @@
 """Labels that are rare, that nothing proves, and that look like one label spelt in two ways."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -32,10 +33,9 @@ def labels(rows: Sequence[Placed]) -> Iterator[Finding]:
         )
     for one, other in _similar(train):
         rarer = min(one, other, key=lambda label: (train[label], label))
-        merged = ", or import with the cleaning step `merge-labels`"
         yield Finding(
             Kind.SIMILAR_LABELS,
-            f"labels {one!r} ({train[one]}x) and {other!r} ({train[other]}x) differ by a slip or by case: if they are one, rename {rarer!r}{merged if folded_label(one) == folded_label(other) else ''}",
+            f"labels {one!r} ({train[one]}x) and {other!r} ({train[other]}x) {_difference(one, other, rarer)}",
             train[rarer],
             places(placed for placed in rows if rarer in placed.row.labels),
         )
@@ -84,6 +84,14 @@ def _similar(train: Counter[str]) -> Iterator[tuple[str, str]]:
             and DamerauLevenshtein.distance(a, b, score_cutoff=1) == 1
         ):
             yield one, other
+
+
+def _difference(one: str, other: str, rarer: str) -> str:
+    """Say by what two labels differ, and what to do; labels that look the same cannot be told apart by their names."""
+    if unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", other):
+        return "differ only in how Unicode writes them: import with the cleaning step `merge-labels`, which makes them one"
+    merged = ", or import with the cleaning step `merge-labels`"
+    return f"differ by a slip or by case: if they are one, rename {rarer!r}{merged if folded_label(one) == folded_label(other) else ''}"
 
 
 def _digits(label: str) -> str:

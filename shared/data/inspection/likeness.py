@@ -33,7 +33,7 @@ def canonical(text: str) -> str:
 
 
 def folded_label(label: str) -> str:
-    """Return what two labels share that differ by case, by what parts their words, or by a full stop at the end only.
+    """Return what two labels share that differ by case, by how Unicode writes them, by what parts their words, or by a full stop at the end only.
 
     Narrower than `canonical`, since every other sign may tell labels apart: C, C++ and C# are three.
     """

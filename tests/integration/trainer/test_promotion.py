@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.train.events import Progress
 from services.train.spec import QualityGates
 from services.train.trainer.quality import Served, quality_checks
 from shared.data.rows import Row, SplitName
@@ -298,7 +299,12 @@ def test_the_gain_over_random_weights_is_measured(workplace: Workplace, tiny_bas
     """Asked for, it is told with an interval around it: what the same network reaches from nothing, and the difference to the version."""
     assignment = workplace.assign(tiny_base, "classification", adaptable=True)
     spec = assignment.spec.model_copy(update={"measures_gain": True})
-    manifest = workplace.train(assignment.model_copy(update={"spec": spec})).manifest
+    outcome = workplace.train(assignment.model_copy(update={"spec": spec}))
+    manifest = outcome.manifest
+    *_, last = (event for event in outcome.events if isinstance(event, Progress))
+    assert last.best_metric == max(
+        point.metric for point in manifest.training_curve
+    )  # not the other network's
     accuracy = manifest.evaluations["fp32"]["test"].metrics["accuracy"]
     assert manifest.gain is not None
     assert manifest.gain.row_count == 36

@@ -1,10 +1,42 @@
 """What `tagsmith data import` says of a dataset beside its counts."""
 
+import io
 from typing import get_args
 
-from services.cli.data import cautions, cleaned
+import pytest
+import typer
+from typer.core import TyperCommand
+
+from services.cli.data import cautions, cleaned, delete
+from services.cli.failures import CommandError
 from services.cli.options import CleanOption
 from shared.data.cleaning.steps import STEPS
+from shared.stubs.training.v1 import training_pb2 as pb
+from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer
+from tests.unit.cli.servers import serving
+
+
+class Listing(TrainingServiceServicer):
+    """Has one dataset, and deletes nothing."""
+
+    def ListDatasets(self, request: pb.ListDatasetsRequest, context: object) -> pb.ListDatasetsResponse:
+        """See training.proto."""
+        return pb.ListDatasetsResponse(datasets=[pb.Dataset(name=f"support@sha256:{'0' * 64}")])
+
+
+@pytest.mark.parametrize("name", ["nosuch", f"nosuch@sha256:{'0' * 64}"])
+def test_nobody_is_asked_about_a_dataset_that_is_not_there(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command ends before its question; about another one it is asked, and heard."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    with serving(training=Listing()) as session:
+        context = typer.Context(TyperCommand("delete"), obj=session)
+        with pytest.raises(CommandError, match="there is no dataset nosuch") as raised:
+            delete(context, name)
+        assert raised.value.explained.reason == "DATASET_NOT_FOUND"
+        with pytest.raises(typer.Abort):
+            delete(context, "support")
 
 
 def _finding(message: str, count: int, places: list[str]) -> dict[str, object]:

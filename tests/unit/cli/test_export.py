@@ -46,6 +46,17 @@ def from_scratch(store: ModelStore, scratch: Path) -> str:
     return str(version)
 
 
+@pytest.mark.parametrize("form", ["{path}", "file://{path}"])
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, form: str) -> None:
+    """A slip in its name is told as such, and leaves nothing behind."""
+    wrong = tmp_path / "strore"
+    arguments = ["--hub", str(tmp_path / "hub"), "--store", form.format(path=wrong), "--json"]
+    error = refusal(CliRunner().invoke(app, ["export", "old@1", *arguments]))
+    assert error["reason"] == "FIELD_INVALID"
+    assert "no store is there" in error["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_version_that_no_class_of_optimum_loads_is_refused(store: ModelStore, tmp_path: Path) -> None:
     """From scratch, rejected, or from before the base's configuration was kept: each is told why, and no folder is made."""
     publish_tiny(store, "old", "classification", scratch=tmp_path)

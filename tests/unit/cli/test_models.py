@@ -6,7 +6,9 @@ from rich.console import Console
 
 from services.cli.models import _gate_table
 from services.cli.records import version_record
+from services.cli.trainings import how_it_was_trained, training_record
 from services.train.registry_wire import write_version
+from shared.store.evaluation import Trial
 from shared.stubs.registry.v1 import registry_pb2 as pb
 from tests.unit.shared.cards.versions import version
 
@@ -30,6 +32,33 @@ def test_a_gate_that_was_not_measured_has_no_figure(tmp_path: Path) -> None:
         (None, "points"),
         (12345678, "bytes"),
     ]
+
+
+def test_what_a_version_s_training_found_is_told(tmp_path: Path) -> None:
+    """The gain and the trials, in JSON as the manifest has them, for people the best trials first and how many there were."""
+    manifest = version(tmp_path)
+    trials = [Trial(number=n, knobs={"dropout": n / 16}, metric=n / 8, state="complete") for n in range(1, 8)]
+    searched = manifest.model_copy(update={"trials": tuple(trials)})
+    record = training_record(write_version(searched, (), with_manifest=True))
+    assert record["gain"]["from_scratch"] == 0.5
+    assert [each["number"] for each in record["trials"]] == list(range(1, 8))
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(*how_it_was_trained(record), sep="\n")
+    lines = [" ".join(line.split()) for line in shown.get().splitlines()]
+    assert (
+        "gain over random weights: +25.00 points on 120 rows of test (95 % interval +12.50 to +37.50), from 0.5000"
+        in lines
+    )
+    assert "search: 7 trials, the best 5" in lines
+    told = [line for line in lines if "complete" in line]
+    assert told[0] == "7 0.8750 complete dropout 0.4375"
+    assert len(told) == 5
+
+    plain = manifest.model_copy(update={"trials": (), "gain": None})
+    nothing = training_record(write_version(plain, (), with_manifest=True))
+    assert nothing == {"gain": None, "trials": []}
+    assert list(how_it_was_trained(nothing)) == []
 
 
 def test_the_table_of_gates_has_units(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from rich.table import Table
 
-from services.cli.plans import show_plan
+from services.cli.plans import _suspects, show_plan
 from shared.stubs.training.v1 import training_pb2 as pb
 from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer
 from tests.unit.cli.servers import serving
@@ -69,6 +70,26 @@ def test_a_curve_is_shown_with_what_it_means(
     assert f"learning curve: {words}; the last doubling gained +3.1 points (-0.2 to +6.4)" in " ".join(
         err.split()
     )
+
+
+def test_suspects_are_shown_as_they_are_ranked() -> None:
+    """The most suspect first, whatever its confidence; the heading says so, how many there are, and what the number means."""
+    ranked = [
+        {
+            "place": f"train:{n}",
+            "labels": ["a"],
+            "suggested_labels": ["b"],
+            "confidence": 1 / (1 + n % 7),
+            "start": 0,
+            "end": 0,
+        }
+        for n in range(25)
+    ]
+    heading, table = _suspects({"suspects": ranked})
+    assert str(heading).startswith("25 suspect rows, the most suspect first, 20 of them: confidence is")
+    assert isinstance(table, Table)
+    assert list(table.columns[0].cells) == [f"train:{n}" for n in range(20)]
+    assert list(_suspects({"suspects": []})) == ["no suspect rows"]
 
 
 def test_a_curve_of_some_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,6 +167,15 @@ def test_long_texts_want_longer_windows(long: int, count: int) -> None:
     assert given(found, of=base(max_tokens=256)) == []
 
 
+@pytest.mark.parametrize(
+    ("longest", "told"), [(400, "windows of 400 read nearly all of them whole"), (399, "in fewer pieces")]
+)
+def test_longer_windows_are_not_said_to_do_more_than_they_can(longest: int, told: str) -> None:
+    """They read texts whole only where the base's limit holds nineteen of twenty."""
+    (advice,) = given(report(long_row_count=50, p95_tokens=400), of=base(max_tokens=longest))
+    assert told in advice.reason
+
+
 @pytest.mark.parametrize(("rows", "expected"), [(2000, [("adaptable", "true")]), (1999, [])])
 def test_with_many_rows_a_label_all_weights_gain(rows: float, expected: list[tuple[str, str]]) -> None:
     """The reason tells the rows and what was measured."""

@@ -11,6 +11,7 @@ from services.train.trainer.calibration import (
     negative_log_likelihood,
 )
 from shared.scoring.calibration import calibration_error, reliability
+from shared.store.manifest import FEWEST_CALIBRATED_ROWS
 
 
 def drawn(temperature: float, *, rows: int = 20_000, outputs: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -20,6 +21,20 @@ def drawn(temperature: float, *, rows: int = 20_000, outputs: int = 5) -> tuple[
     shares = np.exp(honest) / np.exp(honest).sum(axis=1, keepdims=True)
     targets = (random.uniform(size=(rows, 1)) > shares.cumsum(axis=1)).sum(axis=1)
     return temperature * honest, np.minimum(targets, outputs - 1)
+
+
+def test_as_many_rows_as_are_asked_for_are_enough() -> None:
+    """Of honest logits they leave nearly what was there; a tenth of them would call for scores that are far too low."""
+    logits, targets = drawn(1.0)
+
+    def fitted(rows: int) -> list[float]:
+        starts = range(0, 50 * rows, rows)
+        return [fit_temperature(logits[at : at + rows], targets[at : at + rows]) for at in starts]
+
+    enough, few = fitted(FEWEST_CALIBRATED_ROWS), fitted(FEWEST_CALIBRATED_ROWS // 10)
+    assert 0.9 < np.median(enough) < 1.2
+    assert 0.75 < np.quantile(enough, 0.05) < np.quantile(enough, 0.95) < 1.45
+    assert np.quantile(few, 0.95) > 1.9
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.4, 1.0, 3.0, 10.0])

@@ -123,6 +123,31 @@ def test_a_classifier_s_threshold_is_one_of_calibrated_scores(reader: TextReader
     )
 
 
+@pytest.mark.parametrize(("rows", "expected"), [(49, 1.0), (50, 2.0)])
+def test_few_validation_rows_leave_scores_as_they_are(reader: TextReader, rows: int, expected: float) -> None:
+    """For every task: of one label, of several, and of tags however many words the rows have."""
+    random = np.random.default_rng(4)
+    logits, true = of_one_label(random, rows)
+    labels = ("a", "b", "c")
+    (encoded,) = reader.encode(["the"])
+    computed = [Computed(encoded, (each.astype(np.float32),)) for each in logits]
+    one = Corpus(
+        "classification", labels, {"validation": [Row(str(i), label=labels[n]) for i, n in enumerate(true)]}
+    )
+    several = Corpus(
+        "multi-label",
+        labels,
+        {"validation": [Row(str(i), label_set=(labels[n],)) for i, n in enumerate(true)]},
+    )
+    for corpus, known in (
+        (one, computed),
+        (several, computed),
+        computed_by_a_network_too_sure(reader, rows, 2.0),
+    ):
+        temperature = choose_decoding(corpus, known, (), most_refused_share=0.0).temperature
+        assert (temperature == 1.0) == (expected == 1.0)
+
+
 def test_refusing_is_bounded(reader: TextReader) -> None:
     """Of rows that are all answered rightly no more is refused than may be, though strays score nearly as they do; without a bound more is."""
     random = np.random.default_rng(3)

@@ -1,5 +1,6 @@
 """What size and latency gates look at: the variant that servers choose by default, and no other."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from services.train.trainer.fastest import TIMED_TEXTS, find_fastest, median_ms
 from services.train.trainer.quality import Served, quality_checks
 from shared.runtime.execution import Execution
 from shared.runtime.parts import Parts
-from shared.store.evaluation import SplitEvaluation
+from shared.store.evaluation import Comparison, SplitEvaluation
 from shared.store.manifest import Manifest, Variant
 from tests.tiny import tiny_manifest
 
@@ -77,6 +78,25 @@ def test_every_variant_is_timed_on_its_own_graphs(tmp_path: Path) -> None:
     """Both answer; the time of one that runs is more than nothing."""
     manifest, parts = with_two_variants(tmp_path)
     assert find_fastest(manifest, parts, ["a text", "another"]).latency_ms > 0
+
+
+def test_nothing_lost_to_the_champion_is_nought() -> None:
+    """Neither the figure nor the interval of its detail has a sign; JSON knows a nought below nought, too."""
+    alike = Comparison(
+        champion="m@1", split="test", row_count=9, gain=0.0, low=0.0, high=1e-9, labels=(), slices=()
+    )
+    (check,) = quality_checks(
+        QualityGates(champion="m@1", most_points_lost=0),
+        "classification",
+        "test",
+        SCORES,
+        alike,
+        champion_failure="",
+        served=None,
+    )
+    assert check.measured is not None
+    assert math.copysign(1.0, check.measured) == 1.0
+    assert check.detail.endswith("(95 % interval 0.00 to 0.00)")
 
 
 def test_the_checks_say_which_variant_they_looked_at() -> None:

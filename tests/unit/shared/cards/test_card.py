@@ -122,6 +122,9 @@ def test_a_card_tells_of_groups_calibration_lineage_gate_and_findings(tmp_path: 
         "-3.12 points of accuracy to m@3 on 120 rows of test",
         "| slices | **no** | 5.5 points | 2 points | lost on",
         "| labels | **no** | not measured | 2 points | there are no labels",
+        "The best of 2 trials is this version.",
+        "| 1 | 0.7500 | complete | dropout 0.1 |\n| 2 | 0.5000 | pruned | dropout 0.3125 |",
+        "has accuracy 0.5000 on the 120 rows of test: the version gains +25.00 points, 95 % interval +12.50 to +37.50.",
         "| size | yes | 12,345,678 bytes | 23,456,789 bytes | files of",
     ):
         assert told in card
@@ -143,6 +146,20 @@ def test_a_card_says_where_a_version_ends(tmp_path: Path) -> None:
     nothing = rejected.model_copy(update={"evaluations": {}})
     assert "The export gate refused it" in write_card(nothing)
     assert "The manifest has no metrics of it." in write_card(nothing)
+
+
+def test_a_card_says_whether_its_probabilities_are_calibrated(tmp_path: Path) -> None:
+    """Not where validation had too few rows to fit a temperature on."""
+    manifest = version(tmp_path)
+    (scores, *_) = manifest.evaluations["fp32"].values()
+
+    def card(rows: int, temperature: float) -> str:
+        measured = {"fp32": {"validation": scores.model_copy(update={"row_count": rows}), "test": scores}}
+        decoding = ClassificationDecoding(temperature=temperature)
+        return write_card(manifest.model_copy(update={"evaluations": measured, "decoding": decoding}))
+
+    assert "no temperature is fitted on fewer than 50 validation rows, and there were 49." in card(49, 1.0)
+    assert "not calibrated" not in card(50, 1.0) + card(49, 1.5)
 
 
 def test_a_version_from_scratch_claims_no_base_and_no_licence(tmp_path: Path) -> None:

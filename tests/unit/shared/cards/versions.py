@@ -7,6 +7,7 @@ from shared.store.evaluation import (
     Change,
     Comparison,
     CurvePoint,
+    Gain,
     LabelScores,
     QualityCheck,
     ReliabilityBin,
@@ -139,6 +140,7 @@ def version(folder: Path, task: Task = "classification", labels: Sequence[str] =
             "training_curve": tuple(
                 CurvePoint(step=20 * i, train_loss=1 / i, metric=1 - 0.5 / i) for i in range(1, 9)
             ),
+            "gain": Gain(split="test", row_count=120, from_scratch=0.5, gain=0.25, low=0.125, high=0.375),
             "trials": (
                 Trial(number=1, knobs={"dropout": 0.1}, metric=0.75, state="complete"),
                 Trial(number=2, knobs={"dropout": 0.3125}, metric=0.5, state="pruned"),

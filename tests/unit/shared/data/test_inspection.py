@@ -1,5 +1,6 @@
 """What is planted in rows is found, and told without a word of their texts."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.data.cleaning.repeats import merge_labels
 from shared.data.inspection.columns import MOST_VALUES
 from shared.data.inspection.findings import MOST_PLACES, Finding, Kind, placed
 from shared.data.inspection.likeness import NEAR, canonical, near_pairs
@@ -120,6 +122,18 @@ def test_a_label_spelt_two_ways_is_found() -> None:
     )
     splits["train"] += rows("cat", range(900, 910)) + rows("car", range(1000, 1010))
     assert Kind.SIMILAR_LABELS not in {finding.kind for finding in inspect_splits(splits)}
+
+
+def test_labels_that_look_the_same_are_said_to_be_written_in_two_ways() -> None:
+    """Their names cannot tell them apart, so that no rename can be asked for; the step that makes them one is named, and does."""
+    composed, decomposed = (unicodedata.normalize(form, "schön") for form in ("NFC", "NFD"))
+    splits = clean()
+    splits["train"] += rows(composed, range(600, 610)) + rows(decomposed, range(610, 620))
+    told = next(each for each in inspect_splits(splits) if each.kind == Kind.SIMILAR_LABELS).message
+    assert "differ only in how Unicode writes them: import with the cleaning step `merge-labels`" in told
+    assert "rename" not in told
+    merged = merge_labels(list(placed(splits)))
+    assert not {composed, decomposed} <= {row.label for row in merged if row}
 
 
 def test_rare_unproved_and_unbalanced_labels_are_found() -> None:

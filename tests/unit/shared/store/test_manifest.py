@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.store.evaluation import figure
+from shared.store.evaluation import figure, signed_points
 from shared.store.manifest import Manifest, Task
 from tests.tiny import tiny_manifest
 
@@ -90,6 +90,8 @@ def test_a_unit_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     [
         (1.23456, "points", "1.23 points"),
         (-5.0, "points", "-5 points"),
+        (-0.0, "points", "0 points"),
+        (-0.4, "bytes", "0 bytes"),
         (0.02, "share", "0.02"),
         (23172427, "bytes", "23,172,427 bytes"),
         (4.25, "ms", "4.25 ms"),
@@ -99,3 +101,11 @@ def test_a_unit_that_nobody_knows_is_refused(tmp_path: Path) -> None:
 def test_figures_are_written_with_their_unit(value: float | None, unit: str, written: str) -> None:
     """A share has none; bytes are whole."""
     assert figure(value, unit) == written
+
+
+@pytest.mark.parametrize(
+    ("difference", "written"), [(-0.0, "+0.00"), (-1e-5, "+0.00"), (-0.03, "-3.00"), (0.5, "+50.00")]
+)
+def test_a_difference_of_nought_is_not_negative(difference: float, written: str) -> None:
+    """Whether it is none, or rounds to none."""
+    assert signed_points(difference) == written

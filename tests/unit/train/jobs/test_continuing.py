@@ -209,6 +209,19 @@ def test_what_is_left_open_may_be_as_it_was_for_a_version(desk: Desk, tmp_path: 
     assert fields(desk, replace(like, like_version="banking@3")) == {"spec.like_version"}
 
 
+def test_knobs_that_nothing_is_left_to_are_done_without(desk: Desk, tmp_path: Path) -> None:
+    """Those of the version that an order is like: nobody set them for these rows and this batch."""
+    spec = desk.submission.resolve(replace(ORDER, continues={}))
+    knobs = {"micro_batch_size": 32, "most_refused_share": 0.1}
+    then = spec.model_copy(update={"hyperparameters": spec.hyperparameters.model_copy(update=knobs)})
+    publish(desk, tmp_path / "2", spec=then.model_dump(mode="json"), dataset=spec.dataset)
+    like = Order(
+        model="banking", dataset="support", like_version="banking@2", hyperparameters={"batch_size": 16}
+    )
+    found = desk.submission.resolve(like).hyperparameters
+    assert (found.micro_batch_size, found.most_refused_share) == (None, 0.02)
+
+
 def test_a_search_is_checked_like_everything_else(desk: Desk) -> None:
     """Too few trials, a knob that nobody knows, and one without effect on the recipe are named by their field."""
     order = replace(ORDER, continues={})

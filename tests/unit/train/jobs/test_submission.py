@@ -12,9 +12,10 @@ from services.train.jobs.order import Order
 from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
 from services.train.presets import STANDARD
+from services.train.registry import Registry
 from services.train.wire import read_order, write_job
 from shared.data.rows import Row, Span
-from shared.errors import AliasNotFoundError, DatasetNotFoundError, SpecInvalidError
+from shared.errors import AliasNotFoundError, DatasetNotFoundError, FieldInvalidError, SpecInvalidError
 from shared.names import DatasetName, VersionName
 from shared.store import layout
 from shared.store.datasets import DatasetStore
@@ -130,6 +131,46 @@ def test_a_knob_without_an_effect_is_refused(
         desk.submission.resolve(order)
     assert [problem.field for problem in raised.value.problems] == [f"spec.hyperparameters.{knob}"]
     assert "has no effect" in raised.value.problems[0].description
+
+
+@pytest.mark.parametrize(
+    ("knobs", "idle", "why"),
+    [
+        ({"frozen_layers": 6, "unfreezing_share": 0.1}, "unfreezing_share", "all 6 layers"),
+        ({"batch_size": 16, "micro_batch_size": 17}, "micro_batch_size", "over batch_size, 16"),
+        ({"most_refused_share": 0.1}, "most_refused_share", "without out-of-scope rows"),
+    ],
+)
+def test_a_knob_that_others_or_the_rows_leave_idle_is_refused(
+    desk: Desk, knobs: dict[str, float], idle: str, why: str
+) -> None:
+    """By its name, where the caller sets it; one that the preset or an earlier spec has is done without."""
+    with pytest.raises(SpecInvalidError) as raised:
+        desk.submission.resolve(replace(ORDER, hyperparameters=knobs))
+    (problem,) = raised.value.problems
+    assert problem.field == f"spec.hyperparameters.{idle}"
+    assert problem.description.startswith("has no effect")
+    assert why in problem.description
+    assert problem.description.endswith(": leave it out")
+
+    others = {knob: value for knob, value in knobs.items() if knob != idle}
+    job = desk.submission.submit(replace(ORDER, hyperparameters=others), request_id="")
+    assert desk.submission.resolve(read_order(write_job(job).spec)) == job.spec
+
+
+def test_a_knob_that_something_is_left_to_is_taken(desk: Desk) -> None:
+    """Layers that may yet learn, a part of the batch, a batch that a search makes larger, and rows out of scope."""
+    strays = [Row("what?", out_of_scope=True)]
+    desk.datasets.save("strays", "classification", {"train": MANY, "validation": [*MANY[:2], *strays]})
+    searched = {"most_trials": 2, "knobs": ("batch_size",)}
+    for order in (
+        replace(ORDER, hyperparameters={"frozen_layers": 5, "unfreezing_share": 0.1}),
+        replace(ORDER, hyperparameters={"batch_size": 16, "micro_batch_size": 16}),
+        replace(ORDER, hyperparameters={"batch_size": 16, "micro_batch_size": 32}, search=searched),
+        replace(ORDER, dataset="strays", hyperparameters={"most_refused_share": 0.1}),
+    ):
+        chosen = desk.submission.resolve(order).hyperparameters.model_dump()
+        assert chosen == chosen | dict(order.hyperparameters)
 
 
 @pytest.mark.parametrize("adaptable", [True, False])
@@ -271,6 +312,22 @@ def test_order_digests_tell_orders_apart() -> None:
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest
+
+
+@pytest.mark.parametrize(("reason", "fields"), [(" \t\u00a0\u200b", ["override_reason"]), (" a bug", [])])
+def test_a_reason_says_something(desk: Desk, reason: str, fields: list[str]) -> None:
+    """White space and characters that nobody sees override no gate."""
+    assert refused_fields(desk, replace(ORDER, promote_to="production", override_reason=reason)) == fields
+
+
+def test_a_move_by_hand_wants_a_reason_that_says_something(desk: Desk, tmp_path: Path) -> None:
+    """The same of SetAlias; the alias stays."""
+    publish_tiny(desk.models, "banking", "classification", scratch=tmp_path)
+    with pytest.raises(FieldInvalidError, match="override_reason: has no visible characters"):
+        Registry(desk.models).set_alias(
+            "banking", "production", 1, expected=None, actor="", reason="", override_reason=" \u200b"
+        )
+    assert desk.models.aliases("banking").records == []
 
 
 def test_a_model_keeps_its_task(desk: Desk, tmp_path: Path) -> None:
