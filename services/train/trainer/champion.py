@@ -33,12 +33,23 @@ def find_champion(models: ModelStore, reference: str) -> Manifest | None:
 
 
 def compare_with_champion(
-    champion: Manifest, challenger: Model, corpus: Corpus, files: FileCache, *, threads: int
+    champion: Manifest,
+    challenger: Model,
+    corpus: Corpus,
+    files: FileCache,
+    *,
+    renames: Mapping[str, str],
+    threads: int,
 ) -> Comparison:
-    """Have both answer test, or validation where there is none, as fp32. Raises what loading raises."""
+    """Have both answer test, or validation where there is none, as fp32. Raises what loading raises.
+
+    What the champion answers by a label that is gone counts under its new name in `renames`, old name -> new name.
+    """
     split = judged_split(corpus)
     loaded = Model.load(champion, Parts(files.fetch), Execution(threads=threads))
-    before, after = (evaluation_of(model, corpus, split) for model in (loaded, challenger))
+    now = {old: new for old, new in renames.items() if old in champion.labels and old not in corpus.labels}
+    before = evaluation_of(loaded, corpus, split, renames=now)
+    after = evaluation_of(challenger, corpus, split)
     loaded.close()
     return compare(str(champion.version), split, before=before, after=after)
 

@@ -68,6 +68,9 @@ def _comparison(
             return None, f"{champion.version} does {champion.task}"
         challenger = Model.load(manifest, parts, Execution(threads=work.threads))
         files = FileCache(objects, scratch / "champion")
-        return compare_with_champion(champion, challenger, corpus, files, threads=work.threads), ""
+        renames = work.spec.continues.label_renames if work.spec.continues else {}
+        return compare_with_champion(
+            champion, challenger, corpus, files, renames=renames, threads=work.threads
+        ), ""
     except (ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError) as error:
         return None, error.message
