@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from services.train.spec import Continuation
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.serving import answer_split, evaluate_answers
 from shared.data.rows import SplitName
@@ -38,20 +39,26 @@ def compare_with_champion(
     corpus: Corpus,
     files: FileCache,
     *,
-    renames: Mapping[str, str],
+    asked: Continuation | None,
     threads: int,
 ) -> Comparison:
     """Have both answer test, or validation where there is none, as fp32. Raises what loading raises.
 
-    What the champion answers by a label that is gone counts under its new name in `renames`, old name -> new name.
+    What the champion answers by a label that the continuation renames counts under its new name.
     """
     split = judged_split(corpus)
     loaded = Model.load(champion, Parts(files.fetch), Execution(threads=threads))
-    now = {old: new for old, new in renames.items() if old in champion.labels and old not in corpus.labels}
-    before = evaluation_of(loaded, corpus, split, renames=now)
+    before = evaluation_of(loaded, corpus, split, renames=_renames(champion, asked, corpus))
     after = evaluation_of(challenger, corpus, split)
     loaded.close()
     return compare(str(champion.version), split, before=before, after=after)
+
+
+def _renames(champion: Manifest, asked: Continuation | None, corpus: Corpus) -> Mapping[str, str]:
+    """Return new names by old ones: of the parent all, of another version those whose old names are gone, which it shares with the parent."""
+    if asked is None or asked.version == str(champion.version):
+        return asked.label_renames if asked else {}
+    return {old: new for old, new in asked.label_renames.items() if old not in corpus.labels}
 
 
 def evaluation_of(

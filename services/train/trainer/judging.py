@@ -68,9 +68,8 @@ def _comparison(
             return None, f"{champion.version} does {champion.task}"
         challenger = Model.load(manifest, parts, Execution(threads=work.threads))
         files = FileCache(objects, scratch / "champion")
-        renames = work.spec.continues.label_renames if work.spec.continues else {}
         return compare_with_champion(
-            champion, challenger, corpus, files, renames=renames, threads=work.threads
+            champion, challenger, corpus, files, asked=work.spec.continues, threads=work.threads
         ), ""
     except (ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError) as error:
         return None, error.message

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.train.spec import Continuation, JobSpec, QualityGates, Work
+from services.train.spec import Continuation, QualityGates, Work
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.judging import judge
 from services.train.trainer.publishing import Candidate
@@ -39,13 +39,20 @@ class Court:
         )
 
     def judged(
-        self, corpus: Corpus, gates: QualityGates, *, renames: Mapping[str, str] | None = None
+        self,
+        corpus: Corpus,
+        gates: QualityGates,
+        *,
+        renames: Mapping[str, str] | None = None,
+        parent: str = "support@1",
     ) -> Manifest:
-        """Judge a challenger that answers every row of `corpus` rightly, and goes on from the champion with these renames."""
+        """Judge a challenger that answers every row of `corpus` rightly; with `renames` it goes on from `parent`, by default the champion."""
         manifest, paths = tiny_manifest(
             self._folder / "challenger", "classification", corpus.labels, model="support", number=2
         )
-        work = Work(spec=spec_of(gates, renames), store="unused", base_model_folder=None, threads=1)
+        continues = None if renames is None else Continuation(version=parent, label_renames=dict(renames))
+        spec = SPEC.model_copy(update={"model": "support", "gates": gates, "continues": continues})
+        work = Work(spec=spec, store="unused", base_model_folder=None, threads=1)
         scratch = self._folder / "scratch"
         return judge(manifest, Candidate(manifest, paths), corpus, work, self._objects, scratch)
 
@@ -54,12 +61,6 @@ class Court:
 def court(tmp_path: Path) -> Court:
     """Nobody is there yet."""
     return Court(tmp_path)
-
-
-def spec_of(gates: QualityGates, renames: Mapping[str, str] | None) -> JobSpec:
-    """A job with these gates; with `renames` it goes on from the champion."""
-    continues = None if renames is None else Continuation(version="support@1", label_renames=dict(renames))
-    return SPEC.model_copy(update={"model": "support", "gates": gates, "continues": continues})
 
 
 def corpus_of(labels: tuple[str, ...]) -> Corpus:
@@ -73,19 +74,30 @@ def by_name(manifest: Manifest) -> dict[str, QualityCheck]:
     return {check.name: check for check in manifest.quality_checks}
 
 
-def test_a_champion_s_answers_count_under_the_new_names_of_its_labels(court: Court) -> None:
-    """Both answer alike, the champion by the old name: nothing is lost and nothing gained; the label is compared by its new name."""
+@pytest.mark.parametrize("parent", ["support@1", "support@7"])
+def test_a_champion_s_answers_count_under_the_new_names_of_its_labels(court: Court, parent: str) -> None:
+    """Both answer alike, the champion by the old name: nothing is lost or gained, and the label is compared by its new name, be the champion the parent or another version."""
     court.crown()
     renamed = tuple(RENAMES.get(label, label) for label in CLASSIFICATION_LABELS)
-    manifest = court.judged(corpus_of(renamed), GATES, renames=RENAMES)
+    manifest = court.judged(corpus_of(renamed), GATES, renames=RENAMES, parent=parent)
     assert manifest.comparison is not None
     assert manifest.comparison.gain == 0
     assert {each.name: each.before for each in manifest.comparison.labels} == dict.fromkeys(renamed, 1.0)
 
 
-def test_a_name_that_the_rows_still_have_is_left_alone(court: Court) -> None:
-    """A rename whose old name is a label of the new rows too says nothing of the champion's answers by it."""
+def test_labels_that_change_their_names_round_are_renamed_all_at_once(court: Court) -> None:
+    """Each old name is a new one too; that the rows still have it does not keep the parent's answers from changing theirs."""
     court.crown()
-    manifest = court.judged(corpus_of(CLASSIFICATION_LABELS), GATES, renames=RENAMES)
+    first, second, third = CLASSIFICATION_LABELS
+    manifest = court.judged(corpus_of((second, first, third)), GATES, renames={first: second, second: first})
+    assert manifest.comparison is not None
+    assert manifest.comparison.gain == 0
+
+
+def test_a_name_that_the_rows_still_have_is_left_alone(court: Court) -> None:
+    """A champion that is not the parent may have it for what the rows call so."""
+    court.crown()
+    corpus = corpus_of(CLASSIFICATION_LABELS)
+    manifest = court.judged(corpus, GATES, renames=RENAMES, parent="support@7")
     assert manifest.comparison is not None
     assert manifest.comparison.gain == 0
