@@ -149,7 +149,9 @@ class Lineage(_Record):
     seed: int
     package_versions: dict[str, str]
     parent_version: str | None = None  # that the training went on from, name@number
-    replayed_row_count: int = 0  # train rows that came from what the parent learnt from
+    replayed_row_count: int = (
+        0  # train rows, and rows out of scope, that came from what the parent learnt from
+    )
 
     @property
     def replayed_version(self) -> str | None:
