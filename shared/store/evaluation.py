@@ -90,6 +90,7 @@ class Comparison(_Record):
     """A version beside the one that it would take the place of, both answered on the same rows."""
 
     champion: str  # name@number
+    variant: str = "fp32"  # that the version answered as; the champion too, or as fp32 where it lacks it
     split: str
     row_count: int
     gain: float  # of the task's metric; less than nought if it lost

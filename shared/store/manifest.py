@@ -208,7 +208,7 @@ class Manifest(_Record):
     golden_examples: tuple[GoldenExample, ...]
     evaluations: dict[VariantName, dict[ProvingSplit, SplitEvaluation]]  # of each variant, as it is served
     gate_checks: tuple[GateCheck, ...]
-    comparison: Comparison | None = None  # with the champion, of fp32
+    comparison: Comparison | None = None  # with the champion, of the variant that servers choose
     quality_checks: tuple[
         QualityCheck, ...
     ] = ()  # those that failed keep aliases from moving here unless somebody says why they should

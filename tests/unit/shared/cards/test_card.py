@@ -1,5 +1,6 @@
 """Model cards: what the Hub reads, what people read, and what must never stand in one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from markdown_it.token import Token
 
 from shared.cards.card import write_card
 from shared.cards.markup import one_line
+from shared.cards.report import write_report
 from shared.store.manifest import BaseModelLineage, ClassificationDecoding, Manifest, Task
 from tests.tiny import tiny_manifest
 from tests.unit.shared.cards.versions import METRICS, SECRET, version
@@ -68,6 +70,39 @@ def test_the_hub_reads_every_metric_with_its_split_and_dataset(task: Task, tmp_p
     assert found["test", headline].metric_args["interval_95"] == [0.8125, 0.9375]
     assert data.model_name == "tiny@1"
     assert data.pipeline_tag == ("token-classification" if task == "entities" else "text-classification")
+
+
+def test_every_variant_s_scores_stand_beside_each_other_and_say_whose_they_are(tmp_path: Path) -> None:
+    """In the headline, in the intervals, in the model-index and in the comparison: fp32 first, then int8, as each is served."""
+    manifest = version(tmp_path)
+    scores = manifest.evaluations["fp32"]["test"]
+    worse = scores.model_copy(
+        update={"metrics": {**scores.metrics, "accuracy": 0.75}, "interval": (0.625, 0.8125)}
+    )
+    assert manifest.comparison is not None
+    two = {
+        "variants": {"int8": manifest.variants["fp32"], **manifest.variants},
+        "evaluations": {"int8": {"test": worse}, **manifest.evaluations},
+        "comparison": manifest.comparison.model_copy(update={"variant": "int8"}),
+    }
+    both = manifest.model_copy(update=two)
+    card = write_card(both)
+    for told in (
+        "On 120 test rows: **accuracy 0.8750** as fp32 (95 % interval 0.8125 to 0.9375), **0.7500** as int8 (95 % interval 0.6250 to 0.8125).",
+        "95 % interval of accuracy on test, as fp32: 0.8125 to 0.9375.",
+        "95 % interval of accuracy on test, as int8: 0.6250 to 0.8125.",
+        "to m@3 on 120 rows of test, as int8, 95 % interval",
+    ):
+        assert told in card
+    found = [
+        (each.metric_args["variant"], each.metric_value)
+        for each in ModelCard(card).data.eval_results
+        if (each.dataset_split, each.metric_name) == ("test", "accuracy")
+    ]
+    assert found == [("fp32", 0.875), ("int8", 0.75)]
+    texts = "".join(re.findall(r'<p class="headline">.*</p>', write_report(both)))
+    assert "<strong>0.8750</strong> as fp32" in texts
+    assert "<strong>0.7500</strong> as int8" in texts
 
 
 def test_the_hub_is_told_a_base_only_by_its_name_on_the_hub(tmp_path: Path) -> None:
