@@ -78,7 +78,7 @@ class MetricRow(NamedTuple):
     """A metric of a split, as every variant is served."""
 
     split: SplitName
-    row_count: int
+    row_count: int  # that it is measured on
     name: str
     values: tuple[float | None, ...]  # in the order of `Facts.variants`
 
@@ -119,7 +119,7 @@ class Facts:
         return tuple(
             MetricRow(
                 split,
-                evaluation.row_count,
+                evaluation.count_of(name),
                 name,
                 tuple(_metric(measured.get(variant, {}).get(split), name) for variant in self.variants),
             )

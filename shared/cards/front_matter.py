@@ -81,7 +81,9 @@ def _results(facts: Facts) -> list[EvalResult]:
 
 
 def _arguments(facts: Facts, variant: VariantName, evaluation: SplitEvaluation, name: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"variant": variant, "row_count": evaluation.row_count}
+    told: dict[str, Any] = {"variant": variant}
+    if count := evaluation.count_of(name):
+        told["row_count"] = count
     if name == facts.metric and evaluation.interval:
         told["interval_95"] = list(evaluation.interval)
     return told

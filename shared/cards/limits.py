@@ -4,9 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.cards.facts import Facts
+from shared.data.inspection.findings import Kind
 
 _MOST_NAMED: Final = 5  # labels of a sentence; tables have them all
 _FEW: Final = 10  # rows of a label, below which its score is mostly chance
+
+_LEAKS: Final = {
+    Kind.LEAK: "Rows of validation and test whose text stands in another split too",
+    Kind.LEARNT_BEFORE: "Rows of validation and test that an older version had learnt, from which this one goes on or with which it was compared",
+}
 
 TASK_WORDS: Final = {
     "classification": "a text classifier with one label for each text",
@@ -60,9 +66,20 @@ def _of_what_was_measured(facts: Facts) -> Iterator[str]:
     )
     if split == "validation":
         yield "There were no test rows: its scores are of the rows that it was chosen by, and so rather too good."
+    yield from _of_leaks(facts)
     unseen = evaluation.metrics.get("unseen_span_recall")
     if unseen is not None:
         yield f"Of entities whose words were no entity in training it finds {unseen:.1%}."
+
+
+def _of_leaks(facts: Facts) -> Iterator[str]:
+    counts = {
+        kind: max((each.count for each in facts.manifest.findings if each.kind == kind), default=0)
+        for kind in _LEAKS
+    }
+    for kind, count in counts.items():
+        if count:
+            yield f"{_LEAKS[kind]}: {count}. Scores of these prove nothing, and make those of all rather too good."
 
 
 def _of_labels(facts: Facts) -> Iterator[str]:

@@ -13,7 +13,7 @@ from markdown_it.token import Token
 from shared.cards.card import write_card
 from shared.cards.markup import one_line
 from shared.cards.report import write_report
-from shared.store.manifest import BaseModelLineage, ClassificationDecoding, Manifest, Task
+from shared.store.manifest import BaseModelLineage, ClassificationDecoding, DataFinding, Manifest, Task
 from tests.tiny import tiny_manifest
 from tests.unit.shared.cards.versions import METRICS, SECRET, version
 
@@ -178,6 +178,41 @@ def test_a_card_says_where_a_version_ends(tmp_path: Path) -> None:
     nothing = rejected.model_copy(update={"evaluations": {}})
     assert "The export gate refused it" in write_card(nothing)
     assert "The manifest has no metrics of it." in write_card(nothing)
+
+
+def test_a_card_says_how_many_rows_prove_nothing(tmp_path: Path) -> None:
+    """Rows that stand in another split, or that an older version had learnt; findings without a count are no such rows."""
+    manifest = version(tmp_path)
+    learnt = DataFinding(kind="LEARNT_BEFORE", message="m@1 has learnt the same text", count=5, places=())
+    card = write_card(manifest.model_copy(update={"findings": (*manifest.findings, learnt)}))
+    assert "text stands in another split too: 2." in card
+    assert (
+        "an older version had learnt, from which this one goes on or with which it was compared: 5." in card
+    )
+    unknown = learnt.model_copy(update={"count": 0})
+    clean = write_card(manifest.model_copy(update={"findings": (unknown,)}))
+    assert "prove nothing" not in clean
+
+
+def test_what_is_measured_on_rows_out_of_scope_has_their_count(tmp_path: Path) -> None:
+    """In the table of metrics and in the model-index; nobody knows it of a manifest from before it was kept."""
+    manifest = version(tmp_path)
+    scores = manifest.evaluations["fp32"]["test"]
+    told = scores.model_copy(
+        update={"metrics": {**scores.metrics, "out_of_scope_recall": 0.5}, "out_of_scope_count": 8}
+    )
+    older = told.model_copy(update={"out_of_scope_count": 0})
+    evaluations = {"fp32": {"test": told, "validation": older}}
+    card = write_card(manifest.model_copy(update={"evaluations": evaluations}))
+    assert "| test | 8 | out-of-scope recall | 0.5000 |" in card
+    assert "| validation | – | out-of-scope recall | 0.5000 |" in card
+    assert "| test | 120 | accuracy | 0.8750 |" in card
+    counts = {
+        each.metric_name: each.metric_args["row_count"]
+        for each in ModelCard(card).data.eval_results
+        if each.dataset_split == "test"
+    }
+    assert (counts["out_of_scope_recall"], counts["accuracy"]) == (8, 120)
 
 
 def test_a_version_from_scratch_claims_no_base_and_no_licence(tmp_path: Path) -> None:
