@@ -107,7 +107,8 @@ def metrics_table(version: pb.ModelVersion) -> Table:
     for name, value in sorted(version.metrics.items(), reverse=True):  # validation before test
         split, _, metric = name.partition(".")
         values = (f"{each:.4f}" for each in (value, *(variant.metrics[name] for variant in others)))
-        table.add_row(split, str(version.row_counts[split]), metric, *values)
+        counts = version.out_of_scope_counts if metric == "out_of_scope_recall" else version.row_counts
+        table.add_row(split, str(counts.get(split) or "-"), metric, *values)
     return table
 
 

@@ -38,6 +38,7 @@ def version_record(version: registry_pb2.ModelVersion) -> Record:
         "labels": list(version.labels),
         "metrics": dict(sorted(version.metrics.items())),
         "row_counts": dict(sorted(version.row_counts.items())),
+        "out_of_scope_counts": dict(sorted(version.out_of_scope_counts.items())),
         "job": version.job,
         "base_model": version.base_model,
         "adaptable": version.adaptable,

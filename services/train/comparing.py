@@ -81,7 +81,7 @@ def _compared(before: Manifest, after: Manifest, split: ProvingSplit) -> SplitCo
         split,
         now.row_count,
         tuple(
-            Change(name=name, row_count=now.row_count, before=was.metrics[name], after=value)
+            Change(name=name, row_count=now.count_of(name), before=was.metrics[name], after=value)
             for name, value in now.metrics.items()
             if name in was.metrics
         ),

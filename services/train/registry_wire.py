@@ -89,6 +89,11 @@ def write_version(
         row_counts={
             split: evaluation.row_count for split, evaluation in manifest.evaluations.get("fp32", {}).items()
         },
+        out_of_scope_counts={
+            split: evaluation.out_of_scope_count
+            for split, evaluation in manifest.evaluations.get("fp32", {}).items()
+            if evaluation.out_of_scope_count
+        },
         job=manifest.lineage.job_id,
         base_model=manifest.lineage.base_model.id if manifest.lineage.base_model else "",
         adaptable=manifest.lineage.adaptable,

@@ -6,7 +6,7 @@ from typing import Final
 from markupsafe import Markup
 
 from shared.cards.beside import comparisons
-from shared.cards.facts import Facts, facts_of
+from shared.cards.facts import facts_of
 from shared.cards.front_matter import front_matter
 from shared.cards.golden import golden_entries
 from shared.cards.limits import TASK_WORDS, limits, purpose
@@ -44,7 +44,6 @@ def write_card(
             metric_name=METRIC_WORDS.get(facts.metric, facts.metric),
             words=METRIC_WORDS,
             unit=UNITS[manifest.task],
-            intervals=_intervals(facts),
             comparisons=comparisons(manifest),
             confusions=facts.confusions[:_MOST_CONFUSIONS],
             lineage=list(lineage(facts)),
@@ -55,8 +54,3 @@ def write_card(
         )
     )
     return _BLANK_LINES.sub("\n\n", card)
-
-
-def _intervals(facts: Facts) -> list[tuple[str, tuple[float, float]]]:
-    measured = facts.manifest.evaluations.get("fp32", {})
-    return [(split, each.interval) for split, each in sorted(measured.items()) if each.interval]

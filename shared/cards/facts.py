@@ -1,6 +1,6 @@
 """What a manifest tells of a version, in the order in which people ask for it. Card and report say the same, because both ask here.
 
-Details are of one split, the test split where there is one, and of the fp32 variant, which every version has.
+Details are of one split, the test split where there is one, and of the fp32 variant, which every version has; what other variants score stands beside.
 """
 
 from collections.abc import Mapping
@@ -65,11 +65,20 @@ class Column:
         return self.worst.high < self.best.low
 
 
+class Headline(NamedTuple):
+    """The task's metric of a split, as a variant is served."""
+
+    split: SplitName
+    variant: VariantName
+    value: float
+    interval: tuple[float, float] | None  # 95 %
+
+
 class MetricRow(NamedTuple):
     """A metric of a split, as every variant is served."""
 
     split: SplitName
-    row_count: int
+    row_count: int  # that it is measured on
     name: str
     values: tuple[float | None, ...]  # in the order of `Facts.variants`
 
@@ -93,13 +102,24 @@ class Facts:
         return tuple(sorted(self.manifest.variants, key=lambda name: name != "fp32"))
 
     @property
+    def headlines(self) -> tuple[Headline, ...]:
+        """The task's metric of every split and variant; of a split, fp32 first."""
+        measured = self.manifest.evaluations
+        return tuple(
+            Headline(split, variant, evaluation.metrics[self.metric], evaluation.interval)
+            for split in SPLITS
+            for variant in self.variants
+            if (evaluation := measured.get(variant, {}).get(split))
+        )
+
+    @property
     def metric_rows(self) -> tuple[MetricRow, ...]:
         """Every metric of every split; the task's own first."""
         measured = self.manifest.evaluations
         return tuple(
             MetricRow(
                 split,
-                evaluation.row_count,
+                evaluation.count_of(name),
                 name,
                 tuple(_metric(measured.get(variant, {}).get(split), name) for variant in self.variants),
             )

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from shared.cards.facts import SPLITS, Facts, SplitName
+from shared.cards.facts import SPLITS, Facts
 from shared.names import DatasetName
+from shared.store.evaluation import SplitEvaluation
+from shared.store.manifest import VariantName
 
 _PIPELINES: Final = {
     "classification": "text-classification",
@@ -56,7 +58,7 @@ def _licence(name: str) -> str:
 
 
 def _results(facts: Facts) -> list[EvalResult]:
-    """Every metric of every split, as fp32 is served."""
+    """Every metric of every split, as each variant is served, fp32 first."""
     manifest = facts.manifest
     dataset = DatasetName.parse(manifest.lineage.dataset)
     return [
@@ -69,17 +71,19 @@ def _results(facts: Facts) -> list[EvalResult]:
             metric_type=_HUB_METRICS.get(name, name),
             metric_name=name,
             metric_value=value,
-            metric_args=_arguments(facts, split, name),
+            metric_args=_arguments(facts, variant, evaluation, name),
         )
         for split in SPLITS
-        if (evaluation := manifest.evaluations.get("fp32", {}).get(split))
+        for variant in facts.variants
+        if (evaluation := manifest.evaluations.get(variant, {}).get(split))
         for name, value in sorted(evaluation.metrics.items(), key=lambda each: each[0] != facts.metric)
     ]
 
 
-def _arguments(facts: Facts, split: SplitName, name: str) -> dict[str, Any]:
-    evaluation = facts.manifest.evaluations["fp32"][split]
-    told: dict[str, Any] = {"row_count": evaluation.row_count}
+def _arguments(facts: Facts, variant: VariantName, evaluation: SplitEvaluation, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"variant": variant}
+    if count := evaluation.count_of(name):
+        told["row_count"] = count
     if name == facts.metric and evaluation.interval:
         told["interval_95"] = list(evaluation.interval)
     return told

@@ -4,10 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.cards.facts import Facts
+from shared.data.inspection.findings import Kind
 from shared.store.manifest import FEWEST_CALIBRATED_ROWS
 
 _MOST_NAMED: Final = 5  # labels of a sentence; tables have them all
 _FEW: Final = 10  # rows of a label, below which its score is mostly chance
+
+_LEAKS: Final = {
+    Kind.LEAK: "Rows of validation and test whose text stands in another split too",
+    Kind.LEARNT_BEFORE: "Rows of validation and test that an older version had learnt, from which this one goes on or with which it was compared",
+}
 
 TASK_WORDS: Final = {
     "classification": "a text classifier with one label for each text",
@@ -71,9 +77,20 @@ def _of_what_was_measured(facts: Facts) -> Iterator[str]:
             f"Its probabilities are not calibrated: no temperature is fitted on fewer than {FEWEST_CALIBRATED_ROWS} validation rows,"
             f" and there were {chosen_by.row_count}."
         )
+    yield from _of_leaks(facts)
     unseen = evaluation.metrics.get("unseen_span_recall")
     if unseen is not None:
         yield f"Of entities whose words were no entity in training it finds {unseen:.1%}."
+
+
+def _of_leaks(facts: Facts) -> Iterator[str]:
+    counts = {
+        kind: max((each.count for each in facts.manifest.findings if each.kind == kind), default=0)
+        for kind in _LEAKS
+    }
+    for kind, count in counts.items():
+        if count:
+            yield f"{_LEAKS[kind]}: {count}. Scores of these prove nothing, and make those of all rather too good."
 
 
 def _of_labels(facts: Facts) -> Iterator[str]:

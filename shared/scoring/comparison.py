@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from shared.scoring.intervals import difference
 from shared.scoring.outcomes import Outcomes
 from shared.store.evaluation import Change, Comparison, SplitEvaluation
+from shared.store.manifest import VariantName
 
 
 def compare(
@@ -13,12 +14,14 @@ def compare(
     *,
     before: tuple[SplitEvaluation, Outcomes],
     after: tuple[SplitEvaluation, Outcomes],
+    variant: VariantName = "fp32",
 ) -> Comparison:
-    """Compare the challenger (`after`) with the champion (`before`), both answered on the rows of `split`."""
+    """Compare the challenger (`after`), which answered as `variant`, with the champion (`before`), both answered on the rows of `split`."""
     (was, was_of_rows), (now, now_of_rows) = before, after
     gain, low, high = difference(now_of_rows, was_of_rows)
     return Comparison(
         champion=champion,
+        variant=variant,
         split=split,
         row_count=now.row_count,
         gain=gain,

@@ -97,7 +97,7 @@ def evaluate_classification(
         scores.metrics[_BEFORE] = calibration_error(reliability(sure, np.array(right)))
     return _completed(
         split,
-        scores,
+        scores.model_copy(update={"out_of_scope_count": len(out_of_scope)}),
         outcomes_of(split.rows, answers),
         answer_scores=[each[0].score for each in answers],
         answers_right=[each[0].label == label for each, label in zip(answers, true, strict=True)],

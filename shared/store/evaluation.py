@@ -63,6 +63,7 @@ class SplitEvaluation(_Record):
     """What the served variant scores on one split, computed through shared.runtime."""
 
     row_count: int
+    out_of_scope_count: int = 0  # rows beside these that belong to no label, which out_of_scope_recall is of; 0 in manifests from before it was kept
     metrics: dict[
         str, float
     ]  # accuracy, macro_f1, answered, best_label_accuracy, out_of_scope_recall | micro_f1, macro_f1, subset_accuracy | span_precision, span_recall, span_f1,
@@ -75,6 +76,10 @@ class SplitEvaluation(_Record):
     reliability: tuple[ReliabilityBin, ...] = ()  # of the scores of what was answered
     slices: tuple[SliceScores, ...] = ()
     errors: tuple[RowError, ...] = ()  # the surest ones first, as many as a manifest bears
+
+    def count_of(self, metric: str) -> int:
+        """Return how many rows a metric is measured on."""
+        return self.out_of_scope_count if metric == "out_of_scope_recall" else self.row_count
 
 
 class Change(_Record):
@@ -90,6 +95,7 @@ class Comparison(_Record):
     """A version beside the one that it would take the place of, both answered on the same rows."""
 
     champion: str  # name@number
+    variant: str = "fp32"  # that the version answered as; the champion too, or as fp32 where it lacks it
     split: str
     row_count: int
     gain: float  # of the task's metric; less than nought if it lost

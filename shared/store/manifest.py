@@ -152,7 +152,9 @@ class Lineage(_Record):
     seed: int
     package_versions: dict[str, str]
     parent_version: str | None = None  # that the training went on from, name@number
-    replayed_row_count: int = 0  # train rows that came from what the parent learnt from
+    replayed_row_count: int = (
+        0  # train rows, and rows out of scope, that came from what the parent learnt from
+    )
 
     @property
     def replayed_version(self) -> str | None:
@@ -209,7 +211,7 @@ class Manifest(_Record):
     golden_examples: tuple[GoldenExample, ...]
     evaluations: dict[VariantName, dict[ProvingSplit, SplitEvaluation]]  # of each variant, as it is served
     gate_checks: tuple[GateCheck, ...]
-    comparison: Comparison | None = None  # with the champion, of fp32
+    comparison: Comparison | None = None  # with the champion, of the variant that servers choose
     quality_checks: tuple[
         QualityCheck, ...
     ] = ()  # those that failed keep aliases from moving here unless somebody says why they should

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.train.plan import TextFacts
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.leaks import check_held_out
 from services.train.trainer.texts import doubtful_texts, text_facts
 from shared.data.inspection.findings import Finding, by_gravity, placed
 from shared.data.inspection.report import inspect
@@ -30,6 +31,7 @@ def look(
     others: Iterable[Finding] = (),
 ) -> Look:
     """Read all texts of a corpus and look at them; `others` are found elsewhere. Raises DatasetInvalidError."""
+    check_held_out(corpus)
     encoded = {split: reader.encode([row.text for row in rows]) for split, rows in corpus.all_rows.items()}
     rows, texts = placed(corpus.all_rows), [text for of_split in encoded.values() for text in of_split]
     facts = text_facts(rows, texts, tokenizer)

@@ -16,7 +16,7 @@ from shared.runtime.model import Model
 from shared.runtime.parts import Parts
 from shared.store.cache import FileCache
 from shared.store.evaluation import Comparison
-from shared.store.manifest import DataFinding, Manifest
+from shared.store.manifest import DataFinding, Manifest, VariantName
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
 
@@ -24,22 +24,26 @@ from shared.store.port import ObjectStore
 def judge(
     manifest: Manifest, candidate: Candidate, corpus: Corpus, work: Work, objects: ObjectStore, scratch: Path
 ) -> Manifest:
-    """Add the comparison with the champion and the checks of the spec's gates to a manifest that has its evaluations."""
+    """Add the comparison with the champion and the checks of the spec's gates to a manifest that has its evaluations.
+
+    Every variant is judged, for any may serve; the comparison that is kept is that of the one that servers choose.
+    """
     gates, split = work.spec.gates, judged_split(corpus)
     parts = Parts(candidate.open_file)
-    comparison, failure = _comparison(manifest, parts, corpus, work, objects, scratch)
+    comparisons, failure = _comparisons(manifest, parts, corpus, work, objects, scratch)
     served = None
-    if gates.most_size_bytes is not None or gates.most_latency_ms is not None:
+    if len(comparisons) > 1 or gates.most_size_bytes is not None or gates.most_latency_ms is not None:
         served = find_fastest(manifest, parts, [row.text for row in corpus.splits[split]])
     checks = quality_checks(
         gates,
         corpus.task,
         split,
-        manifest.evaluations["fp32"][split],
-        comparison,
+        {variant: of_split[split] for variant, of_split in manifest.evaluations.items()},
+        comparisons,
         champion_failure=failure,
         served=served,
     )
+    comparison = comparisons.get(served.variant if served else "fp32")
     return manifest.model_copy(update={"comparison": comparison, "quality_checks": checks})
 
 
@@ -56,18 +60,19 @@ def add_forgetting(
     return manifest.model_copy(update={"forgetting": forgetting})
 
 
-def _comparison(
+def _comparisons(
     manifest: Manifest, parts: Parts, corpus: Corpus, work: Work, objects: ObjectStore, scratch: Path
-) -> tuple[Comparison | None, str]:
-    """Return the comparison, or why the champion cannot be compared with."""
+) -> tuple[dict[VariantName, Comparison], str]:
+    """Return a comparison for each variant, or why the champion cannot be compared with; neither where there is none."""
     try:
         champion = find_champion(ModelStore(objects), work.spec.gates.champion)
         if champion is None:
-            return None, ""
+            return {}, ""
         if champion.task != corpus.task:  # an alias that moved since the job was accepted
-            return None, f"{champion.version} does {champion.task}"
-        challenger = Model.load(manifest, parts, Execution(threads=work.threads))
-        files = FileCache(objects, scratch / "champion")
-        return compare_with_champion(champion, challenger, corpus, files, threads=work.threads), ""
+            return {}, f"{champion.version} does {champion.task}"
+        opened = Parts(FileCache(objects, scratch / "champion").fetch), parts
+        return compare_with_champion(
+            champion, manifest, corpus, opened=opened, asked=work.spec.continues, threads=work.threads
+        ), ""
     except (ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError) as error:
-        return None, error.message
+        return {}, error.message

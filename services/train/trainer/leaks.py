@@ -1,7 +1,7 @@
 """Rows that a version is judged by and that an older one has learnt: the one that its training goes on from, or that it is compared with.
 
 A text counts as learnt if it stood in train of the older version, or of any that its weights come from; equal but for case, spacing and
-punctuation.
+punctuation. Where most of a split stands in the job's own train rows, there is nothing to judge by, and no job begins.
 """
 
 from collections import defaultdict
@@ -11,12 +11,15 @@ from typing import Final
 from services.train.spec import JobSpec
 from services.train.trainer.champion import find_champion
 from services.train.trainer.corpus import Corpus, read_rows
-from shared.data.inspection.findings import Finding, Kind, placed, places
+from shared.data.inspection.findings import Finding, Kind, Placed, placed, places
 from shared.data.inspection.likeness import canonical
+from shared.data.rows import SplitName
 from shared.errors import (
     ArtifactCorruptError,
+    DatasetInvalidError,
     DatasetNotFoundError,
     ModelNotLoadableError,
+    Problem,
     VersionNotFoundError,
 )
 from shared.names import VersionName
@@ -25,8 +28,32 @@ from shared.store.manifest import Manifest
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
 
+MOST_LEAKED: Final = 0.5  # share of the rows of a split: from here on its scores say what was learnt by heart
 _UNREADABLE: Final = (ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError)
 _ROLES: Final = ("the training goes on from", "the new version is compared with")
+
+
+def check_held_out(corpus: Corpus) -> None:
+    """Raise DatasetInvalidError, naming rows, if half or more of the rows of validation, or of test, stand in train too."""
+    learnt = {canonical(row.text) for row in corpus.splits["train"]}
+    of_split: dict[SplitName, list[Placed]] = defaultdict(list)
+    for each in placed(corpus.splits):
+        if each.split != "train" and canonical(each.row.text) in learnt:
+            of_split[each.split].append(each)
+    grave = {
+        split: rows
+        for split, rows in of_split.items()
+        if len(rows) >= MOST_LEAKED * len(corpus.splits[split])
+    }
+    if grave:
+        counts = " and ".join(
+            f"{len(rows)} of {len(corpus.splits[split])} rows of {split}" for split, rows in grave.items()
+        )
+        raise DatasetInvalidError(
+            f"{counts} stand in train with the same text, so that their scores prove nothing: take them out of one of the two,"
+            " or import with the cleaning step `drop-leaks`.",
+            [Problem(place, "stands in train too") for rows in grave.values() for place in places(rows)],
+        )
 
 
 def learnt_before(objects: ObjectStore, spec: JobSpec, corpus: Corpus) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The version that a training goes on from: its weights where they fit, its rows, and what the new one forgot of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from services.train.spec import Continuation
 from services.train.trainer.champion import evaluation_of
 from services.train.trainer.corpus import Corpus, read_rows
 from services.train.trainer.labels import kept_labels, output_rows
-from services.train.trainer.replay import join, renamed_rows, unknown_rows
+from services.train.trainer.replay import CHOSEN_ON, in_scope, join, renamed_rows, unknown_rows
 from services.train.trainer.weights import Weights, encoder_weights, head_weights, load_weights
+from shared.data.inspection.findings import Finding, Kind
 from shared.data.rows import Row, SplitName
 from shared.errors import DatasetNotFoundError, ModelNotLoadableError
 from shared.names import DatasetName, VersionName
@@ -23,7 +24,7 @@ from shared.scoring.comparison import compare
 from shared.store.cache import FileCache
 from shared.store.datasets import DatasetStore
 from shared.store.evaluation import Comparison
-from shared.store.manifest import Manifest
+from shared.store.manifest import ClassificationDecoding, Manifest
 from shared.store.models import ModelStore
 from shared.store.port import ObjectStore
 
@@ -38,12 +39,23 @@ class Parent:
     tokenizer: Path
     rows: dict[
         SplitName, list[Row]
-    ]  # that it learnt from, labels by their new names; none where they are gone
+    ]  # that it learnt from, those out of scope too, labels by their new names; none where they are gone
     files: FileCache
 
     def joined(self, corpus: Corpus, *, seed: int) -> tuple[Corpus, int]:
-        """Return the corpus to train on, and how many of its train rows are replayed."""
+        """Return the corpus to train on, and how many of its train rows, and rows out of scope, are replayed."""
         return join(corpus, self.rows, self.asked, seed=seed) if self.rows else (corpus, 0)
+
+    def abstention_lost(self, corpus: Corpus) -> Iterator[Finding]:
+        """Tell that the new version will always answer where this one abstained: `corpus`, as it is trained on, has no rows out of scope to choose a threshold by."""
+        decoding = self.manifest.decoding
+        abstained = isinstance(decoding, ClassificationDecoding) and decoding.unknown_below is not None
+        if abstained and not any(map(corpus.out_of_scope.get, CHOSEN_ON)):
+            message = (
+                f"{self.manifest.version} gives no answer where it is not sure; the new version always will: there are no rows out of scope to choose a threshold by."
+                " Add some, or replay those that it was shown, by a replay_share above 0"
+            )
+            yield Finding(Kind.ABSTENTION_LOST, message, 0)
 
     def carry_encoder(self, encoder: nn.Module) -> None:
         """Put its encoder's weights into `encoder`, if they learnt."""
@@ -66,13 +78,14 @@ class Parent:
                     tensor[row] = old[name][row_before]
 
     def forgotten(self, model: Model, corpus: Corpus, *, threads: int) -> Comparison | None:
-        """Have both answer what proved the parent, as far as the new version knows its labels and was not shown it; None where nothing is left."""
-        split: SplitName = "test" if self.rows.get("test") else "validation"
-        rows = unknown_rows(corpus, self.rows.get(split, ()))
+        """Have both answer what proved the parent, as far as the new version knows its labels and neither learnt it nor was chosen by it; None where nothing is left."""
+        learnt_from = in_scope(self.rows)
+        split: SplitName = "test" if learnt_from.get("test") else "validation"
+        rows = unknown_rows(corpus, learnt_from.get(split, ()), CHOSEN_ON)
         if not rows:
             return None
         old = Corpus(
-            corpus.task, corpus.labels, {"train": self.rows["train"], "validation": [], "test": rows}
+            corpus.task, corpus.labels, {"train": learnt_from["train"], "validation": [], "test": rows}
         )
         before = Model.load(self.manifest, Parts(self.files.fetch), Execution(threads=threads))
         was = evaluation_of(before, old, "test", renames=self.asked.label_renames)
@@ -121,7 +134,7 @@ def _rows(
     return {
         split: renamed_rows(
             [
-                *(_from(manifest, row) for row in rows if not row.out_of_scope),
+                *(_from(manifest, row) for row in rows),
                 *(row for row in older.get(split, ()) if set(row.labels) <= set(manifest.labels)),
             ],
             asked.label_renames,

@@ -4,12 +4,12 @@ What cannot be measured, such as a loss to a champion that does not answer, has 
 is not there yet nothing can be lost.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from services.train.spec import QualityGates
-from shared.store.evaluation import UNITS, Change, Comparison, QualityCheck, QualityGate, SplitEvaluation
+from shared.store.evaluation import UNITS, Comparison, QualityCheck, QualityGate, SplitEvaluation
 from shared.store.manifest import METRICS, Task, VariantName
 
 _POINTS: Final = 100.0
@@ -28,42 +28,46 @@ def quality_checks(
     gates: QualityGates,
     task: Task,
     split: str,
-    evaluation: SplitEvaluation,
-    comparison: Comparison | None,
+    evaluations: Mapping[VariantName, SplitEvaluation],
+    comparisons: Mapping[VariantName, Comparison],
     *,
     champion_failure: str,
     served: Served | None,
 ) -> tuple[QualityCheck, ...]:
-    """Return a check for each gate that is set.
+    """Return a check for each gate that is set; of scores the worst of all variants counts, for any may serve.
 
-    `evaluation` is of `split`. `comparison` is None where there is no champion yet, and nothing is lost then; or where it could not answer,
-    which `champion_failure` tells. `served` is None where no gate asks for size or latency.
+    `evaluations` are of `split`, fp32's at least. `comparisons` are none where there is no champion yet, and nothing is lost then; or where it could not
+    answer, which `champion_failure` tells. `served` may be None where no gate asks for size or latency.
     """
     metric = METRICS[task]
     checks: list[QualityCheck] = []
     if gates.least_metric is not None:
-        reached = evaluation.metrics[metric]
+        variant = min(evaluations, key=lambda each: evaluations[each].metrics[metric])
+        reached = evaluations[variant].metrics[metric]
         checks.append(
             _check(
                 "metric",
                 _POINTS * (gates.least_metric - reached),
                 0,
-                f"{split} {metric} {reached:.4f} below {gates.least_metric:.4f}",
+                f"{split} {metric} {reached:.4f} below {gates.least_metric:.4f}, as {variant}",
             )
         )
     if gates.most_calibration_error is not None:
-        checks.append(_calibration(gates.most_calibration_error, split, evaluation))
+        checks.append(_calibration(gates.most_calibration_error, split, evaluations))
     if served is not None:
         checks += _costs(gates, served)
-    return (*checks, *_losses(gates, metric, comparison, champion_failure))
+    return (*checks, *_losses(gates, metric, comparisons, champion_failure))
 
 
-def _calibration(limit: float, split: str, evaluation: SplitEvaluation) -> QualityCheck:
-    if not evaluation.reliability:
-        return _unmeasured("calibration", limit, f"no row of {split} was answered")
-    return _check(
-        "calibration", evaluation.metrics["calibration_error"], limit, f"calibration error on {split}"
-    )
+def _calibration(
+    limit: float, split: str, evaluations: Mapping[VariantName, SplitEvaluation]
+) -> QualityCheck:
+    for variant, evaluation in evaluations.items():
+        if not evaluation.reliability:
+            return _unmeasured("calibration", limit, f"no row of {split} was answered, as {variant}")
+    errors = {variant: evaluation.metrics["calibration_error"] for variant, evaluation in evaluations.items()}
+    variant = max(errors, key=lambda each: errors[each])
+    return _check("calibration", errors[variant], limit, f"calibration error on {split}, as {variant}")
 
 
 def _costs(gates: QualityGates, served: Served) -> Iterator[QualityCheck]:
@@ -76,7 +80,7 @@ def _costs(gates: QualityGates, served: Served) -> Iterator[QualityCheck]:
 
 
 def _losses(
-    gates: QualityGates, metric: str, comparison: Comparison | None, failure: str
+    gates: QualityGates, metric: str, comparisons: Mapping[VariantName, Comparison], failure: str
 ) -> Iterator[QualityCheck]:
     limits: dict[QualityGate, float | None] = {
         "champion": gates.most_points_lost,
@@ -88,35 +92,40 @@ def _losses(
             continue
         if failure:
             yield _unmeasured(name, limit, f"the champion could not be compared with: {failure}")
-        elif comparison is None:
+        elif not comparisons:
             yield _unmeasured(name, limit, "there is no champion yet", passed=True)
         elif name == "champion":
+            worst = min(comparisons.values(), key=lambda each: each.gain)
             yield _check(
                 name,
-                0.0 - _POINTS * comparison.gain,  # never -0.0
+                0.0 - _POINTS * worst.gain,  # never -0.0
                 limit,
-                f"{metric} lost to {comparison.champion} on {comparison.row_count} rows of {comparison.split}"
-                f" (95 % interval {-_POINTS * comparison.high:z.2f} to {-_POINTS * comparison.low:z.2f})",
+                f"{metric} lost to {worst.champion} on {worst.row_count} rows of {worst.split}, as {worst.variant}"
+                f" (95 % interval {-_POINTS * worst.high:z.2f} to {-_POINTS * worst.low:z.2f})",
             )
         else:
-            of = comparison.labels if name == "labels" else comparison.slices
-            yield _worst(
-                name, [each for each in of if each.row_count >= gates.fewest_rows], limit, comparison
-            )
+            yield _worst(name, limit, gates.fewest_rows, comparisons.values())
 
 
 def _worst(
-    name: QualityGate, changes: Sequence[Change], limit: float, comparison: Comparison
+    name: QualityGate, limit: float, fewest_rows: int, comparisons: Iterable[Comparison]
 ) -> QualityCheck:
+    changes = [
+        (change, comparison)
+        for comparison in comparisons
+        for change in (comparison.labels if name == "labels" else comparison.slices)
+        if change.row_count >= fewest_rows
+    ]
     if not changes:
         return _unmeasured(name, limit, f"there are no {name} with rows enough to compare")
-    worst = min(changes, key=lambda each: each.after - each.before)
+    worst, where = min(changes, key=lambda each: each[0].after - each[0].before)
+    count = len({change.name for change, _ in changes})
     return _check(
         name,
         _POINTS * (worst.before - worst.after),
         limit,
-        f"lost to {comparison.champion} on {worst.name!r} ({worst.row_count} rows of {comparison.split}): {worst.before:.4f} to"
-        f" {worst.after:.4f}, the greatest loss of {len(changes)} {name}",
+        f"lost to {where.champion} on {worst.name!r} ({worst.row_count} rows of {where.split}), as {where.variant}: {worst.before:.4f} to"
+        f" {worst.after:.4f}, the greatest loss of {count} {name}",
     )
 
 

@@ -41,8 +41,11 @@ def survey(assignment: Survey, *, scratch: Path) -> Report:
     reader = TextReader(
         TextTokenizer(beginning.tokenizer), corpus.task, max_tokens, stride_tokens=max_tokens // 4
     )
-    known = learnt_before(store, assignment.spec, corpus)
-    seen = look(corpus, reader, beginning.tokenizer, assignment.languages, known)
+    told = [
+        *learnt_before(store, assignment.spec, corpus),
+        *(parent.abstention_lost(corpus) if parent else ()),
+    ]
+    seen = look(corpus, reader, beginning.tokenizer, assignment.languages, told)
     encoded = seen.encoded
     check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     suspects: list[Suspect] = []

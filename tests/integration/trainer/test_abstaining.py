@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.train.spec import Hyperparameters
+from services.train.spec import Continuation, Hyperparameters
 from shared.data.readers import Extras, read_rows
-from shared.data.rows import Row
+from shared.data.rows import Row, SplitName
 from shared.data.splits import assign_splits
 from shared.runtime.classification import LabelScore
 from shared.store.evaluation import SplitEvaluation
@@ -106,6 +106,31 @@ def test_what_is_served_abstains_as_it_was_evaluated(workplace: Workplace, caref
         assert evaluation.metrics["out_of_scope_recall"] == pytest.approx(sum(refused) / len(others))
         for each in (*answers, *strays):
             assert each.is_given == (each.score >= (careful.decoding.unknown_below or 0))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.0])
+def test_a_version_that_goes_on_from_one_that_abstains_abstains_too(
+    workplace: Workplace, tiny_base: Path, careful: Manifest, share: float
+) -> None:
+    """Its rows have none out of scope: those of its parent set the threshold; where nothing is replayed, the findings say what is given up."""
+    rows: dict[SplitName, list[Row]] = {
+        split: [row for row in of_split if not row.out_of_scope]
+        for split, of_split in assign_splits(imported()).items()
+    }
+    assignment = workplace.assign(
+        tiny_base, "classification", adaptable=True, rows=rows, hyperparameters=CAREFUL
+    )
+    continues = Continuation(version=str(careful.version), replay_share=share)
+    spec = assignment.spec.model_copy(update={"continues": continues})
+    manifest = workplace.train(assignment.model_copy(update={"spec": spec})).manifest
+    assert isinstance(manifest.decoding, ClassificationDecoding)
+    told = [each.kind for each in manifest.findings if each.kind == "ABSTENTION_LOST"]
+    if share:
+        assert manifest.decoding.unknown_below is not None
+        assert manifest.evaluations["fp32"]["validation"].metrics["out_of_scope_recall"] >= 0.8
+        assert (manifest.lineage.replayed_row_count, told) == (40, [])
+    else:
+        assert (manifest.decoding.unknown_below, told) == (None, ["ABSTENTION_LOST"])
 
 
 def best(answer: list[LabelScore] | list[object]) -> LabelScore:

@@ -65,8 +65,13 @@ def test_a_version_that_learns_nothing_more_decides_as_its_parent(
     texts = [row.text for row in rows["test"]]
     assert decisions(workplace.load(manifest), texts) == decisions(workplace.load(parent), texts)
     assert manifest.lineage.parent_version == str(parent.version)
-    assert manifest.forgetting is None  # its parent's rows are all its own: nothing is left to be asked
     learnt = {canonical(row.text) for row in rows["train"]}
+    chosen_by = learnt | {canonical(row.text) for row in rows["validation"]}
+    asked = [row for row in splits_of(task)["test"] if canonical(row.text) not in chosen_by]
+    assert (
+        manifest.forgetting is not None
+    )  # rows that both are tested on, and neither has learnt, tell what was forgotten
+    assert (manifest.forgetting.row_count, manifest.forgetting.gain) == (len(asked), 0)
     again = [row for split in ("validation", "test") for row in rows[split] if canonical(row.text) in learnt]
     told = [each.count for each in manifest.findings if each.kind == "LEARNT_BEFORE"]
     assert told == [len(again)]
@@ -287,6 +292,37 @@ def test_replayed_rows_are_spread_over_labels_and_are_none_that_is_there() -> No
     assert joined.labels == ("a", "b")
     again, _ = join(corpus, old, Continuation(version="m@1", replay_share=0.2), seed=1)
     assert again == joined
+
+
+def strays(count: int, name: str) -> list[Row]:
+    """Rows that belong to no label."""
+    return [Row(f"stray {name} {i}", out_of_scope=True) for i in range(count)]
+
+
+def test_rows_out_of_scope_are_replayed_where_there_are_none() -> None:
+    """As many as the share asks for and fifty at least, none whose text stands in the new rows; beside the in-scope ones, and counted with them."""
+    corpus = corpus_of(a=20, b=20)
+    old = {
+        "train": [*strays(70, "t"), Row("A 3", out_of_scope=True)],
+        "validation": [*strays(7, "v"), Row("old", label="a")],
+    }
+    joined, count = join(corpus, old, Continuation(version="m@1", replay_share=0.2), seed=1)
+    assert {split: len(rows) for split, rows in joined.out_of_scope.items()} == {"train": 50, "validation": 7}
+    assert all(row.text.startswith("stray") for rows in joined.out_of_scope.values() for row in rows)
+    assert (joined.splits, count) == (corpus.splits, 57)
+    many, _ = join(corpus, old, Continuation(version="m@1", replay_share=1.5), seed=1)
+    assert len(many.out_of_scope["train"]) == 60
+    none, count = join(corpus, old, Continuation(version="m@1", replay_share=0), seed=1)
+    assert (none, count) == (corpus, 0)
+
+
+def test_rows_out_of_scope_of_its_own_are_enough() -> None:
+    """A split that has some gets no others."""
+    own = strays(2, "own")
+    corpus = replace(corpus_of(a=5, b=5), out_of_scope={"train": [], "validation": own, "test": []})
+    old = {"train": strays(3, "t"), "validation": strays(3, "v")}
+    joined, _ = join(corpus, old, Continuation(version="m@1"), seed=1)
+    assert (len(joined.out_of_scope["train"]), joined.out_of_scope["validation"]) == (3, own)
 
 
 def test_kept_labels_are_proved_by_old_rows() -> None:

@@ -4,12 +4,26 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.inspecting import look
 from shared.data.rows import Row
+from shared.errors import DatasetInvalidError
 from shared.runtime.reader import TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from tests.integration.trainer.world import splits_of
+
+
+def test_a_split_that_was_learnt_by_heart_is_refused_before_anything_is_read(tiny_base: Path) -> None:
+    """The look that jobs and plans begin with raises; nothing is trained on such rows."""
+    train = splits_of("classification")["train"]
+    labels = tuple(sorted({row.label or "" for row in train}))
+    corpus = Corpus("classification", labels, {"train": train, "validation": train[:10], "test": []})
+    tokenizer = tiny_base / "tokenizer.json"
+    reader = TextReader(TextTokenizer(tokenizer), "classification", 32, stride_tokens=8)
+    with pytest.raises(DatasetInvalidError, match="10 of 10 rows of validation"):
+        look(corpus, reader, tokenizer, ())
 
 
 def test_every_text_is_read_once_and_handed_on_with_its_row(tiny_base: Path) -> None:

@@ -199,8 +199,8 @@ def checked(
         gates,
         "classification",
         "test",
-        evaluation,
-        comparison,
+        {"fp32": evaluation},
+        {"fp32": comparison} if comparison else {},
         champion_failure=failure,
         served=Served("int8", 100, 5),
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from services.cli.models import _gate_table
+from services.cli.models import _gate_table, metrics_table
 from services.cli.records import version_record
 from services.cli.trainings import how_it_was_trained, training_record
 from services.train.registry_wire import write_version
@@ -70,3 +70,21 @@ def test_the_table_of_gates_has_units(tmp_path: Path) -> None:
     assert "slices FAILED 5.5 points 2 points lost on 'language=de'" in lines
     assert "labels FAILED not measured 2 points there are no labels with rows enough to compare" in lines
     assert "size passed 12,345,678 bytes 23,456,789 bytes files of the smallest variant" in lines
+
+
+def test_the_table_of_metrics_counts_rows_out_of_scope_by_themselves(tmp_path: Path) -> None:
+    """What is measured on them alone has their count, as the record has; all else has that of the split's other rows."""
+    manifest = version(tmp_path)
+    scores = manifest.evaluations["fp32"]["test"]
+    strays = scores.model_copy(
+        update={"metrics": {**scores.metrics, "out_of_scope_recall": 0.5}, "out_of_scope_count": 8}
+    )
+    evaluations = {"fp32": {"test": strays}}
+    wire = write_version(manifest.model_copy(update={"evaluations": evaluations}), (), with_manifest=False)
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(metrics_table(wire))
+    lines = [" ".join(line.split()) for line in shown.get().splitlines()]
+    assert "test 8 out_of_scope_recall 0.5000" in lines
+    assert "test 120 accuracy 0.8750" in lines
+    assert version_record(wire)["out_of_scope_counts"] == {"test": 8}

@@ -124,6 +124,7 @@ def test_a_split_with_refused_rows_tells_what_refusing_cost() -> None:
         ]
         assert sum(of_bin.count for of_bin in each.reliability) == 5
     assert told.metrics["out_of_scope_recall"] == pytest.approx(1 / 3)
+    assert (told.count_of("out_of_scope_recall"), told.count_of("accuracy")) == (3, 5)
     assert "out_of_scope_recall" not in alone.metrics
 
 

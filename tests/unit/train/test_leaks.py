@@ -9,10 +9,11 @@ import pytest
 
 from services.train.retention import Retention
 from services.train.spec import Continuation, QualityGates
-from services.train.trainer.corpus import read_corpus
-from services.train.trainer.leaks import learnt_before
+from services.train.trainer.corpus import Corpus, read_corpus
+from services.train.trainer.leaks import check_held_out, learnt_before
 from shared.data.inspection.findings import Finding
 from shared.data.rows import Row, SplitName
+from shared.errors import DatasetInvalidError
 from shared.store.datasets import DatasetStore
 from shared.store.memory import MemoryStore
 from shared.store.models import ModelStore
@@ -122,3 +123,32 @@ async def test_rows_that_are_gone_cannot_be_compared_with(desk: Desk) -> None:
     assert known.places == ("test:1",)
     assert (gone.kind, gone.count, gone.places) == ("LEARNT_BEFORE", 0, ())
     assert "of-2@sha256" in gone.message
+
+
+def corpus_of(validation: Sequence[str], test: Sequence[str]) -> Corpus:
+    """Four train texts, and these beside them."""
+    texts: dict[SplitName, Sequence[str]] = {
+        "train": ["one", "two", "three", "four"],
+        "validation": validation,
+        "test": test,
+    }
+    rows = {split: [Row(each, label="a") for each in of_split] for split, of_split in texts.items()}
+    return Corpus("classification", ("a",), rows)
+
+
+def test_a_split_of_which_half_stands_in_train_proves_nothing() -> None:
+    """No job begins: every split that is so is named with its rows, and what to do; a test split that was drawn anew is left alone."""
+    with pytest.raises(
+        DatasetInvalidError, match="2 of 4 rows of validation and 1 of 1 rows of test stand in train"
+    ) as told:
+        check_held_out(corpus_of(["One!", "new", "TWO", "newer"], ["four"]))
+    assert [each.field for each in told.value.problems] == ["validation:1", "validation:3", "test:1"]
+    with pytest.raises(DatasetInvalidError, match="drop-leaks") as told:
+        check_held_out(corpus_of(["new"], ["one", "two", "newest"]))
+    assert [each.field for each in told.value.problems] == ["test:1", "test:2"]
+
+
+def test_fewer_leaks_stop_no_job() -> None:
+    """Less than half of each split; and there may be no test rows."""
+    check_held_out(corpus_of(["one", "new", "newer"], ["new", "newer", "two"]))
+    check_held_out(corpus_of(["new"], []))

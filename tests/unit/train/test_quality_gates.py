@@ -106,8 +106,8 @@ def test_the_checks_say_which_variant_they_looked_at() -> None:
         gates,
         "classification",
         "test",
-        SCORES,
-        None,
+        {"fp32": SCORES},
+        {},
         champion_failure="",
         served=Served("int8", 101, 4.5),
     )

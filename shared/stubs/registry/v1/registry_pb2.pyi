@@ -85,7 +85,7 @@ class ListModelVersionsResponse(_message.Message):
     def __init__(self, versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("name", "state", "task", "labels", "metrics", "row_counts", "job", "base_model", "adaptable", "dataset", "size_bytes", "aliases", "gate_checks", "create_time", "manifest_json", "error", "variants", "quality_checks")
+    __slots__ = ("name", "state", "task", "labels", "metrics", "row_counts", "job", "base_model", "adaptable", "dataset", "size_bytes", "aliases", "gate_checks", "create_time", "manifest_json", "error", "variants", "quality_checks", "out_of_scope_counts")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[ModelVersion.State]
@@ -102,6 +102,13 @@ class ModelVersion(_message.Message):
         value: float
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     class RowCountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class OutOfScopeCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +133,7 @@ class ModelVersion(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     VARIANTS_FIELD_NUMBER: _ClassVar[int]
     QUALITY_CHECKS_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_SCOPE_COUNTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: ModelVersion.State
     task: str
@@ -144,7 +152,8 @@ class ModelVersion(_message.Message):
     error: _status_pb2.Status
     variants: _containers.RepeatedCompositeFieldContainer[Variant]
     quality_checks: _containers.RepeatedCompositeFieldContainer[QualityCheck]
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelVersion.State, str]] = ..., task: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., row_counts: _Optional[_Mapping[str, int]] = ..., job: _Optional[str] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., dataset: _Optional[str] = ..., size_bytes: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., gate_checks: _Optional[_Iterable[_Union[GateCheck, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., manifest_json: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ..., quality_checks: _Optional[_Iterable[_Union[QualityCheck, _Mapping]]] = ...) -> None: ...
+    out_of_scope_counts: _containers.ScalarMap[str, int]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[ModelVersion.State, str]] = ..., task: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., row_counts: _Optional[_Mapping[str, int]] = ..., job: _Optional[str] = ..., base_model: _Optional[str] = ..., adaptable: _Optional[bool] = ..., dataset: _Optional[str] = ..., size_bytes: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., gate_checks: _Optional[_Iterable[_Union[GateCheck, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., manifest_json: _Optional[str] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., variants: _Optional[_Iterable[_Union[Variant, _Mapping]]] = ..., quality_checks: _Optional[_Iterable[_Union[QualityCheck, _Mapping]]] = ..., out_of_scope_counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class QualityCheck(_message.Message):
     __slots__ = ("name", "passed", "measured", "limit", "detail", "unit")

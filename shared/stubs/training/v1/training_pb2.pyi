@@ -215,6 +215,7 @@ class Finding(_message.Message):
         UNSCORED_COLUMN: _ClassVar[Finding.Kind]
         LEARNT_BEFORE: _ClassVar[Finding.Kind]
         PARENT_UNREADABLE: _ClassVar[Finding.Kind]
+        ABSTENTION_LOST: _ClassVar[Finding.Kind]
     KIND_UNSPECIFIED: Finding.Kind
     CONFLICT: Finding.Kind
     NEAR_CONFLICT: Finding.Kind
@@ -238,6 +239,7 @@ class Finding(_message.Message):
     UNSCORED_COLUMN: Finding.Kind
     LEARNT_BEFORE: Finding.Kind
     PARENT_UNREADABLE: Finding.Kind
+    ABSTENTION_LOST: Finding.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]

@@ -1,5 +1,6 @@
 """Model cards: what the Hub reads, what people read, and what must never stand in one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from markdown_it.token import Token
 
 from shared.cards.card import write_card
 from shared.cards.markup import one_line
-from shared.store.manifest import BaseModelLineage, ClassificationDecoding, Manifest, Task
+from shared.cards.report import write_report
+from shared.store.manifest import BaseModelLineage, ClassificationDecoding, DataFinding, Manifest, Task
 from tests.tiny import tiny_manifest
 from tests.unit.shared.cards.versions import METRICS, SECRET, version
 
@@ -68,6 +70,39 @@ def test_the_hub_reads_every_metric_with_its_split_and_dataset(task: Task, tmp_p
     assert found["test", headline].metric_args["interval_95"] == [0.8125, 0.9375]
     assert data.model_name == "tiny@1"
     assert data.pipeline_tag == ("token-classification" if task == "entities" else "text-classification")
+
+
+def test_every_variant_s_scores_stand_beside_each_other_and_say_whose_they_are(tmp_path: Path) -> None:
+    """In the headline, in the intervals, in the model-index and in the comparison: fp32 first, then int8, as each is served."""
+    manifest = version(tmp_path)
+    scores = manifest.evaluations["fp32"]["test"]
+    worse = scores.model_copy(
+        update={"metrics": {**scores.metrics, "accuracy": 0.75}, "interval": (0.625, 0.8125)}
+    )
+    assert manifest.comparison is not None
+    two = {
+        "variants": {"int8": manifest.variants["fp32"], **manifest.variants},
+        "evaluations": {"int8": {"test": worse}, **manifest.evaluations},
+        "comparison": manifest.comparison.model_copy(update={"variant": "int8"}),
+    }
+    both = manifest.model_copy(update=two)
+    card = write_card(both)
+    for told in (
+        "On 120 test rows: **accuracy 0.8750** as fp32 (95 % interval 0.8125 to 0.9375), **0.7500** as int8 (95 % interval 0.6250 to 0.8125).",
+        "95 % interval of accuracy on test, as fp32: 0.8125 to 0.9375.",
+        "95 % interval of accuracy on test, as int8: 0.6250 to 0.8125.",
+        "to m@3 on 120 rows of test, as int8, 95 % interval",
+    ):
+        assert told in card
+    found = [
+        (each.metric_args["variant"], each.metric_value)
+        for each in ModelCard(card).data.eval_results
+        if (each.dataset_split, each.metric_name) == ("test", "accuracy")
+    ]
+    assert found == [("fp32", 0.875), ("int8", 0.75)]
+    texts = "".join(re.findall(r'<p class="headline">.*</p>', write_report(both)))
+    assert "<strong>0.8750</strong> as fp32" in texts
+    assert "<strong>0.7500</strong> as int8" in texts
 
 
 def test_the_hub_is_told_a_base_only_by_its_name_on_the_hub(tmp_path: Path) -> None:
@@ -160,6 +195,41 @@ def test_a_card_says_whether_its_probabilities_are_calibrated(tmp_path: Path) ->
 
     assert "no temperature is fitted on fewer than 50 validation rows, and there were 49." in card(49, 1.0)
     assert "not calibrated" not in card(50, 1.0) + card(49, 1.5)
+
+
+def test_a_card_says_how_many_rows_prove_nothing(tmp_path: Path) -> None:
+    """Rows that stand in another split, or that an older version had learnt; findings without a count are no such rows."""
+    manifest = version(tmp_path)
+    learnt = DataFinding(kind="LEARNT_BEFORE", message="m@1 has learnt the same text", count=5, places=())
+    card = write_card(manifest.model_copy(update={"findings": (*manifest.findings, learnt)}))
+    assert "text stands in another split too: 2." in card
+    assert (
+        "an older version had learnt, from which this one goes on or with which it was compared: 5." in card
+    )
+    unknown = learnt.model_copy(update={"count": 0})
+    clean = write_card(manifest.model_copy(update={"findings": (unknown,)}))
+    assert "prove nothing" not in clean
+
+
+def test_what_is_measured_on_rows_out_of_scope_has_their_count(tmp_path: Path) -> None:
+    """In the table of metrics and in the model-index; nobody knows it of a manifest from before it was kept."""
+    manifest = version(tmp_path)
+    scores = manifest.evaluations["fp32"]["test"]
+    told = scores.model_copy(
+        update={"metrics": {**scores.metrics, "out_of_scope_recall": 0.5}, "out_of_scope_count": 8}
+    )
+    older = told.model_copy(update={"out_of_scope_count": 0})
+    evaluations = {"fp32": {"test": told, "validation": older}}
+    card = write_card(manifest.model_copy(update={"evaluations": evaluations}))
+    assert "| test | 8 | out-of-scope recall | 0.5000 |" in card
+    assert "| validation | – | out-of-scope recall | 0.5000 |" in card
+    assert "| test | 120 | accuracy | 0.8750 |" in card
+    counts = {
+        each.metric_name: each.metric_args["row_count"]
+        for each in ModelCard(card).data.eval_results
+        if each.dataset_split == "test"
+    }
+    assert (counts["out_of_scope_recall"], counts["accuracy"]) == (8, 120)
 
 
 def test_a_version_from_scratch_claims_no_base_and_no_licence(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_report_shows_training_search_and_what_was_lost(tmp_path: Path) -> Non
     for told in (
         "dropout 0.3125",
         "pruned",
-        "-3.12 points of accuracy to m@3 on 120 rows of test, 95 % interval -6.25 to +1.56: it may be chance.",
+        "-3.12 points of accuracy to m@3 on 120 rows of test, as fp32, 95 % interval -6.25 to +1.56: it may be chance.",
         "to m@4",
         "language=de",
         "5.5 points 2 points lost on 'language=de'",
