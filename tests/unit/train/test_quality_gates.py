@@ -89,8 +89,8 @@ def test_nothing_lost_to_the_champion_is_nought() -> None:
         QualityGates(champion="m@1", most_points_lost=0),
         "classification",
         "test",
-        SCORES,
-        alike,
+        {"fp32": SCORES},
+        {"fp32": alike},
         champion_failure="",
         served=None,
     )
