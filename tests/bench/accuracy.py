@@ -30,7 +30,6 @@ _OF_A_RUN: Final = (
     "metrics",
     "interval",
     "hyperparameters",
-    "preset",
     "import_and_training_s",
     "seconds",
     "hardware",

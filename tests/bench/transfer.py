@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,30 +45,26 @@ class Column:
         return preset_today(self.task, adaptable=self.adaptable, preset=self.preset)
 
 
+_XSID_INTENTS = Column(
+    "xSID intents",
+    "xsid",
+    "en",
+    pb.CLASSIFICATION,
+    "accuracy",
+    _GERMAN_ENGLISH,
+    adaptable=True,
+    max_epochs=1,
+)
+_SIB200 = Column(
+    "SIB-200", "sib200", "eng_Latn", pb.CLASSIFICATION, "accuracy", _GERMAN_ENGLISH, adaptable=True
+)
 COLUMNS = {
     "xsid-intents-frozen": Column(
         "xSID intents, frozen", "xsid", "en", pb.CLASSIFICATION, "accuracy", _GERMAN_ENGLISH, adaptable=False
     ),
-    "xsid-intents": Column(
-        "xSID intents",
-        "xsid",
-        "en",
-        pb.CLASSIFICATION,
-        "accuracy",
-        _GERMAN_ENGLISH,
-        adaptable=True,
-        max_epochs=1,
-    ),
-    "xsid-intents-cross-lingual": Column(
-        "xSID intents, preset `cross-lingual`",
-        "xsid",
-        "en",
-        pb.CLASSIFICATION,
-        "accuracy",
-        _GERMAN_ENGLISH,
-        adaptable=True,
-        max_epochs=1,
-        preset="cross-lingual",
+    "xsid-intents": _XSID_INTENTS,
+    "xsid-intents-cross-lingual": replace(
+        _XSID_INTENTS, heading="xSID intents, preset `cross-lingual`", preset="cross-lingual"
     ),
     "xsid-slots": Column(
         "xSID slots", "xsid", "en", pb.ENTITIES, "span_f1", _GERMAN_ENGLISH, adaptable=True, max_epochs=1
@@ -91,18 +87,9 @@ COLUMNS = {
         _GERMAN_ENGLISH,
         adaptable=False,
     ),
-    "sib200": Column(
-        "SIB-200", "sib200", "eng_Latn", pb.CLASSIFICATION, "accuracy", _GERMAN_ENGLISH, adaptable=True
-    ),
-    "sib200-cross-lingual": Column(
-        "SIB-200, preset `cross-lingual`",
-        "sib200",
-        "eng_Latn",
-        pb.CLASSIFICATION,
-        "accuracy",
-        _GERMAN_ENGLISH,
-        adaptable=True,
-        preset="cross-lingual",
+    "sib200": _SIB200,
+    "sib200-cross-lingual": replace(
+        _SIB200, heading="SIB-200, preset `cross-lingual`", preset="cross-lingual"
     ),
     "sib200-english-base": Column(
         "SIB-200, frozen, English base",
