@@ -5,6 +5,7 @@ A skip is a claim that nobody proves, so an undeclared one fails the session. Th
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import shared  # noqa: F401  # before any test imports ONNX Runtime: it says that nothing is to be reported
+from tests.postgres import Server
 
 DECLARED = Path(__file__).with_name("declared_skips.txt")
 
@@ -60,3 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
     lines = DECLARED.read_text(encoding="utf-8").splitlines()
     declared = frozenset(line for line in lines if line and not line.startswith("#"))
     config.pluginmanager.register(SkipLedger(declared), "skip-ledger")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, for tests that are marked `postgres`."""
+    server = Server()
+    yield server
+    server.close()

@@ -16,7 +16,12 @@ from services.train.engines.local import TRAINER_COMMAND, LocalEngine
 from services.train.jobs.attendant import Attendant
 from services.train.jobs.census import Census
 from services.train.jobs.continuing import rows_behind
+from services.train.jobs.database import Database, sqlite_url
+from services.train.jobs.folders import JobFolder
+from services.train.jobs.forgetting import Forgetting
+from services.train.jobs.logs import Logs
 from services.train.jobs.publication import Publication
+from services.train.jobs.pulse import Pulse
 from services.train.jobs.record import JobRecord
 from services.train.jobs.state_folder import StateFolder, StateFolderError
 from services.train.jobs.submission import Submission
@@ -83,7 +88,7 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     await health.start()
 
     objects = await asyncio.to_thread(_open_store, settings.store)
-    jobs = _Jobs(settings, objects, state_folder, LocalEngine(trainer_command))
+    jobs = _Jobs(settings, objects, state_folder, LocalEngine(trainer_command, owner=state_folder.owner))
     add_TrainingServiceServicer_to_server(jobs.servicer, server)  # type: ignore[no-untyped-call]  # generated
     add_RegistryServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
         RegistryServicer(Registry(jobs.models), Comparisons(jobs.models, DatasetStore(objects))), server
@@ -91,9 +96,13 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     add_reflection(server, *_SERVICES)
     await jobs.supervisor.adopt()
     supervision = asyncio.create_task(jobs.supervisor.run(), name="supervise jobs")
-    expiry = asyncio.create_task(
-        jobs.retention.expire_for_ever(settings.dataset_retention_days), name="expire datasets"
-    )
+    beside = [
+        asyncio.create_task(jobs.pulse.beat_for_ever(), name="pulse"),
+        asyncio.create_task(
+            jobs.retention.expire_for_ever(settings.dataset_retention_days), name="expire datasets"
+        ),
+        asyncio.create_task(jobs.forgetting.forget_for_ever(settings.job_retention_days), name="forget jobs"),
+    ]
     await server.start()
     await health.set_started()
     await health.set_ready(ready=True)
@@ -101,11 +110,12 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
 
     stopping = asyncio.create_task(stop.wait(), name="wait for stop")
     await asyncio.wait({stopping, supervision}, return_when=asyncio.FIRST_COMPLETED)
-    expiry.cancel()
     jobs.watch.close()
     await drain(server, health, delay_s=settings.drain_delay_s, grace_s=_DRAIN_GRACE_S)
     jobs.supervisor.stop()
     await supervision  # raises what ended it, had it not been for `stop`
+    for task in beside:
+        task.cancel()  # the pulse last: until here it has kept the leases
     jobs.table.close()
     state_folder.close()
     await health.stop()
@@ -131,11 +141,18 @@ class _Jobs:
         self._engine = engine
         self._catalogue = Catalogue(settings.bases_dir)
         self._publication = Publication(self.models)
+        self._jobs_dir = settings.jobs_dir or state_folder.jobs
+        url = settings.database.get_secret_value() if settings.database else ""
         self.table = JobTable(
-            state_folder.table_file, lambda job: self._loop.call_soon_threadsafe(self._notice, job)
+            Database(url or sqlite_url(state_folder.table_file)),
+            lambda job: self._loop.call_soon_threadsafe(self._notice, job),
+            owner=state_folder.owner,
+            lease_s=settings.lease_s,
         )
         self.watch = Watch(lambda job_id: asyncio.to_thread(self.table.job, job_id))
         self.supervisor = Supervisor(self.table, self._attendant, most_running=settings.max_concurrent_jobs)
+        self.pulse = Pulse(self.table, self.supervisor, self.watch, self._notice)
+        self.forgetting = Forgetting(self.table, self._folder)
         self._census = Census()
         for job in self.table.unfinished():
             self._census.note(job)
@@ -149,7 +166,7 @@ class _Jobs:
             most_bytes=settings.max_dataset_bytes,
             turn=turn,
         )
-        self.retention = Retention(datasets, self._datasets_in_use, turn, submission.lock)
+        self.retention = Retention(datasets, self._datasets_in_use, turn, self.table.turn)
         self.servicer = TrainingServicer(
             table=self.table,
             watch=self.watch,
@@ -158,6 +175,8 @@ class _Jobs:
             datasets=imports,
             retention=self.retention,
             catalogue=self._catalogue,
+            logs=Logs(self.table, self._folder),
+            most_running=settings.max_concurrent_jobs,
         )
 
     def _notice(self, job: JobRecord) -> None:
@@ -176,7 +195,7 @@ class _Jobs:
     def _attendant(self, job: JobRecord) -> Attendant:
         return Attendant(
             job,
-            self._state_folder.job_folder(job.id),
+            self._folder(job.id),
             table=self.table,
             engine=self._engine,
             publication=self._publication,
@@ -184,7 +203,18 @@ class _Jobs:
         )
 
     def _assign(self, job: JobRecord) -> Assignment:
-        return Assignment(job_id=job.id, version=job.version, **self._work(job.spec))
+        return Assignment(
+            job_id=job.id,
+            version=job.version,
+            attempt=job.attempt,
+            kept_folder=str(self._folder(job.id).kept),
+            most_memory_bytes=self._settings.trainer_memory_bytes,
+            most_windows=job.most_windows,
+            **self._work(job.spec),
+        )
+
+    def _folder(self, job_id: str) -> JobFolder:
+        return JobFolder(self._jobs_dir.absolute() / job_id)
 
     def _work(self, spec: JobSpec) -> dict[str, Any]:
         base = None if spec.base_model is None else self._catalogue.find(spec.base_model)

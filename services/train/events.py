@@ -57,6 +57,7 @@ class Failure(_Event):
     message: str
     metadata: dict[str, str] = {}
     problems: tuple[ProblemRecord, ...] = ()
+    log_tail: tuple[str, ...] = ()  # the last lines that the trainer printed
 
     @classmethod
     def of(cls, error: TagsmithError) -> Self:
@@ -79,6 +80,20 @@ class Surveyed(_Event):
     report: Report
 
 
+class Resumed(_Event):
+    """Training goes on where an earlier attempt left it."""
+
+    kind: Literal["resumed"] = "resumed"
+    step: int  # optimiser steps that need not be taken again
+
+
+class Stopped(_Event):
+    """Training was ended early because somebody asked for that; the best so far is evaluated, exported and published as usual."""
+
+    kind: Literal["stopped"] = "stopped"
+    step: int
+
+
 class Finished(_Event):
     """The version is in the store, passed by the gate or refused by it; its manifest has all there is to know."""
 
@@ -92,5 +107,5 @@ class Failed(_Event):
     failure: Failure
 
 
-TrainerEvent = PhaseStarted | Progress | Surveyed | Finished | Failed
+TrainerEvent = PhaseStarted | Progress | Surveyed | Resumed | Stopped | Finished | Failed
 EVENT: TypeAdapter[TrainerEvent] = TypeAdapter(Annotated[TrainerEvent, Field(discriminator="kind")])

@@ -1,8 +1,8 @@
 """Rows that go: because somebody says so, or because they are older than their owner wants. What unfinished jobs need stays."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -25,7 +25,11 @@ class Retention:
     """Deletes snapshots."""
 
     def __init__(
-        self, datasets: DatasetStore, in_use: InUse, turn: asyncio.Lock, submitting: threading.Lock
+        self,
+        datasets: DatasetStore,
+        in_use: InUse,
+        turn: asyncio.Lock,
+        submitting: Callable[[], AbstractContextManager[None]],
     ) -> None:
         """`turn` is held while rows are deleted, so that no import of the same ones is half way; `submitting`, so that no job is accepted that needs them."""
         self._datasets = datasets
@@ -57,7 +61,7 @@ class Retention:
             await asyncio.sleep(interval_s)
 
     def _delete(self, name: DatasetName) -> list[str]:
-        with self._submitting:
+        with self._submitting():
             return self._delete_unless_needed(name)
 
     def _delete_unless_needed(self, name: DatasetName) -> list[str]:
@@ -91,7 +95,7 @@ class Retention:
         ]
 
     def _delete_if_free(self, name: DatasetName) -> list[str]:
-        with self._submitting:  # for one at a time: whoever submits does not wait for a whole sweep
+        with self._submitting():  # for one at a time: whoever submits does not wait for a whole sweep
             used = {snapshot for _, snapshot in self._in_use()}
             return [] if str(name) in used else self._datasets.delete(name)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from services.train.catalogue import Catalogue
 from services.train.datasets import Datasets
+from services.train.jobs.logs import Logs
+from services.train.jobs.queue import place_of
 from services.train.jobs.record import JobRecord
 from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
@@ -17,10 +19,12 @@ from services.train.plan_wire import write_plan
 from services.train.planning import Planner
 from services.train.retention import Retention
 from services.train.wire import (
+    read_job_order,
     read_order,
     read_parts,
     write_base_model,
     write_dataset,
+    write_event,
     write_import,
     write_job,
 )
@@ -42,8 +46,10 @@ class TrainingServicer(TrainingServiceServicer):
         datasets: Datasets,
         retention: Retention,
         catalogue: Catalogue,
+        logs: Logs,
+        most_running: int,
     ) -> None:
-        """Each part answers the calls that are named after it."""
+        """Each part answers the calls that are named after it; `most_running` jobs run here at a time."""
         self._table = table
         self._watch = watch
         self._submission = submission
@@ -51,6 +57,8 @@ class TrainingServicer(TrainingServiceServicer):
         self._datasets = datasets
         self._retention = retention
         self._catalogue = catalogue
+        self._logs = logs
+        self._most_running = most_running
 
     async def ImportDataset(
         self, request_iterator: AsyncIterator[pb.ImportDatasetRequest], context: Any
@@ -72,9 +80,7 @@ class TrainingServicer(TrainingServiceServicer):
 
     async def CreateTrainingJob(self, request: pb.CreateTrainingJobRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""
-        order = read_order(
-            request.spec, promote_to=request.promote_to, override_reason=request.override_reason
-        )
+        order = read_job_order(request)
         take = self._submission.validate if request.validate_only else self._submission.submit
         return write_job(await asyncio.to_thread(take, order, request_id=request.request_id))
 
@@ -91,7 +97,7 @@ class TrainingServicer(TrainingServiceServicer):
 
     async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""
-        return write_job(await asyncio.to_thread(self._table.job, check_job_id(request.id)))
+        return await asyncio.to_thread(self._job_with_place, check_job_id(request.id))
 
     async def ListTrainingJobs(
         self, request: pb.ListTrainingJobsRequest, context: Any
@@ -105,8 +111,29 @@ class TrainingServicer(TrainingServiceServicer):
         self, request: pb.WatchTrainingJobRequest, context: Any
     ) -> AsyncIterator[pb.TrainingJob]:
         """See training.proto."""
-        async for job in self._watch.follow(check_job_id(request.id)):
+        job_id = check_job_id(request.id)
+        async for job in self._watch.follow(job_id, after_revision=request.after_revision):
             yield write_job(job)
+
+    async def StopTrainingJob(self, request: pb.StopTrainingJobRequest, context: Any) -> pb.TrainingJob:
+        """See training.proto."""
+        stop = partial(JobRecord.stopped, now=datetime.now(UTC))
+        return write_job(await asyncio.to_thread(self._table.change, check_job_id(request.id), stop))
+
+    async def ListTrainingJobEvents(
+        self, request: pb.ListTrainingJobEventsRequest, context: Any
+    ) -> pb.ListTrainingJobEventsResponse:
+        """See training.proto."""
+        events = await asyncio.to_thread(self._table.events, check_job_id(request.id))
+        return pb.ListTrainingJobEventsResponse(events=[write_event(each) for each in events])
+
+    async def ReadTrainingJobLog(
+        self, request: pb.ReadTrainingJobLogRequest, context: Any
+    ) -> AsyncIterator[pb.TrainingJobLog]:
+        """See training.proto."""
+        parts = self._logs.read(check_job_id(request.id), attempt=request.attempt, follow=request.follow)
+        async for part in parts:
+            yield pb.TrainingJobLog(attempt=part.attempt, text=part.text)
 
     async def CancelTrainingJob(self, request: pb.CancelTrainingJobRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""
@@ -119,3 +146,7 @@ class TrainingServicer(TrainingServiceServicer):
         """See training.proto."""
         entries = await asyncio.to_thread(self._catalogue.list)
         return pb.ListBaseModelsResponse(base_models=[write_base_model(each) for each in entries])
+
+    def _job_with_place(self, job_id: str) -> pb.TrainingJob:
+        job = self._table.job(job_id)
+        return write_job(job, place_of(job, self._table, most_running=self._most_running))

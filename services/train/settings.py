@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.cores import usable_cores
@@ -25,7 +25,16 @@ class TrainSettings(BaseSettings):
     bases_dir: Annotated[Path | None, Field(validation_alias="TAGSMITH_BASES_DIR")] = (
         None  # a folder per base
     )
-    state_dir: Path  # the job table and the jobs' folders; on a local disk, for this service alone
+    state_dir: Path  # the service's name, the job table and the jobs' folders; on a local disk, for this service alone
+    database: SecretStr | None = (
+        None  # `postgresql://user:password@host/name`, for several services; None: a SQLite file in state_dir
+    )
+    jobs_dir: Path | None = (
+        None  # the jobs' folders; shared by all who may go on with one another's jobs; None: in state_dir
+    )
+    lease_s: Annotated[float, Field(ge=2)] = (
+        30  # after which a service that does not answer is held for dead, and others go on with its jobs
+    )
     host: str = "127.0.0.1"
     port: Port = 50061
     health_port: Port = 50062
@@ -43,6 +52,12 @@ class TrainSettings(BaseSettings):
         None  # after its last import, when a snapshot that no job needs is deleted; None: never
     )
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=64)] = 1
+    trainer_memory_bytes: Annotated[int, Field(ge=2**28)] | None = (
+        None  # of each trainer process; None: as much as the machine has
+    )
+    job_retention_days: Annotated[float, Field(gt=0)] | None = (
+        None  # after its end, when a job is forgotten with its logs; None: never
+    )
     trainer_threads: Annotated[int, Field(ge=1)] = Field(default_factory=usable_cores)  # of each trainer
 
     drain_delay_s: Annotated[float, Field(ge=0)] = 0  # from not ready to refusing new calls

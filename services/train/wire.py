@@ -1,7 +1,8 @@
 """Training: between the wire and the domain. Pure functions; the only readers and writers of TrainingService's messages but the servicer."""
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar, get_args
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -11,7 +12,9 @@ from google.rpc import status_pb2
 from services.train.catalogue import BaseModelEntry
 from services.train.datasets import FileHeader, Imported, UnreadableDataset
 from services.train.events import Failure, Progress
+from services.train.jobs.history import JobEvent
 from services.train.jobs.order import Knob, Order
+from services.train.jobs.queue import QueuePlace
 from services.train.jobs.record import JobRecord
 from services.train.recipes import unused_knobs
 from services.train.spec import (
@@ -77,7 +80,19 @@ async def read_parts(requests: AsyncIterator[pb.ImportDatasetRequest]) -> AsyncI
             raise FieldInvalidError("An import message has neither a header nor a chunk.", field="part")
 
 
-def read_order(spec: pb.TrainingSpec, *, promote_to: str = "", override_reason: str = "") -> Order:
+def read_job_order(request: pb.CreateTrainingJobRequest) -> Order:
+    """Read what a caller wants to train, and how its job is to run. Raises as `read_order` does."""
+    order = read_order(request.spec, promote_to=request.promote_to)
+    limited = request.HasField("max_duration")
+    return replace(
+        order,
+        override_reason=request.override_reason,
+        priority=request.priority,
+        most_minutes=request.max_duration.ToTimedelta().total_seconds() / 60 if limited else None,
+    )
+
+
+def read_order(spec: pb.TrainingSpec, *, promote_to: str = "") -> Order:
     """Read what a caller wants to train. Raises FieldInvalidError for an enum value that this release does not know."""
     return Order(
         model=spec.model,
@@ -95,7 +110,6 @@ def read_order(spec: pb.TrainingSpec, *, promote_to: str = "", override_reason: 
         search=_read_search(spec.search) if spec.HasField("search") else None,
         continues=_read_continuation(spec.continue_from) if spec.HasField("continue_from") else {},
         promote_to=promote_to,
-        override_reason=override_reason,
     )
 
 
@@ -134,9 +148,9 @@ def _read_knobs(message: pb.Hyperparameters) -> dict[str, Knob]:
     return knobs
 
 
-def write_job(job: JobRecord) -> pb.TrainingJob:
-    """Write a snapshot of a job."""
-    return pb.TrainingJob(
+def write_job(job: JobRecord, place: QueuePlace | None = None) -> pb.TrainingJob:
+    """Write a snapshot of a job; `place` is where it waits."""
+    message = pb.TrainingJob(
         id=job.id,
         spec=write_spec(job.spec),
         request_id=job.request_id,
@@ -144,6 +158,10 @@ def write_job(job: JobRecord) -> pb.TrainingJob:
         override_reason=job.override_reason,
         state=job.state,
         cancel_requested=job.cancel_requested,
+        stop_requested=job.stop_requested,
+        priority=job.priority,
+        attempt=job.attempt,
+        log_tail=job.failure.log_tail if job.failure else (),
         progress=None if job.progress is None else _write_progress(job.progress),
         model_version=job.version,
         metrics=job.metrics,
@@ -152,6 +170,24 @@ def write_job(job: JobRecord) -> pb.TrainingJob:
         start_time=None if job.start_time is None else write_time(job.start_time),
         end_time=None if job.end_time is None else write_time(job.end_time),
         revision=job.revision,
+    )
+    if job.most_minutes is not None:
+        message.max_duration.FromTimedelta(timedelta(minutes=job.most_minutes))
+    if place is not None:
+        message.queue_place.ahead_count = place.ahead_count
+        if place.expected_wait_s is not None:
+            message.queue_place.expected_wait_duration.FromTimedelta(timedelta(seconds=place.expected_wait_s))
+    return message
+
+
+def write_event(event: JobEvent) -> pb.TrainingJobEvent:
+    """Write an entry of a job's history."""
+    return pb.TrainingJobEvent(
+        number=event.number,
+        time=None if event.time is None else write_time(event.time),
+        kind=event.kind,
+        attempt=event.attempt,
+        detail=event.detail,
     )
 
 

@@ -2,6 +2,7 @@
 
     blobs/sha256/ab/<digest>                         files, named by their content
     models/<name>/versions/<0000007>/reserved.json   whose version the number is
+    models/<name>/versions/<0000007>/attempts/<00000002>.json  how a try at the version ended: it published, or may not any more
     models/<name>/versions/<0000007>/manifest.json   written last: a version exists when its manifest does
     models/<name>/aliases/<alias>/<00000012>.json    the moves of an alias; the highest number wins
     datasets/<name>/<digest>/<split>.jsonl           rows
@@ -62,6 +63,11 @@ def versions(model: str) -> str:
 def reservation(version: VersionName) -> str:
     """Key of the record that gives a version's number to one job."""
     return f"{_version(version)}/reserved.json"
+
+
+def attempts(version: VersionName) -> str:
+    """Folder of the records that say how each try at a version ended."""
+    return f"{_version(version)}/attempts"
 
 
 def manifest(version: VersionName) -> str:

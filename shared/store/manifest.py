@@ -145,6 +145,7 @@ class Lineage(_Record):
     """Where a version comes from: enough to make it again."""
 
     job_id: str
+    attempt: Annotated[int, Field(ge=1)] = 1  # of the job, that trained it
     base_model: BaseModelLineage | None  # None: it was trained from scratch
     adaptable: bool
     dataset: str  # name@sha256:<digest>

@@ -1,8 +1,8 @@
 """Models and their versions: reservations, files, manifests.
 
-A number belongs to the job that reserved it, for all its attempts. A version exists from the moment its manifest does, which
-is written last and once: of any number of publishers, in any process, one succeeds, and readers see the whole version or
-none. Blocking; safe from any thread, because all state is in the store.
+A number belongs to the job that reserved it, for all its attempts; `attempts` decides which of these publishes. A version exists from the moment
+its manifest does, which is written last and once: of any number of publishers, in any process, one succeeds, and readers see the
+whole version or none. Blocking; safe from any thread, because all state is in the store.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from shared.errors import (
 from shared.names import ModelReference, VersionName
 from shared.store import layout
 from shared.store.aliases import AliasLog, AliasRecord
+from shared.store.attempts import Attempts
 from shared.store.evaluation import figure
 from shared.store.failures import corrupt
 from shared.store.manifest import READABLE_SCHEMAS, Manifest, StoredFile
@@ -54,6 +55,7 @@ class ModelStore:
         """Keep models in `objects`."""
         self._objects = objects
         self._aliases = AliasLog(objects)
+        self._attempts = Attempts(objects)
 
     def reserve(self, model: str, job_id: str) -> VersionName:
         """Give `job_id` the model's next free number, for good: an unused one leaves a gap."""
@@ -79,14 +81,26 @@ class ModelStore:
     def publish(self, manifest: Manifest) -> None:
         """Make a version exist. Where its job has published already, that manifest stays and all is well.
 
-        Raises VersionConflictError if the number is not reserved for the manifest's job, ArtifactCorruptError if one of its
-        files is not in the store.
+        Raises VersionConflictError if the number is not reserved for the manifest's job, or if its attempt was given up for another one;
+        ArtifactCorruptError if one of its files is not in the store.
         """
         version, job_id = manifest.version, manifest.lineage.job_id
         data = manifest.model_dump_json().encode()
         Manifest.model_validate_json(data)  # NaN becomes null: never publish what nobody can read
         self._check_reserved(version, job_id)
         self._check_files(manifest)
+        self._write_manifest(version, job_id, self._attempts.publish(version, manifest.lineage.attempt, data))
+
+    def give_up(self, version: VersionName, *, before: int, job_id: str) -> None:
+        """Keep the attempts of a job that came before attempt `before` from publishing; what one of them has begun to publish is finished.
+
+        Once this has returned, the version has the manifest of one of them, or none of them will ever write it.
+        """
+        published = self._attempts.give_up(version, before=before)
+        if published is not None:
+            self._write_manifest(version, job_id, published)
+
+    def _write_manifest(self, version: VersionName, job_id: str, data: bytes) -> None:
         try:
             create_sealed(self._objects, layout.manifest(version), data)
         except KeyExistsError:

@@ -1,11 +1,12 @@
 """Trainers as processes of this machine, each in a session of its own.
 
 Invariant: a trainer whose handle is not on record never runs. It waits for a line on its standard input, which the service sends
-once the handle is written down; a service that dies before closes the pipe, and the trainer ends. After that line nothing ties
-the trainer to the service: it outlives a killed one and is adopted by the next.
+once the handle is written down; a service that dies before closes the pipe, and the trainer ends. After that line its lifeline ends it with the
+service. What a dead one left behind, the next service over the same folder finds by the handle and ends.
 
-A handle is a process id and the process's start, in seconds since boot, which no later process with the same id shares. What a
-trainer started in turn is known by its session and by the job's folder in its environment, both of which children inherit.
+A handle is a process id and the process's start, in seconds since boot, which no later process with the same id shares, and the service's name, since
+process ids mean something on its machine only. What a trainer started in turn is known by its session and by the attempt's folder in its
+environment, both of which children inherit.
 
 Each LocalTrainer is used from one thread at a time.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from services.train.engines.lifeline import SERVICE_PID
 from services.train.engines.port import UNWATCHED, Exit, Handle
 
 TRAINER_COMMAND = (sys.executable, "-m", "services.train.trainer")
@@ -39,9 +41,10 @@ _WAIT_FOR_RECORD = 'read -r _ && exec "$@" </dev/null'
 class LocalEngine:
     """Starts trainers with `command <job folder>`."""
 
-    def __init__(self, command: Sequence[str] = TRAINER_COMMAND) -> None:
-        """`command` is the trainer program; the folder is added as its last argument."""
+    def __init__(self, command: Sequence[str] = TRAINER_COMMAND, *, owner: str = "") -> None:
+        """`command` is the trainer program; the folder is added as its last argument. `owner` is the service's name."""
         self._command = tuple(command)
+        self._owner = owner
 
     def start(self, folder: Path, on_record: Callable[[Handle], object]) -> "LocalTrainer":
         """See Engine.start. What the trainer prints goes to `trainer.log` in its folder."""
@@ -51,12 +54,14 @@ class LocalEngine:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**_ENVIRONMENT, **os.environ, _MARK: str(folder)},
+                env={**_ENVIRONMENT, **os.environ, _MARK: str(folder), SERVICE_PID: str(os.getpid())},
                 start_new_session=True,
             )
         assert child.stdin is not None  # noqa: S101  # for the type checker: stdin=PIPE
         try:
-            on_record({"pid": child.pid, "start_s": _start_s(psutil.Process(child.pid))})
+            on_record(
+                {"pid": child.pid, "start_s": _start_s(psutil.Process(child.pid)), "owner": self._owner}
+            )
         except BaseException:
             child.stdin.close()  # the shell reads the end of its input and ends
             child.wait()
@@ -66,10 +71,24 @@ class LocalEngine:
             child.stdin.close()
         return LocalTrainer(child.pid, folder, child=child)
 
-    def adopt(self, handle: Handle, folder: Path) -> "LocalTrainer":
-        """See Engine.adopt."""
+    def adopt(self, handle: Handle, folder: Path) -> "LocalTrainer | Elsewhere":
+        """See Engine.adopt. The trainer of another service, which has lost its job, is out of reach."""
+        if handle.get("owner", self._owner) != self._owner:
+            return Elsewhere()
         pid = int(handle["pid"])
         return LocalTrainer(pid, folder, start_s=float(handle["start_s"]))
+
+
+class Elsewhere:
+    """A trainer that runs, if it does, on another machine: the store keeps it from publishing, and its own service ends it."""
+
+    def poll(self) -> Exit | None:
+        """See Trainer.poll: for the job it is over."""
+        return UNWATCHED
+
+    def stop(self, *, grace_s: float) -> bool:
+        """See Trainer.stop: nothing of it is here."""
+        return True
 
 
 class LocalTrainer:

@@ -1,6 +1,6 @@
 """What an engine must be able to do: run trainers where it likes, and find them again.
 
-A trainer reads `spec.json` of its job's folder and writes `events.jsonl` there. All calls block: asyncio code runs them in threads.
+A trainer reads `spec.json` of its attempt's folder and writes `events.jsonl` there. All calls block: asyncio code runs them in threads.
 """
 
 import signal
@@ -61,7 +61,7 @@ class Engine(Protocol):
     """A place where trainers run."""
 
     def start(self, folder: Path, on_record: Callable[[Handle], object]) -> Trainer:
-        """Start the trainer of a job's folder.
+        """Start the trainer of an attempt's folder.
 
         `on_record` writes the handle down. The trainer runs its first instruction only after it returned: a trainer that nobody
         can find again never runs. Raises OSError, and what `on_record` raises.

@@ -1,8 +1,8 @@
-"""Sees one job through: from its trainer's start, or its adoption, to the end on record.
+"""Attends one job from its claim to the record of its end: starts or adopts its trainer, listens to it, stops it when it is to stop.
 
-Invariant: every step may be repeated. A trainer is found again by its handle, its events are read again from the first, a version
-and an alias move are looked for before they are made; so a killed service's successor, and a retry while the store or the disk is
-away, go through the same code as an ordinary run. A job ends on record only when its trainer's processes are gone.
+What happens to a job is decided by `ending`; this module does what has to be done. A store or a table that is away is waited for. The
+end of a job goes on record only when its trainer's processes are gone. Once the job has changed hands nothing of it is touched any more but
+the trainer that was started here, which is ended: its attempt is not the job's any more.
 
 One asyncio task per job owns the trainer and the event log; everything that blocks runs in threads.
 """
@@ -21,12 +21,14 @@ from typing import Final
 
 from services.train.engines.port import UNWATCHED, Engine, Exit, Trainer
 from services.train.events import Failed, Failure, Finished, TrainerEvent
-from services.train.jobs.ending import TrainerEnd, after_trainer
+from services.train.jobs.ending import TrainerEnd, after_trainer, with_log
 from services.train.jobs.event_log import EventLog
+from services.train.jobs.folders import JobFolder
+from services.train.jobs.logs import tail
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord
-from services.train.jobs.table import JobTable
-from services.train.spec import SCRATCH, SEARCH_JOURNAL, Assignment
+from services.train.jobs.table import JobTable, LeaseLostError
+from services.train.spec import SCRATCH, STOP_FILE, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError
 from shared.store.failures import store_errors
 from shared.telemetry.logs import get_logger
@@ -45,15 +47,16 @@ class Attendant:
     def __init__(
         self,
         job: JobRecord,
-        folder: Path,
+        folder: JobFolder,
         *,
         table: JobTable,
         engine: Engine,
         publication: Publication,
         assign: Callable[[JobRecord], Assignment],
     ) -> None:
-        """`job` is claimed; `folder` is its own; `assign` makes its trainer's assignment and blocks."""
+        """`job` is held by this service; `folder` is its own; `assign` makes its trainer's assignment and blocks."""
         self._job = job
+        self._epoch = job.lease.epoch
         self._folder = folder
         self._table = table
         self._engine = engine
@@ -62,38 +65,58 @@ class Attendant:
         self._trainer: Trainer | None = None
         self._spoke = False
         self._last_word: TrainerEvent | None = None
-        self._stop = asyncio.Event()
+        self._end = asyncio.Event()
         self._service_stops = False
+        self._lease_lost = False
 
-    def cancel(self) -> None:
-        """The job's record says that it is to end."""
-        self._stop.set()
+    @property
+    def epoch(self) -> int:
+        """Of the lease that the job is attended by."""
+        return self._epoch
+
+    def notice(self, job: JobRecord) -> None:
+        """Hear a change of the job, whoever made it."""
+        if job.cancel_requested:
+            self._end.set()
+        if job.revision > self._job.revision:
+            self._job = job  # what else somebody wants, the next look at the trainer tells it
 
     def stop_service(self) -> None:
         """The service ends: stop the trainer and put the job back into the queue, unless it has published."""
         self._service_stops = True
-        self._stop.set()
+        self._end.set()
+
+    def lose(self) -> None:
+        """Somebody else attends the job by now."""
+        self._lease_lost = True
+        self._end.set()
 
     async def attend(self) -> None:
-        """Return when the job's end, or its return to the queue, is on record."""
+        """Return when the job's end, or its return to the queue, is on record; or when the job has changed hands."""
         while True:
             try:
                 await self._attend_once()
             except StoreUnavailableError as error:
                 _log.warning("job_waits_for_store", job=self._job.id, cause=error.message)
-                if self._service_stops:
-                    return  # its state is on record; the next service goes on from there
+                if self._service_stops or self._lease_lost:
+                    return  # its state is on record; whoever comes next goes on from there
                 await asyncio.sleep(_RETRY_INTERVAL_S)
+            except LeaseLostError:
+                _log.warning("job_changed_hands", job=self._job.id, attempt=self._job.attempt)
+                await self._leave()
+                return
             else:
                 return
 
     async def _attend_once(self) -> None:
         self._job = await asyncio.to_thread(self._table.job, self._job.id)
+        if self._job.lease.epoch != self._epoch:
+            raise LeaseLostError(self._job.id)
         if self._job.cancel_requested:  # before this attendant could hear of it
-            self._stop.set()
+            self._end.set()
         try:
             await self._settle(await self._follow_trainer())
-        except StoreUnavailableError:
+        except (StoreUnavailableError, LeaseLostError):
             raise
         except Exception as error:  # noqa: BLE001  # a job must end: whatever happened is on record, and in the log
             await self._stop_trainer()
@@ -106,7 +129,7 @@ class Attendant:
             self._trainer = await asyncio.to_thread(self._open_trainer)
         if self._trainer is None:
             return UNWATCHED
-        events = EventLog(self._folder / "events.jsonl")
+        events = EventLog(self._attempt_folder / "events.jsonl")
         patience_s = math.inf  # on the monotonic clock: until when the trainer may end by itself
         while True:
             # Before reading: what a trainer said before its end is never missed.
@@ -117,26 +140,47 @@ class Attendant:
                 if isinstance(heard[-1], Finished | Failed):
                     self._last_word = heard[-1]
                     patience_s = time.monotonic() + _LAST_WORD_GRACE_S
-            if exit_ is not None or self._stop.is_set() or time.monotonic() > patience_s:
+            if self._lease_lost:
+                raise LeaseLostError(self._job.id)
+            if exit_ is not None or self._end.is_set() or time.monotonic() > patience_s:
                 await self._stop_trainer()
             if exit_ is not None:
                 return exit_
+            await self._ask_to_stop()
             await self._pause()
 
     def _open_trainer(self) -> Trainer | None:
-        """Find the job's trainer or start it; None if the job is to end before it has one. Blocks."""
+        """Find the attempt's trainer or start it; None if the job is to end before it has one. Blocks."""
         if self._job.handle is not None:
-            return self._engine.adopt(self._job.handle, self._folder)
-        if self._stop.is_set():
+            return self._engine.adopt(self._job.handle, self._attempt_folder)
+        self._publication.give_up_attempts(self._job)
+        if self._end.is_set() or self._publication.manifest(self._job) is not None:
             return None
         assignment = self._assign(self._job)
+        folder = self._attempt_folder
         with store_errors("start trainer"):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            clear(self._folder)
-            (self._folder / "spec.json").write_text(assignment.model_dump_json(indent=1), "utf-8")
+            shutil.rmtree(
+                folder, ignore_errors=True
+            )  # of a start that came to nothing: no trainer ever ran in it
+            folder.mkdir(parents=True)
+            self._folder.kept.mkdir(exist_ok=True)
+            (folder / "spec.json").write_text(assignment.model_dump_json(indent=1), "utf-8")
             return self._engine.start(
-                self._folder, lambda handle: self._table.change(self._job.id, lambda job: job.started(handle))
+                folder,
+                lambda handle: self._table.change(
+                    self._job.id, lambda job: job.started(handle), epoch=self._epoch
+                ),
             )
+
+    async def _ask_to_stop(self) -> None:
+        """Have training end early where somebody wants that, or where the job's time is over."""
+        now = datetime.now(UTC)
+        if not self._job.stop_requested and self._job.is_overdue(now=now):
+            await self._change(partial(JobRecord.stopped, now=now))
+        stop_file = self._attempt_folder / STOP_FILE
+        if self._job.stop_requested and not stop_file.exists():
+            with store_errors("stop training"):
+                await asyncio.to_thread(stop_file.touch)
 
     async def _settle(self, exit_: Exit) -> None:
         """Put the end on record. The alias moves first: a job that reads SUCCEEDED has moved it."""
@@ -152,8 +196,15 @@ class Attendant:
             service_stops=self._service_stops,
             promotion_failure=None if kept else await self._promote(),
         )
-        await self._change(lambda job: after_trainer(job, end, now=datetime.now(UTC)))
-        _log.info("job_ended", job=self._job.id, state=self._job.state, reason=_reason(self._job))
+        printed = await asyncio.to_thread(tail, self._folder.log(self._job.attempt))
+        await self._change(lambda job: with_log(after_trainer(job, end, now=datetime.now(UTC)), printed))
+        await self._tidy()
+        _log.info(
+            "job_ended" if self._job.is_final else "job_waits_again",
+            job=self._job.id,
+            state=self._job.state,
+            reason=_reason(self._job),
+        )
 
     async def _promote(self) -> Failure | None:
         """Move the alias; return why it could not be moved, which takes nothing from the version that was published."""
@@ -168,6 +219,7 @@ class Attendant:
     async def _fail(self, error: Exception) -> None:
         failure = self._failure_of(error)
         await self._change(lambda job: job.ended("FAILED", now=datetime.now(UTC), failure=failure))
+        await self._tidy()
         _log.info("job_ended", job=self._job.id, state="FAILED", reason=failure.reason)
 
     def _failure_of(self, error: Exception) -> Failure:
@@ -185,24 +237,33 @@ class Attendant:
         while not await asyncio.to_thread(self._trainer.stop, grace_s=STOP_GRACE_S):
             _log.error("trainer_survives_kill", job=self._job.id)
         # A file that cannot be removed must not keep the job from its end.
-        await asyncio.to_thread(shutil.rmtree, self._folder / SCRATCH, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._attempt_folder / SCRATCH, ignore_errors=True)
+
+    async def _leave(self) -> None:
+        """End the trainer that was started here, unless whoever attends the job now goes on with that very one."""
+        try:
+            job = await asyncio.to_thread(self._table.job, self._job.id)
+        except TagsmithError:
+            job = None
+        if job is None or (job.attempt, job.handle) != (self._job.attempt, self._job.handle):
+            await self._stop_trainer()
+
+    async def _tidy(self) -> None:
+        """What only another attempt would need goes with the job's end."""
+        if self._job.is_final:
+            await asyncio.to_thread(shutil.rmtree, self._folder.kept, ignore_errors=True)
 
     async def _change(self, change: Callable[[JobRecord], JobRecord]) -> None:
-        self._job = await asyncio.to_thread(self._table.change, self._job.id, change)
+        self._job = await asyncio.to_thread(self._table.change, self._job.id, change, epoch=self._epoch)
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_INTERVAL_S):
-                await self._stop.wait()
+                await self._end.wait()
 
-
-def clear(folder: Path) -> None:
-    """Remove what an earlier try left that was stopped with its service, but for what a search knows already."""
-    for left in folder.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left)
-        elif left.name != SEARCH_JOURNAL:
-            left.unlink()
+    @property
+    def _attempt_folder(self) -> Path:
+        return self._folder.attempt(self._job.attempt)
 
 
 def _reason(job: JobRecord) -> str:

@@ -17,15 +17,16 @@ State = Literal[
     "PUBLISHING",
     "SUCCEEDED",
     "REJECTED",
+    "STOPPED",
     "CANCELLED",
     "FAILED",
 ]
-FinalState = Literal["SUCCEEDED", "REJECTED", "CANCELLED", "FAILED"]
+FinalState = Literal["SUCCEEDED", "REJECTED", "STOPPED", "CANCELLED", "FAILED"]
 
 PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 FINAL: Final[frozenset[State]] = frozenset(get_args(FinalState))
 
-# A phase may be passed over, never returned to. A service that stops puts its jobs back into the queue.
+# A phase may be passed over, never returned to within an attempt. A job whose attempt was lost, or whose service stops, goes back into the queue.
 FOLLOWERS: Final[Mapping[State, frozenset[State]]] = {
     "QUEUED": frozenset({"PREPARING", "CANCELLED"}),
     "PREPARING": FINAL | {"QUEUED", "TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"},
@@ -35,6 +36,7 @@ FOLLOWERS: Final[Mapping[State, frozenset[State]]] = {
     "PUBLISHING": FINAL | {"QUEUED"},
     "SUCCEEDED": frozenset(),
     "REJECTED": frozenset(),
+    "STOPPED": frozenset(),
     "CANCELLED": frozenset(),
     "FAILED": frozenset(),
 }

@@ -33,8 +33,15 @@ class Order:
     measures_gain: bool = False
     promote_to: str = ""
     override_reason: str = ""
+    priority: int = 0
+    most_minutes: float | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 of the order: equal orders are repetitions, even if the newest dataset is another one by now."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        told = asdict(self)
+        # What was asked before these were there is the same as asking for none of them.
+        told = {
+            name: value for name, value in told.items() if value or name not in ("priority", "most_minutes")
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

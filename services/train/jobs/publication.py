@@ -1,6 +1,6 @@
 """What the store holds of a job: its version, and the alias that the job was to move.
 
-Blocks; any thread may call. Both methods may be repeated at any time, so that a service that dies between two steps repeats them.
+Blocks; any thread may call. All methods may be repeated at any time, so that a service that dies between two steps repeats them.
 """
 
 from services.train.jobs.record import JobRecord
@@ -27,6 +27,10 @@ class Publication:
         except (ModelNotFoundError, VersionNotFoundError):
             return None
         return manifest if manifest.lineage.job_id == job.id else None
+
+    def give_up_attempts(self, job: JobRecord) -> None:
+        """Keep every attempt before the job's present one from publishing, or finish what one of them has begun to publish."""
+        self._models.give_up(VersionName.parse(job.version), before=job.attempt, job_id=job.id)
 
     def promote(self, job: JobRecord) -> None:
         """Move the job's alias to its version, exactly once in the alias's history: whoever moved it on since then stays right.

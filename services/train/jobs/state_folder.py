@@ -1,4 +1,6 @@
-"""The folder that holds the job table and the jobs' folders, and belongs to one process at a time.
+"""The folder of one service: its name, its job table unless that is in PostgreSQL, and the jobs' folders unless these are elsewhere.
+
+It belongs to one process at a time.
 
 Refuses network filesystems, on which SQLite's locks are known to fail, and a folder that another training service holds. The hold
 ends with the process, however it ends.
@@ -7,6 +9,8 @@ ends with the process, however it ends.
 import ctypes
 import fcntl
 import os
+import secrets
+import socket
 import sys
 from pathlib import Path
 from typing import IO, Final
@@ -66,9 +70,25 @@ class StateFolder:
         """The folder of surveys under way."""
         return self.path / "surveys"
 
-    def job_folder(self, job_id: str) -> Path:
-        """The folder of a job."""
-        return self.path / "jobs" / job_id
+    @property
+    def jobs(self) -> Path:
+        """Where the jobs' folders are by default."""
+        return self.path / "jobs"
+
+    @property
+    def owner(self) -> str:
+        """The name by which the service holds jobs: made at its first start, the same at every later one. Raises StateFolderError."""
+        file = self.path / "owner"
+        try:
+            if not file.exists():
+                written = file.with_suffix(".part")
+                written.write_text(f"{socket.gethostname()}-{secrets.token_hex(4)}", "utf-8")
+                written.rename(file)
+            return file.read_text("utf-8")
+        except OSError as error:
+            raise StateFolderError(
+                f"the state folder {self.path} cannot be used: {error.strerror}"
+            ) from error
 
     def close(self) -> None:
         """Let go."""

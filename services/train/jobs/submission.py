@@ -1,13 +1,12 @@
 """From what a caller orders to a job in the table: defaults, checks, the fixed snapshot, the reserved version.
 
-Invariants: one request_id, one job, which the table's unique column decides; one model, one task. The lock around a submission keeps
-losers of a race from reserving version numbers that nobody will use, and two jobs of different tasks from both being a model's first; whoever
-deletes rows holds it too, so that a job is in the table, or refused, before its rows could go.
+Invariants: one request_id, one job, which the table's unique column decides; one model, one task. The table's turn around a submission, which all
+services over one database share, keeps losers of a race from reserving version numbers that nobody will use, and two jobs of different tasks
+from both being a model's first; whoever deletes rows takes it too, so that a job is in the table, or refused, before its rows could go.
 
 Blocks; any thread may call.
 """
 
-import threading
 from datetime import UTC, datetime
 from typing import Final
 
@@ -45,6 +44,7 @@ from shared.store.models import ModelStore
 
 _MOST_REQUEST_ID_CHARACTERS: Final = 128
 _LIKE_VERSION: Final = "spec.like_version"
+_PRIORITIES: Final = range(-100, 101)
 _SEEDS: Final = range(2**32)  # what every random generator takes
 
 
@@ -60,7 +60,6 @@ class Submission:
         self._datasets = datasets
         self._catalogue = catalogue
         self._continuing = Continuing(models, datasets)
-        self.lock = threading.Lock()
 
     def submit(self, order: Order, *, request_id: str) -> JobRecord:
         """Return the job of an order, made now or by an earlier call with its request_id (empty: none).
@@ -69,7 +68,7 @@ class Submission:
         BaseModelNotFoundError, FieldInvalidError.
         """
         _check_request_id(request_id)
-        with self.lock:
+        with self._table.turn():
             known = self._known(order, request_id)
             if known is not None:
                 return known
@@ -116,6 +115,10 @@ class Submission:
         )
         asked = gates(order, problems)
         problems += self._champion_problems(order, snapshot.task)
+        if order.priority not in _PRIORITIES:
+            problems.append(Problem("priority", f"is not within [{_PRIORITIES[0]}, {_PRIORITIES[-1]}]"))
+        if order.most_minutes is not None and order.most_minutes <= 0:
+            problems.append(Problem("max_duration", "is not more than 0: leave it out for no limit"))
         searched = search(order, recipe, snapshot.task, problems, adaptable=adaptable or from_scratch)
         if problems or chosen is None or asked is None:
             raise _invalid(problems)
@@ -157,8 +160,7 @@ class Submission:
     def _model_problems(self, model: str, task: Task) -> list[Problem]:
         """A name keeps its task: an alias that moved to a version of another task would fail every caller."""
         # The jobs first: one that ends after they were read has its version in the store by then.
-        kept = {job.spec.task for job in self._table.unfinished(model)}
-        kept |= self._published_tasks(model)
+        kept = self._table.tasks(model) | self._published_tasks(model)
         return [
             Problem("spec.model", f"versions or jobs of {model} do {other}, not {task}: choose another name")
             for other in sorted(kept - {task})
@@ -214,6 +216,8 @@ def _new_job(order: Order, spec: JobSpec, request_id: str, *, job_id: str, versi
         spec=spec,
         promote_to=order.promote_to,
         override_reason=order.override_reason,
+        priority=order.priority,
+        most_minutes=order.most_minutes,
         version=version,
         create_time=datetime.now(UTC),
     )

@@ -1,14 +1,14 @@
-"""Keeps every job attended: those found at the start, then, a few at a time, those that wait.
+"""Keeps every job attended: those that this service held at its start, then, a few at a time, those that wait or that another service has lost.
 
-Invariant: each job between QUEUED and its end has exactly one attendant. At the start all that run are adopted, whatever the limit
-on new ones; a job whose trainer has gone meanwhile is closed by the same attendant.
+Invariant: each job that this service holds has exactly one attendant. At the start all that it held are taken up again, whatever the limit
+on new ones; a job whose trainer has gone meanwhile is closed, or put back into the queue, by the same attendant.
 
 All of it runs in the event loop.
 """
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
 from typing import Final
 
 from services.train.jobs.attendant import Attendant
@@ -20,6 +20,7 @@ from shared.telemetry.logs import get_logger
 _log = get_logger()
 
 _RETRY_INTERVAL_S: Final = 2.0
+LOOK_INTERVAL_S: Final = 2.0  # at the queue: others may have put a job into it, or have lost one
 
 
 class Supervisor:
@@ -37,20 +38,30 @@ class Supervisor:
         self._wake = asyncio.Event()
         self._stopping = False
 
+    @property
+    def epochs(self) -> dict[str, int]:
+        """The epochs of the leases that jobs are attended by."""
+        return {job_id: attendant.epoch for job_id, attendant in self._attendants.items()}
+
     def notice(self, job: JobRecord) -> None:
         """Hear a change of a job."""
         attendant = self._attendants.get(job.id)
-        if attendant is not None and job.cancel_requested:
-            attendant.cancel()
+        if attendant is not None and attendant.epoch == job.lease.epoch:
+            attendant.notice(job)
         elif job.state == "QUEUED":
             self._wake.set()
 
+    def lose(self, job_id: str, *, epoch: int) -> None:
+        """A job that was attended under the lease of `epoch` is somebody else's by now."""
+        attendant = self._attendants.get(job_id)
+        if attendant is not None and attendant.epoch == epoch:
+            attendant.lose()
+
     async def adopt(self) -> None:
-        """Give every job that was found running its attendant. Called once, before `run`."""
-        for job in await asyncio.to_thread(self._table.unfinished):
-            if job.state != "QUEUED":
-                _log.info("job_adopted", job=job.id, state=job.state)
-                self._attend(job)
+        """Give every job that this service held when it ended its attendant. Called once, before `run`."""
+        for job in await asyncio.to_thread(self._table.reclaim):
+            _log.info("job_adopted", job=job.id, state=job.state)
+            self._attend(job)
 
     async def run(self) -> None:
         """Claim jobs as there is room for them, until `stop`; return when all that were attended are on record."""
@@ -62,7 +73,9 @@ class Supervisor:
                 _log.warning("claim_waits_for_table", cause=error.message)
                 await asyncio.sleep(_RETRY_INTERVAL_S)
                 continue
-            await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_INTERVAL_S):
+                    await self._wake.wait()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -75,10 +88,12 @@ class Supervisor:
 
     async def _claim_all(self) -> None:
         while len(self._attendants) < self._most_running and not self._stopping:
-            job = await asyncio.to_thread(self._table.claim, now=datetime.now(UTC))
+            job = await asyncio.to_thread(self._table.claim)
             if job is None:
                 return
-            _log.info("job_claimed", job=job.id, model=job.spec.model, version=job.version)
+            _log.info(
+                "job_claimed", job=job.id, model=job.spec.model, version=job.version, attempt=job.attempt
+            )
             self._attend(job)
 
     def _attend(self, job: JobRecord) -> None:

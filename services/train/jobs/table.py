@@ -1,197 +1,303 @@
-"""The table of jobs: one SQLite file, the only record of what was asked and what became of it.
+"""The table of jobs: the only record of what was asked and what became of it.
 
-Invariant: what a method returned is on disk (WAL, synchronous FULL) and survives everything but the disk. Every change is a
-function from record to record, applied inside a transaction.
+Invariant: what a method returned is on disk and survives everything but the disk. Every change is a function from record to record,
+applied inside a transaction, and what happened is written into the job's history by the same transaction. A service changes a job that it
+attends by the lease that it was given: once the job has changed hands, LeaseLostError keeps what it says out of the record.
 
-Any thread may call. There is one connection, and the pool that holds it is the lock: transactions come one after the other. The
-listener hears every committed change, in the thread that made it; two changes of one job may reach it out of order, and their
-`revision` tells which is the later one.
+Any thread may call. The listener hears every change that was committed here, in the thread that made it; two changes of one job may reach it out
+of order, and their `revision` tells which is the later one.
 """
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.dialects import postgresql, sqlite
 
-from services.train.events import Failure, Progress
-from services.train.jobs.lifecycle import FINAL, FOLLOWERS
+from services.train.jobs.database import Database
+from services.train.jobs.history import JobEvent, happened
+from services.train.jobs.lifecycle import FINAL, FOLLOWERS, PHASES
 from services.train.jobs.record import JobRecord
+from services.train.jobs.rows import time_of, to_event, to_record, to_row
+from services.train.jobs.schema import EVENTS, JOBS
 from services.train.pages import PageRequest
-from services.train.spec import JobSpec
 from shared.errors import JobNotFoundError, StoreUnavailableError
+from shared.store.manifest import Task
 
-SCHEMA_VERSION: Final = 5  # of the columns and of the JSON in them; 4: a spec may have no base; 5: it has gates, which a reason may override
 _MOST_NAMED: Final = 10
+_RENEWED_AT: Final = 0.75  # of a lease: it is prolonged once no more than that is left
+_RECENT_JOBS: Final = 20  # whose times say how long the next one may take
 
-_METADATA = sa.MetaData()
-_JOBS = sa.Table(
-    "jobs",
-    _METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True),
-    sa.Column("id", sa.String, nullable=False, unique=True),
-    sa.Column("request_id", sa.String, unique=True),  # NULL where the caller gave none
-    sa.Column("order_digest", sa.String, nullable=False),
-    sa.Column("model", sa.String, nullable=False, index=True),
-    sa.Column("spec", sa.String, nullable=False),  # JSON, like all below that are not plain
-    sa.Column("promote_to", sa.String, nullable=False),
-    sa.Column("override_reason", sa.String, nullable=False),
-    sa.Column("version", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False, index=True),
-    sa.Column("cancel_requested", sa.Boolean, nullable=False),
-    sa.Column("progress", sa.String),
-    sa.Column("metrics", sa.String, nullable=False),
-    sa.Column("failure", sa.String),
-    sa.Column("handle", sa.String),
-    sa.Column("create_time", sa.String, nullable=False),  # ISO 8601, UTC
-    sa.Column("start_time", sa.String),
-    sa.Column("end_time", sa.String),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sqlite_autoincrement=True,  # a sequence number is never used twice
-)
+
+class LeaseLostError(Exception):
+    """The job has changed hands: somebody else attends it now."""
 
 
 class JobTable:
-    """All jobs. Raises StoreUnavailableError where the file cannot be read or written."""
+    """All jobs, as one service sees them. Raises StoreUnavailableError where the database cannot be read or written."""
 
     def __init__(
-        self, file: Path, on_change: Callable[[JobRecord], object], *, patience_s: float = 30.0
+        self,
+        database: Database,
+        on_change: Callable[[JobRecord], object],
+        *,
+        owner: str = "service",
+        lease_s: float = 30.0,
     ) -> None:
-        """Open or make the table. `on_change` hears every change, in any thread; a call waits `patience_s` for its turn.
+        """`on_change` hears every change, in any thread. `owner` is the service's name, the same after its restart; its leases last `lease_s`.
 
-        Raises StoreUnavailableError for a table of another schema and for one with a job that cannot be read. Going on without
-        that job would leave a trainer that nobody watches, and a caller who waits for ever.
+        Raises StoreUnavailableError for a table with a job that cannot be read. Going on without that job would leave a trainer that
+        nobody watches, and a caller who waits for ever.
         """
+        self._database = database
         self._on_change = on_change
-        self._engine = sa.create_engine(
-            f"sqlite:///{file}", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=patience_s
-        )
-        sa.event.listen(self._engine, "connect", _configure)
-        sa.event.listen(
-            self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
-        )
-        with self._transaction() as connection:
-            _prepare_schema(connection, file)
-            _check_readable(connection, file)
+        self._owner = owner
+        self._lease_s = lease_s
+        with database.transaction() as connection:
+            _check_readable(connection)
 
     def close(self) -> None:
-        """Close the file."""
-        self._engine.dispose()
+        """Close the database."""
+        self._database.close()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other services may use the same table."""
+        return self._database.is_shared
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Keep what is inside apart from every other turn, of this service and of every other one over the same database."""
+        return self._database.turn()
 
     def add(self, job: JobRecord) -> JobRecord:
         """Store a new job and return it; if its request_id is there already, the job that has it."""
-        with self._transaction() as connection:
-            if job.request_id and (found := _first(connection, _JOBS.c.request_id == job.request_id)):
-                return found
-            result = connection.execute(_JOBS.insert().values(_to_row(job)))
-            job = replace(job, sequence=result.lastrowid)
+        with self._database.transaction() as connection:
+            insert = (
+                _insert(connection)(JOBS)
+                .values(to_row(job))
+                .on_conflict_do_nothing(index_elements=["request_id"])
+            )
+            sequence = connection.execute(insert.returning(JOBS.c.sequence)).scalar()
+            if sequence is None:
+                return to_record(
+                    connection.execute(JOBS.select().where(JOBS.c.request_id == job.request_id)).one()
+                )
+            job = replace(job, sequence=sequence)
+            self._note(connection, None, job)
         self._on_change(job)
         return job
 
     def find_request(self, request_id: str) -> JobRecord | None:
         """Return the job of a request_id."""
-        with self._transaction() as connection:
-            return _first(connection, _JOBS.c.request_id == request_id)
+        with self._database.transaction() as connection:
+            return _first(connection, JOBS.select().where(JOBS.c.request_id == request_id))
 
     def job(self, job_id: str) -> JobRecord:
         """Return a job. Raises JobNotFoundError."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return _existing(connection, job_id)
 
-    def change(self, job_id: str, change: Callable[[JobRecord], JobRecord]) -> JobRecord:
-        """Put `change(job)` in a job's place and return it. Raises JobNotFoundError, and what `change` raises."""
-        with self._transaction() as connection:
-            before = _existing(connection, job_id)
-            after = _write(connection, before, change(before))
+    def jobs(self, job_ids: Collection[str]) -> list[JobRecord]:
+        """Return those of the jobs that are there, in no order."""
+        query = JOBS.select().where(JOBS.c.id.in_(job_ids))
+        with self._database.transaction() as connection:
+            return [to_record(row) for row in connection.execute(query)]
+
+    def events(self, job_id: str) -> list[JobEvent]:
+        """Return what happened to a job, in order. Raises JobNotFoundError."""
+        with self._database.transaction() as connection:
+            job = _existing(connection, job_id)
+            query = EVENTS.select().where(EVENTS.c.job == job.sequence).order_by(EVENTS.c.number)
+            return [to_event(row) for row in connection.execute(query)]
+
+    def change(
+        self, job_id: str, change: Callable[[JobRecord], JobRecord], *, epoch: int | None = None
+    ) -> JobRecord:
+        """Put `change(job)` in a job's place and return it. With `epoch`, only while the lease of that epoch holds.
+
+        Raises JobNotFoundError, LeaseLostError, and what `change` raises.
+        """
+        with self._database.transaction() as connection:
+            before = _existing(connection, job_id, locked=True)
+            if epoch is not None and before.lease.epoch != epoch:
+                raise LeaseLostError(job_id)
+            after = self._write(connection, before, change(before))
         if after is not before:
             self._on_change(after)
         return after
 
-    def claim(self, *, now: datetime) -> JobRecord | None:
-        """Take the oldest job that waits, None if none does."""
-        with self._transaction() as connection:
-            waiting = _first(connection, _JOBS.c.state == "QUEUED")
-            if waiting is None:
-                return None
-            claimed = _write(connection, waiting, waiting.claimed(now=now))
-        self._on_change(claimed)
-        return claimed
+    def claim(self) -> JobRecord | None:
+        """Take a job to attend, None if there is none: one whose lease ran out, else the first of those that wait.
 
-    def unfinished(self, model: str = "") -> list[JobRecord]:
-        """Return every job of a model (empty: of all) that has not ended, oldest first."""
-        query = _JOBS.select().where(_JOBS.c.state.not_in(FINAL)).order_by(_JOBS.c.sequence)
-        if model:
-            query = query.where(_JOBS.c.model == model)
-        with self._transaction() as connection:
-            return [_to_record(row) for row in connection.execute(query)]
+        A job whose lease ran out stays where it is: whoever takes it has to see what became of its attempt.
+        """
+        with self._database.transaction() as connection:
+            now_s = self._database.now_s(connection)
+            abandoned = (
+                JOBS.c.state.in_(PHASES),
+                JOBS.c.lease_until_s < now_s,
+                JOBS.c.lease_owner != self._owner,
+            )
+            order = (JOBS.c.priority.desc(), JOBS.c.sequence)
+            job = _first(connection, _unlocked(JOBS.select().where(*abandoned).order_by(*order)))
+            if job is None:
+                job = _first(
+                    connection, _unlocked(JOBS.select().where(JOBS.c.state == "QUEUED").order_by(*order))
+                )
+            if job is None:
+                return None
+            begin = JobRecord.claimed if job.state == "QUEUED" else JobRecord.taken_over
+            held = job.held(self._owner, until_s=now_s + self._lease_s)
+            taken = self._write(connection, job, begin(held, now=time_of(now_s)))
+        self._on_change(taken)
+        return taken
+
+    def reclaim(self) -> list[JobRecord]:
+        """Take every job that this service held when it ended, whether or not its lease has run out."""
+        query = JOBS.select().where(JOBS.c.state.in_(PHASES), JOBS.c.lease_owner == self._owner)
+        with self._database.transaction() as connection:
+            until_s = self._database.now_s(connection) + self._lease_s
+            found = [to_record(row) for row in connection.execute(query.with_for_update())]
+            taken = [self._write(connection, job, job.held(self._owner, until_s=until_s)) for job in found]
+        for job in taken:
+            self._on_change(job)
+        return taken
+
+    def renew(self, epochs: Mapping[str, int]) -> list[JobRecord]:
+        """Prolong the leases of jobs, by their epochs, and return those jobs that are still ours, as they are now."""
+        query = JOBS.select().where(JOBS.c.id.in_(epochs)).with_for_update()
+        with self._database.transaction() as connection:
+            now_s = self._database.now_s(connection)
+            found = [to_record(row) for row in connection.execute(query)]
+            ours = [job for job in found if job.lease.epoch == epochs[job.id] and not job.is_final]
+            due = [job.sequence for job in ours if job.lease.until_s - now_s < _RENEWED_AT * self._lease_s]
+            if due:
+                prolonged = JOBS.update().values(lease_until_s=now_s + self._lease_s)
+                connection.execute(prolonged.where(JOBS.c.sequence.in_(due)))
+        return ours
+
+    def unfinished(self) -> list[JobRecord]:
+        """Return every job that has not ended, oldest first."""
+        query = JOBS.select().where(JOBS.c.state.not_in(FINAL)).order_by(JOBS.c.sequence)
+        with self._database.transaction() as connection:
+            return [to_record(row) for row in connection.execute(query)]
+
+    def tasks(self, model: str) -> set[Task]:
+        """Return what the jobs of a model do that have not ended."""
+        query = sa.select(JOBS.c.task).where(JOBS.c.model == model, JOBS.c.state.not_in(FINAL)).distinct()
+        with self._database.transaction() as connection:
+            return set(connection.execute(query).scalars())
 
     def page(self, model: str, page: PageRequest) -> tuple[list[JobRecord], str]:
         """Return a page of the jobs of a model (empty: of all), newest first, and the next page's token."""
         limit = page.limit(default=50)
-        query = _JOBS.select().order_by(_JOBS.c.sequence.desc()).limit(limit + 1)
+        query = JOBS.select().order_by(JOBS.c.sequence.desc()).limit(limit + 1)
         if model:
-            query = query.where(_JOBS.c.model == model)
+            query = query.where(JOBS.c.model == model)
         if (after := page.after(int)) is not None:
-            query = query.where(_JOBS.c.sequence < after)
-        with self._transaction() as connection:
-            jobs = [_to_record(row) for row in connection.execute(query)]
+            query = query.where(JOBS.c.sequence < after)
+        with self._database.transaction() as connection:
+            jobs = [to_record(row) for row in connection.execute(query)]
         more = len(jobs) > limit
         return jobs[:limit], page.token_after(jobs[limit - 1].sequence) if more else ""
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except (
-            DatabaseError,
-            PoolTimeoutError,
-        ) as error:  # the second: others held it for as long as we would wait
-            cause = str(error.orig) if isinstance(error, DatabaseError) else "it is busy"
-            raise StoreUnavailableError(
-                f"The job table cannot be used: {cause}.", operation="job table", cause=cause
-            ) from error
-
-
-def _configure(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # sqlite3 opens no transactions of its own: `begin` above does
-    cursor = connection.cursor()
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
-
-
-def _prepare_schema(connection: sa.Connection, file: Path) -> None:
-    found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if found == 0 and not sa.inspect(connection).get_table_names():  # a new file
-        _METADATA.create_all(connection)
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif found != SCHEMA_VERSION:
-        remedy = (
-            "Run a newer release."
-            if found > SCHEMA_VERSION
-            else "Let the release that wrote it finish its jobs, then move the file away; versions and datasets are in the store."
+    def ahead_of(self, job: JobRecord) -> int:
+        """Return how many jobs wait that go before a job that waits."""
+        before = (JOBS.c.priority > job.priority) | (
+            (JOBS.c.priority == job.priority) & (JOBS.c.sequence < job.sequence)
         )
-        raise StoreUnavailableError(
-            f"The job table {file} has schema {found}; this release reads {SCHEMA_VERSION} only. {remedy}",
-            operation="job table",
-            cause=f"schema {found}",
-        )
+        query = sa.select(sa.func.count()).where(JOBS.c.state == "QUEUED", before)
+        with self._database.transaction() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def usual_s(self) -> float | None:
+        """Return how many seconds jobs take: the median of those that published last, None if none did yet."""
+        query = sa.select(JOBS.c.ran_s).where(JOBS.c.state.in_(("SUCCEEDED", "STOPPED")))
+        with self._database.transaction() as connection:
+            ran = connection.execute(query.order_by(JOBS.c.sequence.desc()).limit(_RECENT_JOBS)).scalars()
+            return median(found) if (found := list(ran)) else None
+
+    def running_count(self) -> int:
+        """Return how many jobs are being attended, by whomever."""
+        query = sa.select(sa.func.count()).where(JOBS.c.state.in_(PHASES))
+        with self._database.transaction() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def forget(self, *, ended_before: datetime) -> list[str]:
+        """Delete the jobs that ended before a time, with their histories; return their ids."""
+        old = (JOBS.c.state.in_(FINAL), JOBS.c.end_time < ended_before.isoformat())
+        with self._database.transaction() as connection:
+            found = {
+                row.sequence: str(row.id)
+                for row in connection.execute(sa.select(JOBS.c.sequence, JOBS.c.id).where(*old))
+            }
+            connection.execute(EVENTS.delete().where(EVENTS.c.job.in_(found)))
+            connection.execute(JOBS.delete().where(JOBS.c.sequence.in_(found)))
+        return list(found.values())
+
+    def _write(self, connection: sa.Connection, before: JobRecord, after: JobRecord) -> JobRecord:
+        if after == before:
+            return before
+        after = replace(after, revision=before.revision + 1)
+        connection.execute(JOBS.update().where(JOBS.c.sequence == before.sequence).values(to_row(after)))
+        self._note(connection, before, after)
+        return after
+
+    def _note(self, connection: sa.Connection, before: JobRecord | None, after: JobRecord) -> None:
+        """Write what happened. Whoever comes here holds the job's row, so that numbers are given once."""
+        entries = list(happened(before, after))
+        if not entries:
+            return
+        known = sa.select(sa.func.count()).where(EVENTS.c.job == after.sequence)
+        first = int(connection.execute(known).scalar_one()) + 1
+        time = time_of(self._database.now_s(connection)).isoformat()
+        rows = [
+            {
+                "job": after.sequence,
+                "number": number,
+                "time": time,
+                "kind": each.kind,
+                "attempt": each.attempt,
+                "detail": each.detail,
+            }
+            for number, each in enumerate(entries, start=first)
+        ]
+        connection.execute(EVENTS.insert(), rows)
 
 
-def _check_readable(connection: sa.Connection, file: Path) -> None:
-    damaged = [row.id for row in connection.execute(_JOBS.select()) if not _is_readable(row)]
+def _insert(connection: sa.Connection) -> Callable[[sa.Table], Any]:
+    """Each dialect has its own class for what both can do: insert unless it is there."""
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _unlocked(query: sa.Select[Any]) -> sa.Select[Any]:
+    """The first of the rows that no other transaction holds."""
+    return query.limit(1).with_for_update(skip_locked=True)
+
+
+def _first(connection: sa.Connection, query: sa.Select[Any]) -> JobRecord | None:
+    row = connection.execute(query).first()
+    return None if row is None else to_record(row)
+
+
+def _existing(connection: sa.Connection, job_id: str, *, locked: bool = False) -> JobRecord:
+    query = JOBS.select().where(JOBS.c.id == job_id)
+    job = _first(connection, query.with_for_update() if locked else query)
+    if job is None:
+        raise JobNotFoundError(f"There is no job {job_id}.", job=job_id)
+    return job
+
+
+def _check_readable(connection: sa.Connection) -> None:
+    damaged = [row.id for row in connection.execute(JOBS.select()) if not _is_readable(row)]
     if damaged:
         named = ", ".join(damaged[:_MOST_NAMED]) + (", ..." if len(damaged) > _MOST_NAMED else "")
         raise StoreUnavailableError(
-            f"The job table {file} has {len(damaged)} jobs that cannot be read: {named}. Nothing was changed. Bring the file"
+            f"The job table has {len(damaged)} jobs that cannot be read: {named}. Nothing was changed. Bring it"
             " back from a backup, or end their trainers and delete these rows; their versions stay in the store.",
             operation="job table",
             cause="unreadable jobs",
@@ -200,72 +306,6 @@ def _check_readable(connection: sa.Connection, file: Path) -> None:
 
 def _is_readable(row: sa.Row[Any]) -> bool:
     try:
-        return _to_record(row).state in FOLLOWERS
+        return to_record(row).state in FOLLOWERS
     except (ValueError, TypeError):  # pydantic's and JSON's errors are ValueErrors
         return False
-
-
-def _first(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> JobRecord | None:
-    row = connection.execute(_JOBS.select().where(condition).order_by(_JOBS.c.sequence).limit(1)).first()
-    return None if row is None else _to_record(row)
-
-
-def _existing(connection: sa.Connection, job_id: str) -> JobRecord:
-    job = _first(connection, _JOBS.c.id == job_id)
-    if job is None:
-        raise JobNotFoundError(f"There is no job {job_id}.", job=job_id)
-    return job
-
-
-def _write(connection: sa.Connection, before: JobRecord, after: JobRecord) -> JobRecord:
-    if after == before:
-        return before
-    after = replace(after, revision=before.revision + 1)
-    connection.execute(_JOBS.update().where(_JOBS.c.sequence == before.sequence).values(_to_row(after)))
-    return after
-
-
-def _to_row(job: JobRecord) -> dict[str, object]:
-    return {
-        "id": job.id,
-        "request_id": job.request_id or None,
-        "order_digest": job.order_digest,
-        "model": job.spec.model,
-        "spec": job.spec.model_dump_json(),
-        "promote_to": job.promote_to,
-        "override_reason": job.override_reason,
-        "version": job.version,
-        "state": job.state,
-        "cancel_requested": job.cancel_requested,
-        "progress": job.progress and job.progress.model_dump_json(),
-        "metrics": json.dumps(dict(job.metrics)),
-        "failure": job.failure and job.failure.model_dump_json(),
-        "handle": job.handle and json.dumps(dict(job.handle)),
-        "create_time": job.create_time.isoformat(),
-        "start_time": job.start_time and job.start_time.isoformat(),
-        "end_time": job.end_time and job.end_time.isoformat(),
-        "revision": job.revision,
-    }
-
-
-def _to_record(row: sa.Row[Any]) -> JobRecord:
-    return JobRecord(
-        id=row.id,
-        request_id=row.request_id or "",
-        order_digest=row.order_digest,
-        spec=JobSpec.model_validate_json(row.spec),
-        promote_to=row.promote_to,
-        override_reason=row.override_reason,
-        version=row.version,
-        state=row.state,
-        cancel_requested=row.cancel_requested,
-        progress=row.progress and Progress.model_validate_json(row.progress),
-        metrics=json.loads(row.metrics),
-        failure=row.failure and Failure.model_validate_json(row.failure),
-        handle=row.handle and json.loads(row.handle),
-        create_time=datetime.fromisoformat(row.create_time),
-        start_time=row.start_time and datetime.fromisoformat(row.start_time),
-        end_time=row.end_time and datetime.fromisoformat(row.end_time),
-        sequence=row.sequence,
-        revision=row.revision,
-    )

@@ -3,7 +3,7 @@
 Invariant: a reader sees a job's snapshots with rising revisions, the newest when it is slow, and always the final one. A reader is
 one slot: publishing puts the snapshot into it and goes on, so a slow or dead reader holds nothing back and costs one record.
 
-All of it runs in the event loop; the table's changes come in through `call_soon_threadsafe`.
+All of it runs in the event loop; the table's changes come in through `call_soon_threadsafe`, those of other services with the pulse.
 """
 
 import asyncio
@@ -23,6 +23,11 @@ class Watch:
         self._readers: dict[str, set[_Reader]] = {}
         self._closed = False
 
+    @property
+    def watched(self) -> set[str]:
+        """The jobs that somebody watches."""
+        return set(self._readers)
+
     def publish(self, job: JobRecord) -> None:
         """Show a change to the job's readers."""
         for reader in self._readers.get(job.id, ()):
@@ -35,13 +40,18 @@ class Watch:
             for reader in readers:
                 reader.changed.set()
 
-    async def follow(self, job_id: str) -> AsyncIterator[JobRecord]:
-        """Yield snapshots of a job: one at once, then each change, up to its final state. Raises JobNotFoundError."""
+    async def follow(self, job_id: str, *, after_revision: int = 0) -> AsyncIterator[JobRecord]:
+        """Yield snapshots of a job: one at once, then each change, up to its final state. Raises JobNotFoundError.
+
+        A reader that has seen `after_revision` already gets the first one as soon as there is a later one, or with the heartbeat.
+        """
         reader = _Reader()
         readers = self._readers.setdefault(job_id, set())
         readers.add(reader)  # before reading the table: no change falls between
         try:
             reader.show(await self._read(job_id))
+            if reader.revision <= after_revision and not reader.take().is_final:
+                await reader.wait(self._heartbeat_s)
             while True:
                 if self._closed:
                     raise ServerDrainingError("The training service is stopping; watch again.")
@@ -61,6 +71,11 @@ class _Reader:
     def __init__(self) -> None:
         self._newest: JobRecord | None = None
         self.changed = asyncio.Event()
+
+    @property
+    def revision(self) -> int:
+        """Of the newest snapshot, 0 before the first."""
+        return self._newest.revision if self._newest else 0
 
     def show(self, job: JobRecord) -> None:
         """Keep the later of two snapshots; threads may deliver them out of order."""

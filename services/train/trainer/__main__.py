@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from services.train.engines.lifeline import hold_lifeline
 from services.train.events import Failed, Failure, Finished, PhaseStarted, Surveyed
 from services.train.spec import SCRATCH, Assignment, Survey
 from services.train.trainer.journal import Journal, unforeseen_failure
@@ -26,6 +27,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def main(job_folder: Path) -> int:
     """Do what the spec of the folder says; return the exit code."""
+    hold_lifeline()
     journal = Journal(job_folder / "events.jsonl")
     scratch = job_folder / SCRATCH
     try:

@@ -82,7 +82,9 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     curve = TrainingCurve(emit)
     found = None
     if assignment.spec.search is not None:
-        found = find(lesson, assignment.spec.search, scratch.parent / SEARCH_JOURNAL, curve.note)
+        found = find(
+            lesson, assignment.spec.search, Path(assignment.kept_folder) / SEARCH_JOURNAL, curve.note
+        )
         alone = {"hyperparameters": found.hyperparameters, "search": None}
         assignment = assignment.model_copy(update={"spec": assignment.spec.model_copy(update=alone)})
     network = found.network if found else lesson.teach(curve.note)

@@ -137,6 +137,7 @@ def _lineage(assignment: Assignment, replayed_row_count: int) -> Lineage:
     spec = assignment.spec
     return Lineage(
         job_id=assignment.job_id,
+        attempt=assignment.attempt,
         base_model=_base_lineage(assignment),
         adaptable=spec.adaptable,
         dataset=spec.dataset,

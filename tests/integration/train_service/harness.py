@@ -83,7 +83,7 @@ class Service:
         )
 
     def kill(self) -> None:
-        """End the process as a crash would: SIGKILL, its trainers live on."""
+        """End the process as a crash would: SIGKILL."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
@@ -174,11 +174,15 @@ class Service:
 
     def go(self, job_id: str) -> None:
         """Let a pausing stand-in go on."""
-        (self.job_folder(job_id) / "go").touch()
+        (self.attempt_folder(job_id) / "go").touch()
 
     def job_folder(self, job_id: str) -> Path:
         """The job's folder."""
         return self.state_dir / "jobs" / job_id
+
+    def attempt_folder(self, job_id: str) -> Path:
+        """The folder of the job's newest attempt, which there has to be."""
+        return max((self.job_folder(job_id) / "attempts").iterdir())
 
     def promotions(self, model: str, alias: str = "production") -> list[tuple[int, str]]:
         """Every move of an alias as (version, actor), newest first."""

@@ -3,7 +3,8 @@
 succeed             goes through all phases and publishes
 reject              publishes a version that the gate refused
 worse               publishes one that fails a quality gate
-pause-<phase>       waits in that phase for a file `go` in its folder, then succeeds
+pause-<phase>       waits in that phase for a file `go` in its attempt's folder, then succeeds
+keep                waits in TRAINING until it is to stop, says so, then succeeds
 silent              publishes, then is killed before it can say so
 torn                says every line in two halves, and one line that is no event
 diverge             fails with a reason
@@ -22,9 +23,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress
+from services.train.engines.lifeline import hold_lifeline
+from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress, Stopped, TrainerEvent
 from services.train.jobs.lifecycle import PHASES
-from services.train.spec import SCRATCH, Assignment
+from services.train.spec import SCRATCH, STOP_FILE, Assignment
 from shared.names import VersionName
 from shared.store.evaluation import QualityCheck
 from shared.store.models import ModelStore
@@ -34,17 +36,18 @@ from tests.tiny import tiny_manifest
 WORSE = QualityCheck(
     name="slices", passed=False, measured=5.0, limit=2.0, unit="points", detail="lost on 'domain=loan'"
 )
-Say = Callable[[PhaseStarted | Progress | Finished | Failed], None]
+Say = Callable[[TrainerEvent], None]
 
 
 def main(folder: Path) -> int:
     """Do what the model's name says."""
+    hold_lifeline()
     assignment = Assignment.model_validate_json((folder / "spec.json").read_text())
     behaviour, _, where = assignment.spec.model.partition("-")
     torn = behaviour == "torn"
     with (folder / "events.jsonl").open("a", buffering=1) as events:
 
-        def say(event: PhaseStarted | Progress | Finished | Failed) -> None:
+        def say(event: TrainerEvent) -> None:
             line = event.model_dump_json() + "\n"
             if torn:
                 events.write("this is no event\n" + line[:7])
@@ -63,6 +66,9 @@ def _run(behaviour: str, where: str, assignment: Assignment, folder: Path, say: 
         if phase == "TRAINING":
             _act(behaviour, folder, say)
             say(_progress(1))
+            if behaviour == "keep":
+                _wait_for(folder / STOP_FILE)
+                say(Stopped(step=1))
         if behaviour == "pause" and where == phase.lower():
             _wait_for(folder / "go")
     if behaviour == "lie":
@@ -106,6 +112,7 @@ def _publish(assignment: Assignment, folder: Path, *, rejected: bool, worse: boo
         model=assignment.spec.model,
         number=VersionName.parse(assignment.version).number,
         job_id=assignment.job_id,
+        attempt=assignment.attempt,
         state="rejected" if rejected else "published",
     )
     for path in paths.values():

@@ -12,7 +12,8 @@ from tests.integration.train_service.harness import Service, refused, state_of, 
 def stubborn_job(service: Service) -> tuple[pb.TrainingJob, list[psutil.Process]]:
     """A running job whose trainer and the trainer's child ignore SIGTERM, with both processes."""
     job = service.submit("stubborn", promote_to="production")
-    pids = service.job_folder(job.id) / "pids"
+    service.wait_until(job.id, "TRAINING")
+    pids = service.attempt_folder(job.id) / "pids"
     wait_for(pids.exists, what="the trainer to start its child")
     return job, [psutil.Process(int(pid)) for pid in pids.read_text().split()]
 
@@ -29,7 +30,7 @@ def test_cancel_leaves_no_process_after_five_seconds(service: Service) -> None:
     """
     job, processes = stubborn_job(service)
     assert len(living(processes)) == 2
-    scratch = service.job_folder(job.id) / SCRATCH
+    scratch = service.attempt_folder(job.id) / SCRATCH
     assert list(scratch.iterdir())
 
     started_s = time.monotonic()

@@ -10,7 +10,7 @@ from shared.names import VersionName
 from shared.rpc.status import read_status
 from shared.stubs.registry.v1 import registry_pb2
 from shared.stubs.training.v1 import training_pb2 as pb
-from tests.integration.train_service.harness import CSV, Service, refused, state_of
+from tests.integration.train_service.harness import CSV, Service, refused, state_of, wait_for
 
 
 def test_a_job_goes_from_submit_to_a_promoted_version(service: Service) -> None:
@@ -69,11 +69,13 @@ def test_a_trainer_that_fails_says_why(service: Service, model: str, reason: str
 
 
 def test_a_killed_trainer_names_the_signal_and_a_remedy(service: Service) -> None:
-    """TRAINER_LOST after SIGKILL names it in message and metadata and says what to do about memory."""
+    """A trainer that is killed is started anew; a job that gets nowhere for that is TRAINER_LOST, which names the signal and says what to do about memory."""
     job = service.submit("pause-training")
-    service.wait_until(job.id, "TRAINING")
-    [trainer] = service.trainers(job.id)
-    trainer.kill()
+    for attempt in (1, 2, 3):
+        wait_for(lambda attempt=attempt: service.job(job.id).attempt == attempt, what="the attempt")
+        service.wait_until(job.id, "TRAINING")
+        [trainer] = service.trainers(job.id)
+        trainer.kill()
 
     end = service.end_of(job.id)
     assert state_of(end) == "FAILED"

@@ -47,7 +47,7 @@ def test_cancel_of_a_real_trainer_leaves_no_process_after_five_seconds(real_serv
     assert state_of(real_service.end_of(job.id)) == "CANCELLED"
     assert time.monotonic() - started_s < 5
     assert real_service.trainers() == []
-    assert not (real_service.job_folder(job.id) / SCRATCH).exists()
+    assert not (real_service.attempt_folder(job.id) / SCRATCH).exists()
     assert real_service.models.versions("long") == []
 
 

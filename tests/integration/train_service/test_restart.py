@@ -1,5 +1,6 @@
 """What a killed and restarted service makes of the jobs that it finds."""
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,18 +19,17 @@ class Aftermath:
     """A service that was killed among running jobs, and started again."""
 
     service: Service
-    pausing: dict[str, pb.TrainingJob]  # one in each phase, their trainers alive
-    trainers_before: set[psutil.Process]
-    states_after: dict[str, str]  # of the pausing ones, at the first look
-    finished_alone: pb.TrainingJob
-    died_alone: pb.TrainingJob
+    pausing: dict[str, pb.TrainingJob]  # one in each phase
+    alive_after_kill: list[psutil.Process]  # trainers that outlived their service by seconds
+    published_unheard: pb.TrainingJob
     left_a_child: pb.TrainingJob
+    child: psutil.Process
     was_cancelled: pb.TrainingJob
 
 
 @pytest.fixture(scope="module")
 def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
-    """Kill a service, do to its trainers what can happen while none runs, start the next one."""
+    """Kill a service among its jobs, and start the next one over the same folder."""
     service = Service(tmp_path_factory.mktemp("aftermath"))
     try:
         service.start(max_concurrent_jobs="16")
@@ -38,49 +38,48 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             phase: service.submit(f"pause-{phase.lower()}", promote_to="production", request_id=phase)
             for phase in PHASES
         }
-        finished_alone = service.submit("pause-publishing", promote_to="staging")
-        died_alone = service.submit("pause-exporting", promote_to="staging")
+        published_unheard = service.submit("pause-exporting", promote_to="staging")
         left_a_child, was_cancelled = service.submit("stubborn"), service.submit("stubborn")
-        for phase, job in (*pausing.items(), ("PUBLISHING", finished_alone), ("EXPORTING", died_alone)):
+        for phase, job in (*pausing.items(), ("EXPORTING", published_unheard)):
             service.wait_until(job.id, phase)
-            wait_for((service.job_folder(job.id) / "events.jsonl").exists, what="the trainer's first word")
         for job in (left_a_child, was_cancelled):
-            wait_for((service.job_folder(job.id) / "pids").exists, what="the trainer to start its child")
+            service.wait_until(job.id, "TRAINING")
+            wait_for((service.attempt_folder(job.id) / "pids").exists, what="the trainer to start its child")
+        child = psutil.Process(int((service.attempt_folder(left_a_child.id) / "pids").read_text().split()[1]))
 
         service.cancel(was_cancelled.id)
+        assert service.process is not None
+        service.process.send_signal(signal.SIGSTOP)  # it hears nothing of what comes now
+        service.go(published_unheard.id)
+        wait_for(
+            lambda: (
+                "pause-exporting" in service.models.models()
+                and 2 in service.models.versions("pause-exporting")
+            ),
+            what="the trainer to publish",
+        )
         service.kill()
-        service.go(finished_alone.id)
-        wait_for(lambda: not service.trainers(finished_alone.id), what="the trainer to end alone")
-        service.trainers(died_alone.id)[0].kill()
-        leader_pid = int((service.job_folder(left_a_child.id) / "pids").read_text().split()[0])
-        psutil.Process(leader_pid).kill()
-        wait_for(lambda: len(service.trainers(left_a_child.id)) == 1, what="the trainer to be gone")
-        trainers_before = {each for job in pausing.values() for each in service.trainers(job.id)}
-        assert len(trainers_before) == len(PHASES)
+        _, alive = psutil.wait_procs(
+            [each for job in pausing.values() for each in service.trainers(job.id)], timeout=5
+        )
 
         service.start(max_concurrent_jobs="16")
-        states_after = {phase: state_of(service.job(job.id)) for phase, job in pausing.items()}
-        yield Aftermath(
-            service,
-            pausing,
-            trainers_before,
-            states_after,
-            finished_alone,
-            died_alone,
-            left_a_child,
-            was_cancelled,
-        )
+        yield Aftermath(service, pausing, alive, published_unheard, left_a_child, child, was_cancelled)
     finally:
         service.close()
 
 
+def test_trainers_die_with_their_service(aftermath: Aftermath) -> None:
+    """A trainer ends when its service is killed, whatever it was doing."""
+    assert aftermath.alive_after_kill == []
+
+
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_killed_service_finds_its_trainer_again(aftermath: Aftermath, phase: str) -> None:
-    """In whatever phase the service was killed, the next one adopts the living trainer, follows it to the end and promotes once."""
+def test_a_job_goes_on_after_a_kill(aftermath: Aftermath, phase: str) -> None:
+    """In whatever phase the service was killed, the next one takes the job up with another attempt, follows it to the end and promotes once."""
     service, job = aftermath.service, aftermath.pausing[phase]
-    assert aftermath.states_after[phase] == phase
-    [trainer] = service.trainers(job.id)
-    assert trainer in aftermath.trainers_before
+    wait_for(lambda: service.job(job.id).attempt == 2, what="the second attempt")
+    service.wait_until(job.id, phase)
     service.go(job.id)
 
     assert state_of(service.end_of(job.id)) == "SUCCEEDED"
@@ -88,27 +87,22 @@ def test_a_killed_service_finds_its_trainer_again(aftermath: Aftermath, phase: s
     assert service.submit(job.spec.model, promote_to="production", request_id=phase).id == job.id
 
 
-def test_a_trainer_that_finished_alone_is_recorded(aftermath: Aftermath) -> None:
-    """A job whose trainer published while no service ran ends SUCCEEDED at the next start, its alias moved."""
-    job = aftermath.finished_alone
-    assert state_of(aftermath.service.end_of(job.id)) == "SUCCEEDED"
-    assert aftermath.service.promotions("pause-publishing", "staging") == [(2, job.id)]
-
-
-def test_a_trainer_that_died_alone_is_closed(aftermath: Aftermath) -> None:
-    """A job whose trainer died while no service ran is closed as TRAINER_LOST at the next start; its alias stays."""
-    end = aftermath.service.end_of(aftermath.died_alone.id)
-    assert state_of(end) == "FAILED"
-    assert "while no service watched it" in end.error.message
-    assert "staging" not in [
-        each.alias for each in aftermath.service.models.aliases("pause-exporting").records
-    ]
+def test_what_was_published_unheard_is_recorded(aftermath: Aftermath) -> None:
+    """A job whose trainer published while its service heard nothing ends SUCCEEDED at the next start, its alias moved, without another attempt."""
+    end = aftermath.service.end_of(aftermath.published_unheard.id)
+    assert (state_of(end), end.attempt) == ("SUCCEEDED", 1)
+    assert aftermath.service.promotions("pause-exporting", "staging") == [(2, end.id)]
 
 
 def test_what_a_dead_trainer_left_behind_is_ended(aftermath: Aftermath) -> None:
-    """A child that outlived its trainer and the service is ended before the next service closes the job."""
-    assert state_of(aftermath.service.end_of(aftermath.left_a_child.id)) == "FAILED"
-    assert not aftermath.service.trainers(aftermath.left_a_child.id)
+    """A child that outlived its trainer and the service is ended before the job's next attempt begins."""
+    service, job = aftermath.service, aftermath.left_a_child
+    wait_for(lambda: service.job(job.id).attempt == 2, what="the second attempt")
+    service.wait_until(job.id, "TRAINING")
+    assert not aftermath.child.is_running() or aftermath.child.status() == psutil.STATUS_ZOMBIE
+    service.cancel(job.id)
+    assert state_of(service.end_of(job.id)) == "CANCELLED"
+    assert not service.trainers(job.id)
 
 
 def test_a_cancel_survives_a_kill(aftermath: Aftermath) -> None:

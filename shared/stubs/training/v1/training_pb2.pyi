@@ -443,18 +443,22 @@ class RecurrentShape(_message.Message):
     def __init__(self, cell: _Optional[_Union[Cell, str]] = ..., layers: _Optional[int] = ..., width: _Optional[int] = ..., embedding_width: _Optional[int] = ..., vocabulary_size: _Optional[int] = ...) -> None: ...
 
 class CreateTrainingJobRequest(_message.Message):
-    __slots__ = ("spec", "request_id", "promote_to", "validate_only", "override_reason")
+    __slots__ = ("spec", "request_id", "promote_to", "validate_only", "override_reason", "priority", "max_duration")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMOTE_TO_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     OVERRIDE_REASON_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_FIELD_NUMBER: _ClassVar[int]
     spec: TrainingSpec
     request_id: str
     promote_to: str
     validate_only: bool
     override_reason: str
-    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ..., override_reason: _Optional[str] = ...) -> None: ...
+    priority: int
+    max_duration: _duration_pb2.Duration
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ..., override_reason: _Optional[str] = ..., priority: _Optional[int] = ..., max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class PlanTrainingJobRequest(_message.Message):
     __slots__ = ("spec", "skip_probe", "find_suspects", "promote_to", "learning_curve")
@@ -591,7 +595,7 @@ class Advice(_message.Message):
     def __init__(self, field: _Optional[str] = ..., value: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TrainingJob(_message.Message):
-    __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision", "override_reason")
+    __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision", "override_reason", "stop_requested", "priority", "max_duration", "attempt", "queue_place", "log_tail")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[TrainingJob.State]
@@ -605,6 +609,7 @@ class TrainingJob(_message.Message):
         REJECTED: _ClassVar[TrainingJob.State]
         CANCELLED: _ClassVar[TrainingJob.State]
         FAILED: _ClassVar[TrainingJob.State]
+        STOPPED: _ClassVar[TrainingJob.State]
     STATE_UNSPECIFIED: TrainingJob.State
     QUEUED: TrainingJob.State
     PREPARING: TrainingJob.State
@@ -616,6 +621,7 @@ class TrainingJob(_message.Message):
     REJECTED: TrainingJob.State
     CANCELLED: TrainingJob.State
     FAILED: TrainingJob.State
+    STOPPED: TrainingJob.State
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -638,6 +644,12 @@ class TrainingJob(_message.Message):
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     OVERRIDE_REASON_FIELD_NUMBER: _ClassVar[int]
+    STOP_REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_PLACE_FIELD_NUMBER: _ClassVar[int]
+    LOG_TAIL_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: TrainingSpec
     request_id: str
@@ -653,7 +665,95 @@ class TrainingJob(_message.Message):
     end_time: _timestamp_pb2.Timestamp
     revision: int
     override_reason: str
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., override_reason: _Optional[str] = ...) -> None: ...
+    stop_requested: bool
+    priority: int
+    max_duration: _duration_pb2.Duration
+    attempt: int
+    queue_place: QueuePlace
+    log_tail: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., override_reason: _Optional[str] = ..., stop_requested: _Optional[bool] = ..., priority: _Optional[int] = ..., max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt: _Optional[int] = ..., queue_place: _Optional[_Union[QueuePlace, _Mapping]] = ..., log_tail: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class QueuePlace(_message.Message):
+    __slots__ = ("ahead_count", "expected_wait_duration")
+    AHEAD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_WAIT_DURATION_FIELD_NUMBER: _ClassVar[int]
+    ahead_count: int
+    expected_wait_duration: _duration_pb2.Duration
+    def __init__(self, ahead_count: _Optional[int] = ..., expected_wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class StopTrainingJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ListTrainingJobEventsRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ListTrainingJobEventsResponse(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[TrainingJobEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[TrainingJobEvent, _Mapping]]] = ...) -> None: ...
+
+class TrainingJobEvent(_message.Message):
+    __slots__ = ("number", "time", "kind", "attempt", "detail")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[TrainingJobEvent.Kind]
+        ACCEPTED: _ClassVar[TrainingJobEvent.Kind]
+        ATTEMPT_STARTED: _ClassVar[TrainingJobEvent.Kind]
+        ATTENDED_ELSEWHERE: _ClassVar[TrainingJobEvent.Kind]
+        PHASE_ENTERED: _ClassVar[TrainingJobEvent.Kind]
+        ATTEMPT_LOST: _ClassVar[TrainingJobEvent.Kind]
+        REQUEUED: _ClassVar[TrainingJobEvent.Kind]
+        CANCEL_REQUESTED: _ClassVar[TrainingJobEvent.Kind]
+        STOP_REQUESTED: _ClassVar[TrainingJobEvent.Kind]
+        STOPPED_EARLY: _ClassVar[TrainingJobEvent.Kind]
+        ENDED: _ClassVar[TrainingJobEvent.Kind]
+    KIND_UNSPECIFIED: TrainingJobEvent.Kind
+    ACCEPTED: TrainingJobEvent.Kind
+    ATTEMPT_STARTED: TrainingJobEvent.Kind
+    ATTENDED_ELSEWHERE: TrainingJobEvent.Kind
+    PHASE_ENTERED: TrainingJobEvent.Kind
+    ATTEMPT_LOST: TrainingJobEvent.Kind
+    REQUEUED: TrainingJobEvent.Kind
+    CANCEL_REQUESTED: TrainingJobEvent.Kind
+    STOP_REQUESTED: TrainingJobEvent.Kind
+    STOPPED_EARLY: TrainingJobEvent.Kind
+    ENDED: TrainingJobEvent.Kind
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    time: _timestamp_pb2.Timestamp
+    kind: TrainingJobEvent.Kind
+    attempt: int
+    detail: str
+    def __init__(self, number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[TrainingJobEvent.Kind, str]] = ..., attempt: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class ReadTrainingJobLogRequest(_message.Message):
+    __slots__ = ("id", "attempt", "follow")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    attempt: int
+    follow: bool
+    def __init__(self, id: _Optional[str] = ..., attempt: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+
+class TrainingJobLog(_message.Message):
+    __slots__ = ("attempt", "text")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    text: str
+    def __init__(self, attempt: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("step", "total_steps", "epoch", "loss", "metric_name", "metric", "best_metric", "remaining_duration", "rows_per_second", "trial")
@@ -704,10 +804,12 @@ class ListTrainingJobsResponse(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[_Union[TrainingJob, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchTrainingJobRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "after_revision")
     ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    after_revision: int
+    def __init__(self, id: _Optional[str] = ..., after_revision: _Optional[int] = ...) -> None: ...
 
 class CancelTrainingJobRequest(_message.Message):
     __slots__ = ("id",)

@@ -79,6 +79,21 @@ class TrainingServiceStub:
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.WatchTrainingJobRequest.SerializeToString,
                 response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
                 _registered_method=True)
+        self.StopTrainingJob = channel.unary_unary(
+                '/tagsmith.training.v1.TrainingService/StopTrainingJob',
+                request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.StopTrainingJobRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
+                _registered_method=True)
+        self.ListTrainingJobEvents = channel.unary_unary(
+                '/tagsmith.training.v1.TrainingService/ListTrainingJobEvents',
+                request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListTrainingJobEventsRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListTrainingJobEventsResponse.FromString,
+                _registered_method=True)
+        self.ReadTrainingJobLog = channel.unary_stream(
+                '/tagsmith.training.v1.TrainingService/ReadTrainingJobLog',
+                request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ReadTrainingJobLogRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJobLog.FromString,
+                _registered_method=True)
         self.CancelTrainingJob = channel.unary_unary(
                 '/tagsmith.training.v1.TrainingService/CancelTrainingJob',
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.CancelTrainingJobRequest.SerializeToString,
@@ -166,14 +181,42 @@ class TrainingServiceServicer:
 
     def WatchTrainingJob(self, request, context):
         """Streams full snapshots of a job: one at once, then one for each change, the latest where a reader is slow, at least one
-        every 15 s. Ends with OK after the snapshot of the final state. Safe to call again at any time. Errors: NOT_FOUND.
+        every 15 s. Ends with OK after the snapshot of the final state. Safe to call again at any time, at any replica; `after_revision` passes over
+        what was seen before. A slow reader holds up neither the job nor other readers. Errors: NOT_FOUND; UNAVAILABLE with RetryInfo as the service stops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopTrainingJob(self, request, context):
+        """Asks a job to end its training now and to keep the best so far, which is evaluated, exported, put through the gate and published as usual: it
+        becomes STOPPED then. Where no look at validation was taken yet, one is. A job that was learning nothing any more becomes what it would have become; one that
+        never ran is CANCELLED.
+
+        Stopping a stopped job is OK. Errors: FAILED_PRECONDITION if it has ended otherwise; NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrainingJobEvents(self, request, context):
+        """Lists what happened to a job, oldest first. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadTrainingJobLog(self, request, context):
+        """Streams what the trainer of a job's attempt has printed: no text of any row is in it.
+
+        Errors: NOT_FOUND; UNAVAILABLE where the attempt ran on a machine whose folder of jobs this server does not share.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelTrainingJob(self, request, context):
-        """Asks a job to end and discards its work; it becomes CANCELLED once its process is gone, within five seconds.
+        """Asks a job to end and discards its work: see StopTrainingJob for keeping it. It becomes CANCELLED once its process is gone, within five seconds.
 
         Cancelling a cancelled job is OK. Errors: FAILED_PRECONDITION if it has ended otherwise; NOT_FOUND.
         """
@@ -230,6 +273,21 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.WatchTrainingJob,
                     request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.WatchTrainingJobRequest.FromString,
                     response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.SerializeToString,
+            ),
+            'StopTrainingJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopTrainingJob,
+                    request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.StopTrainingJobRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.SerializeToString,
+            ),
+            'ListTrainingJobEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainingJobEvents,
+                    request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListTrainingJobEventsRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListTrainingJobEventsResponse.SerializeToString,
+            ),
+            'ReadTrainingJobLog': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadTrainingJobLog,
+                    request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ReadTrainingJobLogRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJobLog.SerializeToString,
             ),
             'CancelTrainingJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelTrainingJob,
@@ -463,6 +521,87 @@ class TrainingService:
             '/tagsmith.training.v1.TrainingService/WatchTrainingJob',
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.WatchTrainingJobRequest.SerializeToString,
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopTrainingJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tagsmith.training.v1.TrainingService/StopTrainingJob',
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.StopTrainingJobRequest.SerializeToString,
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainingJobEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tagsmith.training.v1.TrainingService/ListTrainingJobEvents',
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListTrainingJobEventsRequest.SerializeToString,
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ListTrainingJobEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadTrainingJobLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tagsmith.training.v1.TrainingService/ReadTrainingJobLog',
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.ReadTrainingJobLogRequest.SerializeToString,
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJobLog.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,5 +1,7 @@
 """The changes of a job record."""
 
+from datetime import timedelta
+
 import pytest
 
 from services.train.events import PhaseStarted
@@ -38,18 +40,52 @@ def test_cancelling_an_ended_job_is_refused(state: State) -> None:
     assert raised.value.metadata["state"] == state
 
 
-def test_a_job_back_in_the_queue_is_as_new() -> None:
-    """Requeueing forgets trainer, progress and start, and keeps identity, version and place."""
+def test_a_job_back_in_the_queue_waits_for_another_attempt() -> None:
+    """Requeueing forgets the trainer and its start, and keeps identity, version and place, how far it was and how long it ran."""
     waiting = job_record()
-    ran = waiting.claimed(now=LATER).started({"pid": 1}).heard([PhaseStarted(phase="TRAINING"), PROGRESS])
-    assert ran.requeued() == waiting
+    ran = waiting.held("a", until_s=9.0).claimed(now=LATER).started({"pid": 1})
+    again = ran.heard([PhaseStarted(phase="TRAINING"), PROGRESS]).requeued(now=LATER + timedelta(seconds=5))
+    assert (again.state, again.handle, again.start_time, again.lease.owner) == ("QUEUED", None, None, "")
+    assert (again.version, again.attempt, again.progress, again.ran_s) == (waiting.version, 1, PROGRESS, 5.0)
+    assert again.lease.epoch == 1
+    assert again.claimed(now=LATER).attempt == 2
+
+
+def test_a_job_that_changes_hands_keeps_an_attempt_that_has_a_trainer() -> None:
+    """Whoever takes over a job whose lease ran out looks after its trainer; one that never had one is nobody's to start late."""
+    claimed = job_record().held("a", until_s=9.0).claimed(now=LATER)
+    with_trainer = claimed.started({"pid": 1})
+    assert with_trainer.taken_over(now=LATER) == with_trainer
+    assert claimed.taken_over(now=LATER).attempt == 2
+
+
+def test_stopping() -> None:
+    """A job that never ran has nothing to keep; one that runs, or waits for another attempt, is asked; asking twice is the same."""
+    assert job_record().stopped(now=LATER).state == "CANCELLED"
+    running = job_record().claimed(now=LATER)
+    asked = running.stopped(now=LATER)
+    assert (asked.state, asked.stop_requested) == ("PREPARING", True)
+    assert asked.stopped(now=LATER) == asked
+    assert running.requeued(now=LATER).stopped(now=LATER).state == "QUEUED"
+    ended = asked.ended("STOPPED", now=LATER)
+    assert ended.stopped(now=LATER) == ended
+    with pytest.raises(JobAlreadyFinishedError):
+        job_record(state="SUCCEEDED").stopped(now=LATER)
+
+
+def test_time_is_counted_over_attempts() -> None:
+    """A job is overdue by the time that it ran in all attempts, not by that in which it waited."""
+    job = job_record(most_minutes=1.0).claimed(now=LATER)
+    again = job.requeued(now=LATER + timedelta(seconds=40)).claimed(now=LATER + timedelta(days=1))
+    assert not again.is_overdue(now=LATER + timedelta(days=1, seconds=10))
+    assert again.is_overdue(now=LATER + timedelta(days=1, seconds=21))
 
 
 def test_an_end_is_final() -> None:
     """No change leads out of an end."""
     ended = job_record().claimed(now=LATER).ended("FAILED", now=LATER)
     for change in (
-        ended.requeued,
+        lambda: ended.requeued(now=LATER),
         lambda: ended.claimed(now=LATER),
         lambda: ended.ended("SUCCEEDED", now=LATER),
     ):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.train.catalogue import Catalogue
+from services.train.jobs.database import Database, sqlite_url
 from services.train.jobs.order import Order
 from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
@@ -42,7 +43,7 @@ class Desk:
         self.objects = objects = MemoryStore()
         self.models = SlowModels(objects)
         self.datasets = DatasetStore(objects)
-        self.table = JobTable(folder / "jobs.sqlite", lambda job: None)
+        self.table = JobTable(Database(sqlite_url(folder / "jobs.sqlite")), lambda job: None)
         self.submission = Submission(self.table, self.models, self.datasets, Catalogue(None))
         self.datasets.save("support", "classification", {"train": MANY, "validation": MANY[:2]})
         entities = [Row("Ada", entities=(Span(0, 3, "person"),))]
@@ -306,9 +307,11 @@ def test_order_digests_tell_orders_apart() -> None:
             "measures_gain": True,
             "promote_to": "b",
             "override_reason": "b",
+            "priority": 1,
+            "most_minutes": 1.0,
         }.items()
     ]
-    assert len({order.digest for order in (ORDER, *others)}) == 17
+    assert len({order.digest for order in (ORDER, *others)}) == len(others) + 1
     assert len(others) == len(Order.__dataclass_fields__)
     one, other = {"dropout": 0.1, "patience": 2}, {"patience": 2, "dropout": 0.1}
     assert replace(ORDER, hyperparameters=one).digest == replace(ORDER, hyperparameters=other).digest
@@ -348,28 +351,28 @@ def refused_fields(desk: Desk, order: Order) -> list[str]:
 
 def test_a_model_that_is_yet_to_be_keeps_its_task(desk: Desk) -> None:
     """While a job for a new name waits, no job of another task is taken for that name; once it has ended without a version, one is."""
-    job = desk.submission.submit(ORDER, request_id="")
+    desk.submission.submit(ORDER, request_id="")
     assert refused_fields(desk, ORDER) == []
     assert refused_fields(desk, replace(ORDER, dataset="people")) == ["spec.model"]
     assert refused_fields(desk, replace(ORDER, dataset="people", model="other")) == []
 
-    for waiting in desk.table.unfinished(job.spec.model):
+    for waiting in desk.table.unfinished():
         desk.table.change(waiting.id, lambda job: job.cancelled(now=job.create_time))
     assert refused_fields(desk, replace(ORDER, dataset="people")) == []
 
 
 def test_whoever_deletes_rows_waits_for_a_submission(desk: Desk) -> None:
-    """The lock that deletions take is held from when the snapshot is fixed until the job is in the table; no order passes while they hold it."""
+    """The turn that deletions take is taken from when the snapshot is fixed until the job is in the table; no order passes while they hold it."""
     seen: list[bool] = []
     reserve = desk.models.reserve
 
     def watched(model: str, job_id: str) -> VersionName:
-        seen.append(desk.submission.lock.locked())
+        seen.append(desk.table._database._turn.locked())
         return reserve(model, job_id)
 
     desk.models.reserve = watched  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:
-        with desk.submission.lock:
+        with desk.table.turn():
             waiting = pool.submit(desk.submission.submit, ORDER, request_id="")
             time.sleep(0.1)
             assert not seen

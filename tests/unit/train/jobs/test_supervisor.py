@@ -15,6 +15,8 @@ from services.train.engines.port import Exit
 from services.train.events import Finished, PhaseStarted
 from services.train.jobs import attendant as attendant_module
 from services.train.jobs.attendant import Attendant
+from services.train.jobs.database import Database, sqlite_url
+from services.train.jobs.folders import JobFolder
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord
 from services.train.jobs.state_folder import StateFolder
@@ -22,10 +24,13 @@ from services.train.jobs.supervisor import Supervisor
 from services.train.jobs.table import JobTable
 from services.train.spec import Assignment
 from shared.errors import ArtifactCorruptError, BaseModelNotFoundError, StoreUnavailableError
+from shared.names import VersionName
+from shared.store import layout
 from shared.store.manifest import Manifest
 from shared.store.memory import MemoryStore
-from shared.store.models import ModelStore
-from tests.tiny import publish_tiny
+from shared.store.models import ModelStore, Reservation
+from shared.store.records import create_record
+from tests.tiny import tiny_manifest
 from tests.unit.train.jobs.records import LATER, ScriptedEngine, ScriptedTrainer, job_record
 
 ValueT = TypeVar("ValueT")
@@ -81,7 +86,7 @@ class Shop:
         """Run the supervisor over the table, as the service does, and stop it at the end."""
         loop = asyncio.get_running_loop()
         self.table = JobTable(
-            self.folder / "jobs.sqlite",
+            Database(sqlite_url(self.folder / "jobs.sqlite")),
             lambda job: loop.call_soon_threadsafe(self.supervisor.notice, job),
         )
         self.supervisor = Supervisor(self.table, self._attendant, most_running=self.most_running)
@@ -97,7 +102,7 @@ class Shop:
     def _attendant(self, job: JobRecord) -> Attendant:
         return Attendant(
             job,
-            self.folder / job.id,
+            JobFolder(self.folder / job.id),
             table=self.table,
             engine=self.engine,
             publication=self.publication,
@@ -106,7 +111,14 @@ class Shop:
 
     def _assign(self, job: JobRecord) -> Assignment:
         return Assignment(
-            job_id=job.id, version=job.version, spec=job.spec, store="s", base_model_folder="b", threads=1
+            job_id=job.id,
+            version=job.version,
+            attempt=job.attempt,
+            kept_folder="k",
+            spec=job.spec,
+            store="s",
+            base_model_folder="b",
+            threads=1,
         )
 
     async def until(self, number: int, *states: str) -> JobRecord:
@@ -135,8 +147,21 @@ def publishing(models: ModelStore, scratch: Path) -> Callable[[Path], ScriptedTr
     """A trainer that publishes, says so and ends well."""
 
     def play(folder: Path) -> ScriptedTrainer:
-        job_id = folder.name
-        publish_tiny(models, "banking", "classification", scratch=scratch, job_id=job_id)
+        job_id, attempt = folder.parent.parent.name, int(folder.name)
+        number = int(job_id.removeprefix("job-"), 16)
+        version = VersionName("banking", number)
+        create_record(models._objects, layout.reservation(version), Reservation(job_id=job_id))
+        manifest, paths = tiny_manifest(
+            scratch / str(number),
+            "classification",
+            model="banking",
+            number=number,
+            job_id=job_id,
+            attempt=attempt,
+        )
+        for path in paths.values():
+            models.put_file(path)
+        models.publish(manifest)
         story = (PhaseStarted(phase="PUBLISHING"), Finished())
         (folder / "events.jsonl").write_text("".join(event.model_dump_json() + "\n" for event in story))
         return ScriptedTrainer(exit_=Exit(code=0))
@@ -303,7 +328,7 @@ async def test_a_stop_puts_every_job_back_and_the_next_start_runs_it(folder: Pat
         shop.table.add(job_record(1))
         trainer = await shop.trainer()
     assert trainer.stops > 0
-    table = JobTable(folder / "jobs.sqlite", lambda job: None)
+    table = JobTable(Database(sqlite_url(folder / "jobs.sqlite")), lambda job: None)
     again = table.job(job_record(1).id)
     assert (again.state, again.handle, again.start_time) == ("QUEUED", None, None)
     table.close()
@@ -318,9 +343,9 @@ async def test_a_job_that_goes_back_to_the_queue_is_claimed_again(folder: Path, 
     """A job found with a trainer that never said a word is started anew at once, by the same supervisor."""
     shop = Shop(folder, ScriptedEngine(hanging), most_running=1)
     shop.engine.on_start = publishing(shop.models, tmp_path)
-    table = JobTable(folder / "jobs.sqlite", lambda job: None)
+    table = JobTable(Database(sqlite_url(folder / "jobs.sqlite")), lambda job: None)
     table.add(job_record(1))
-    table.claim(now=LATER)
+    table.claim()
     table.change(job_record(1).id, lambda job: job.started({"number": 0}))
     table.close()
 
@@ -336,17 +361,19 @@ class SlowToLeave:
 
     def __init__(self, shop: Shop, job: JobRecord, *, puts_back: bool) -> None:
         self.shop, self.job, self.puts_back = shop, job, puts_back
+        self.epoch = job.lease.epoch
         self.told = asyncio.Event()
 
     async def attend(self) -> None:
         if self.puts_back:
-            self.shop.table.change(self.job.id, JobRecord.requeued)
+            self.shop.table.change(self.job.id, lambda job: job.requeued(now=LATER))
             await asyncio.sleep(0.05)
         else:
             await self.told.wait()
 
-    def cancel(self) -> None:
-        self.told.set()
+    def notice(self, job: JobRecord) -> None:
+        if job.cancel_requested:
+            self.told.set()
 
     def stop_service(self) -> None:
         self.told.set()

@@ -1,0 +1,29 @@
+"""The folders of a job. Pure paths; `<jobs>` may lie on storage that several services and machines share.
+
+<jobs>/<job>/kept/                what the next attempt goes on from; gone when the job has ended
+<jobs>/<job>/attempts/<0001>/     one attempt: spec.json, events.jsonl, trainer.log, scratch/, and `stop`, which asks its trainer to keep
+                                  the best so far
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """The folder of one job."""
+
+    path: Path
+
+    @property
+    def kept(self) -> Path:
+        """What survives attempts."""
+        return self.path / "kept"
+
+    def attempt(self, number: int) -> Path:
+        """The folder of an attempt, numbered from 1."""
+        return self.path / "attempts" / f"{number:04d}"
+
+    def log(self, number: int) -> Path:
+        """What an attempt's trainer printed."""
+        return self.attempt(number) / "trainer.log"
