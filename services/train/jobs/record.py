@@ -134,7 +134,7 @@ class JobRecord:
                 job=self.id,
                 state=self.state,
             )
-        return replace(self, cancel_requested=True)
+        return self if self.is_final else replace(self, cancel_requested=True)
 
     def ended(
         self,
