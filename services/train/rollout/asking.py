@@ -44,9 +44,10 @@ async def ask(address: str, alias: AliasName) -> Snapshot:
         stub = InferenceServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         request = pb.GetLoadedModelRequest(model=str(alias), load=True)
         try:
-            return _snapshot(address, await stub.GetLoadedModel(request, timeout=ANSWER_S))
-        except grpc.aio.AioRpcError as error:
-            return _of_error(address, error)
+            try:
+                return _snapshot(address, await stub.GetLoadedModel(request, timeout=ANSWER_S))
+            except grpc.aio.AioRpcError as error:
+                return _of_error(address, error)
         except NameMalformedError:  # nothing that a Tagsmith server says
             return Snapshot(address, silence="UNIMPLEMENTED")
 

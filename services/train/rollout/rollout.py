@@ -42,13 +42,13 @@ class Rollout:
     def __init__(
         self,
         models: ModelStore,
-        threads: Executor | None = None,
+        threads: Executor,
         *,
         resolve: Resolve = resolve,
         ask: Ask = ask_all,
         look_interval_s: float = LOOK_INTERVAL_S,
     ) -> None:
-        """`models` holds the aliases and is asked in `threads` (None: the event loop's own); servers are looked at every `look_interval_s`."""
+        """`models` holds the aliases and is asked in `threads`; servers are looked at every `look_interval_s`."""
         self._models = models
         self._threads = threads
         self._resolve = resolve
@@ -109,7 +109,7 @@ class Rollout:
         return Look(await self._ask(resolved.addresses, alias), resolved.unresolved)
 
     def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return asyncio.wrap_future(self._threads.submit(work))
 
 
 class _AliasWatch:
