@@ -32,7 +32,12 @@ async def _addresses(endpoint: Endpoint) -> list[str]:
         return [endpoint.address]
     loop = asyncio.get_running_loop()
     try:
-        records = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        records = await loop.getaddrinfo(
+            endpoint.host,
+            endpoint.port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_ADDRCONFIG,  # no IPv6 where this machine has none: such an address would never be live
+        )
     except (OSError, UnicodeError):  # no such name, none of its servers is there, or no answer
         return []
     return sorted({join(str(address[0]), endpoint.port) for *_, address in records})

@@ -40,8 +40,8 @@ class PromotedAlias:
             if self._is_own_rollback(move):
                 return self._rolled_back(move)
         newest = moves[0]
-        promoted = any(move.actor == self.job_id for move in moves)
-        if newest.version != self.version.number or (promoted and newest.actor != self.job_id):
+        promoted = any(self._is_own_promotion(move) for move in moves)
+        if newest.version != self.version.number or (promoted and not self._is_own_promotion(newest)):
             return self._superseded(newest)
         return newest
 
@@ -87,8 +87,11 @@ class PromotedAlias:
         except ArtifactCorruptError:
             return [self.models.alias(self.alias.model, self.alias.alias)]
 
+    def _is_own_promotion(self, move: AliasRecord) -> bool:
+        return move.actor == self.job_id and move.version == self.version.number
+
     def _is_own_rollback(self, move: AliasRecord) -> bool:
-        return move.actor == self.job_id and move.version != self.version.number
+        return move.actor == self.job_id and move.previous == self.version.number
 
     def _rolled_back(self, move: AliasRecord) -> Failed:
         back_to = VersionName(self.alias.model, move.version)

@@ -81,7 +81,7 @@ def refused(error: TagsmithError = WRONG, state: pb.LoadedModel.State = FAILED) 
     return loaded(V8, state, error=to_status(error), failed_load_count=2)
 
 
-ANSWERS = {
+ANSWERS: dict[str, tuple[pb.LoadedModel | Exception, Snapshot]] = {
     "old, the move not seen": (loaded(V7, ACTIVE, golden_example_count=3), Snapshot("", V7, 3)),
     "new": (loaded(V8, ACTIVE, golden_example_count=2), Snapshot("", V8, 2)),
     "new, failing": (loaded(V8, ACTIVE, is_failing_probes=True), Snapshot("", V8, 0, True)),

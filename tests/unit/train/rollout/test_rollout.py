@@ -1,7 +1,7 @@
 """A rollout from its begin to its end, on a virtual clock, with servers that say what they are told to."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +100,7 @@ class World:
         self.looks += 1
         return Resolved(tuple(self.servers), () if self.servers else (str(target),))
 
-    async def _ask(self, addresses: Iterable[str], alias: AliasName) -> Sequence[Snapshot]:
+    async def _ask(self, addresses: Iterable[str], alias: AliasName) -> tuple[Snapshot, ...]:
         assert alias == AliasName("support", "production")
         return tuple(replace(self.servers[address], address=address) for address in addresses)
 
