@@ -227,6 +227,12 @@ class QualityGatesFailedError(TagsmithError):
     reason = "QUALITY_GATES_FAILED"
 
 
+class RolloutFailedError(ProblemsError):
+    """A new version did not come to answer at every address of its inference target."""
+
+    reason = "ROLLOUT_FAILED"
+
+
 class VersionsNotComparableError(TagsmithError):
     """Two versions were scored on different rows, or do different tasks."""
 

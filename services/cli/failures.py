@@ -43,6 +43,9 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands t
     "QUALITY_GATES_FAILED": (
         "`tagsmith models MODEL@VERSION` shows what was measured; `tagsmith promote --override-reason WHY` moves the alias nevertheless"
     ),
+    "ROLLOUT_FAILED": (
+        "mend what the addresses say, then `tagsmith promote MODEL@VERSION` moves the alias anew; the version is kept"
+    ),
     "TRAINING_OUT_OF_MEMORY": "train again with a lower --max-tokens or a smaller base",
     "TRAINER_LOST": "the log of the job, or of the plan, says more; train again, with less memory if it was killed for that",
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",

@@ -113,17 +113,18 @@ class Prober:
             except Exception as error:  # whatever a run raises is what is looked for
                 metrics.FAILED_PROBES.labels(loaded.version.model).inc()
                 _log.error("probe_failed", model_version=str(loaded.version), exc_info=error)
-                self._note(healthy=False)
+                self._note(loaded, healthy=False)
                 if failures == PROBES_TO_GIVE_UP:
                     raise AcceleratorBrokenError(
                         f"{loaded.version} failed {PROBES_TO_GIVE_UP} probes in a row"
                     ) from error
                 await asyncio.sleep(_BETWEEN_PROBES_S)
             else:
-                self._note(healthy=True)
+                self._note(loaded, healthy=True)
                 return
 
-    def _note(self, *, healthy: bool) -> None:
+    def _note(self, loaded: Loaded, *, healthy: bool) -> None:
+        loaded.is_failing_probes = not healthy
         if healthy != self.healthy:
             self.healthy = healthy
             self._on_change()

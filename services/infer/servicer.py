@@ -11,6 +11,7 @@ import grpc
 from services.infer import wire
 from services.infer.answering import Answering
 from services.infer.residency.residency import Residency
+from services.infer.residency.resident import Resident
 from services.infer.streaming import answer_stream
 from shared.errors import ModelLoadingError, QueueFullError
 from shared.names import parse_reference
@@ -107,12 +108,20 @@ class InferenceServicer(InferenceServiceServicer):
     ) -> pb.ListLoadedModelsResponse:
         """List what is in memory."""
         residents = self._residency.residents
-        models = [wire.loaded_model(each, self._residency.aliases_of(each.version)) for each in residents]
-        return pb.ListLoadedModelsResponse(loaded_models=models)
+        return pb.ListLoadedModelsResponse(loaded_models=map(self._loaded_model, residents))
 
     async def GetLoadedModel(self, request: pb.GetLoadedModelRequest, context: "Context") -> pb.LoadedModel:
-        """Tell of one version in memory."""
-        resident = self._residency.resident(parse_reference(request.model))
+        """Tell of what answers for a reference, and of what is to take over."""
+        reference = parse_reference(request.model)
+        if request.load:
+            await self._residency.follow(reference)
+        message = self._loaded_model(self._residency.resident(reference))
+        successor = self._residency.successor(reference)
+        if successor is not None:
+            message.successor.CopyFrom(self._loaded_model(successor))
+        return message
+
+    def _loaded_model(self, resident: Resident) -> pb.LoadedModel:
         return wire.loaded_model(resident, self._residency.aliases_of(resident.version))
 
 

@@ -124,7 +124,10 @@ def analyze_response(answers: Sequence[Answer[Any]], call: AnalyzeCall) -> pb.An
 def loaded_model(resident: Resident, aliases: list[str]) -> pb.LoadedModel:
     """Write a version in memory; what only its manifest tells is left out until it is loaded."""
     message = pb.LoadedModel(
-        model_version=str(resident.version), state=_STATES[resident.state], aliases=aliases
+        model_version=str(resident.version),
+        state=_STATES[resident.state],
+        aliases=aliases,
+        failed_load_count=resident.failures,
     )
     if resident.error is not None:
         message.error.CopyFrom(to_status(resident.error))
@@ -138,6 +141,8 @@ def loaded_model(resident: Resident, aliases: list[str]) -> pb.LoadedModel:
         message.max_tokens = manifest.tokenization.max_tokens
         message.graph_bytes = sum(graph.file.size_bytes for graph in model.graphs.values())
         message.load_time.FromDatetime(resident.loaded.load_time)
+        message.golden_example_count = len(manifest.golden_examples)
+        message.is_failing_probes = resident.loaded.is_failing_probes
         message.memory_bytes = total_bytes([resident.loaded.footprint])
         message.run_costs.extend(
             pb.RunCost(windows=cell.windows, tokens=cell.tokens, duration=_duration(cell.ms / 1000))

@@ -25,7 +25,7 @@ from services.infer.residency.loading import Loader
 from services.infer.residency.lookups import Lookups
 from services.infer.residency.refusals import loading, not_in_memory
 from services.infer.residency.resident import Loaded, Resident
-from services.infer.residency.routes import Route, dispensable, evictable, wanted
+from services.infer.residency.routes import Route, dispensable, evictable, new_route, wanted
 from shared.errors import TagsmithError
 from shared.names import AliasName, ModelReference, VersionName
 from shared.telemetry import metrics
@@ -63,7 +63,7 @@ class Residency:
         self._loop = asyncio.get_running_loop()
         self._residents: dict[VersionName, Resident] = {}
         self._routes = {
-            reference: _new_route(reference, self._loop.time(), required=True) for reference in required
+            reference: new_route(reference, self._loop.time(), required=True) for reference in required
         }
         self._aliases: dict[str, dict[str, VersionName]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +101,15 @@ class Residency:
             raise self._why_not(route)
         resident.loaded.pin()
         return resident.loaded
+
+    async def follow(self, reference: ModelReference) -> None:
+        """Follow a reference as a call would, and return at once. Raises what the store says of one that it does not have."""
+        await self._route(reference)
+
+    def successor(self, reference: ModelReference) -> Resident | None:
+        """Return what is to take over from the version that answers for `reference`: on its way, or failed."""
+        route = self._routes.get(reference)
+        return self._residents.get(route.successor) if route and route.successor else None
 
     def resident(self, reference: ModelReference) -> Resident:
         """Return what is in memory for `reference`, answering or failed; loads nothing and keeps nothing from being forgotten.
@@ -141,7 +150,7 @@ class Residency:
         route = self._routes.get(reference)
         if route is None or route.target is None:
             version = await self._lookups.version(reference)
-            new = _new_route(reference, self._loop.time(), required=False)
+            new = new_route(reference, self._loop.time(), required=False)
             route = self._routes.setdefault(reference, new)
             route.target = route.target or version
             self._forget_routes()
@@ -286,8 +295,3 @@ class Residency:
         self._loading_thread.submit(model.close)
         self._loading_thread.submit(give_back)
         _log.info("model_unloaded", model_version=str(version))
-
-
-def _new_route(reference: ModelReference, now_s: float, *, required: bool) -> Route:
-    target = reference if isinstance(reference, VersionName) else None
-    return Route(reference, required, now_s, target)

@@ -36,6 +36,7 @@ class Loaded:
     footprint: Footprint
     on_unpinned: Callable[[], None]
     pins: int = 0
+    is_failing_probes: bool = False  # the last one failed
     load_time: datetime = field(default_factory=lambda: datetime.now(UTC))
     version: VersionName = field(init=False)
 

@@ -26,6 +26,11 @@ class Route:
     serving: VersionName | None = None  # what answers; None: nothing yet
     stays_until_s: float = 0.0  # makes no room for others before
 
+    @property
+    def successor(self) -> VersionName | None:
+        """What is to answer, where something else does for now."""
+        return self.target if self.serving is not None and self.target != self.serving else None
+
     def begin(self, version: VersionName, now_s: float) -> None:
         """Note that a version begins to be loaded."""
         if self.serving is None and self.target == version:
@@ -37,6 +42,11 @@ class Route:
             if self.serving is None:
                 self.stays_until_s = now_s + STAY_S
             self.serving = self.target
+
+
+def new_route(reference: ModelReference, now_s: float, *, required: bool) -> Route:
+    """Follow a reference from now on; where it leads is known if it is a version."""
+    return Route(reference, required, now_s, reference if isinstance(reference, VersionName) else None)
 
 
 def wanted(routes: Iterable[Route]) -> set[VersionName]:

@@ -283,6 +283,7 @@ async def test_loaded_models_are_told_in_truth(client: Client) -> None:
     assert topics.execution_provider == "CPUExecutionProvider"
     assert (list(topics.aliases), list(topics.labels)) == (["production"], ["billing", "delivery", "access"])
     assert topics.graph_bytes > 1000
+    assert (topics.golden_example_count, topics.is_failing_probes, topics.failed_load_count) == (2, False, 0)
     for reference in ("topics", "topics@production", "topics@1"):
         assert await client.stub.GetLoadedModel(pb.GetLoadedModelRequest(model=reference)) == topics
     assert (

@@ -193,6 +193,28 @@ async def test_g8_a_poisoned_text_alone_is_no_reason(shelf: Shelf, tmp_path: Pat
         assert "probe_failed" not in [each["event"] for each in service.logs]
 
 
+async def test_a_version_that_fails_its_probes_says_so(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GetLoadedModel tells of the version, not of the server alone; it is ACTIVE, since calls still reach it."""
+    async with (
+        in_process(shelf, tmp_path / "cache", "topics", probe_interval_s=0.05) as service,
+        connected(service.port) as client,
+    ):
+        request = pb.GetLoadedModelRequest(model="topics")
+        before = await client.stub.GetLoadedModel(request)
+        assert (before.state, before.is_failing_probes) == (pb.LoadedModel.ACTIVE, False)
+        with monkeypatch.context() as broken:
+            break_graphs(broken)
+            async with asyncio.timeout(10):
+                while not (await client.stub.GetLoadedModel(request)).is_failing_probes:  # noqa: ASYNC110  # only asking tells
+                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while (await client.stub.GetLoadedModel(request)).is_failing_probes:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await client.stub.GetLoadedModel(request) == before
+
+
 async def test_an_idle_server_probes_what_it_has_in_turn(
     shelf: Shelf, tmp_path: Path, probed: list[str]
 ) -> None:

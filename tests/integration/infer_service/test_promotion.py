@@ -123,6 +123,11 @@ async def test_g7_a_bad_new_version_never_takes_the_serving_one_down(
     failed = next(each for each in listed.loaded_models if each.model_version == str(bad))
     assert read_status(failed.error).reason == BAD[kind]
     assert list(failed.aliases) == ["production"]
+    told = await client.stub.GetLoadedModel(pb.GetLoadedModelRequest(model=model))
+    assert (told.model_version, told.state) == (str(good), pb.LoadedModel.ACTIVE)
+    assert told.successor.model_version == str(bad)
+    assert read_status(told.successor.error).reason == BAD[kind]
+    assert told.successor.failed_load_count >= 1
     assert f'tagsmith_load_failures_total{{model="{model}",reason="{BAD[kind]}"}} 1.0' in service.metrics()
     assert (
         await refusal(client.stub.Classify(pb.ClassifyRequest(model=str(bad), texts=["x"])))
@@ -131,6 +136,8 @@ async def test_g7_a_bad_new_version_never_takes_the_serving_one_down(
     shelf.force(better)
     await client.until(better, "ACTIVE")
     assert (await client.classify(model, ["my card"])).model_version == str(better)
+    told = await client.stub.GetLoadedModel(pb.GetLoadedModelRequest(model=model))
+    assert (told.model_version, told.HasField("successor")) == (str(better), False)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -149,6 +156,30 @@ async def test_a_first_call_loads_a_model_and_says_so(world: tuple[Shelf, Servic
     assert (await client.classify("lazy@canary", ["card"])).model_version == str(version)
     loaded = await client.stub.GetLoadedModel(pb.GetLoadedModelRequest(model=str(version)))
     assert list(loaded.aliases) == ["canary"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_get_loaded_model_loads_what_it_is_asked_to_load(world: tuple[Shelf, Service, Client]) -> None:
+    """As a first call would: MODEL_LOADING, then the version; what the store does not have is NOT_FOUND, what cannot be loaded FAILED."""
+    shelf, _, client = world
+    version = shelf.good("eager", "classification")
+    request = pb.GetLoadedModelRequest(model="eager", load=True)
+    explained = await refusal(client.stub.GetLoadedModel(request))
+    assert (explained.reason, explained.metadata["model_version"]) == ("MODEL_LOADING", str(version))
+    await client.until(version, "ACTIVE")
+    loaded = await client.stub.GetLoadedModel(request)
+    assert (loaded.model_version, loaded.golden_example_count) == (str(version), 2)
+    absent = pb.GetLoadedModelRequest(model="nowhere", load=True)
+    assert (await refusal(client.stub.GetLoadedModel(absent))).reason == "MODEL_NOT_FOUND"
+    wrong = shelf.wrong_golden("mistaken")
+    shelf.point(wrong)
+    request = pb.GetLoadedModelRequest(model="mistaken", load=True)
+    assert (await refusal(client.stub.GetLoadedModel(request))).reason == "MODEL_LOADING"
+    await client.until(wrong, "FAILED")
+    failed = await client.stub.GetLoadedModel(request)
+    assert (failed.model_version, failed.state) == (str(wrong), pb.LoadedModel.FAILED)
+    assert "golden example 0" in failed.error.message
+    assert "my" not in failed.error.message.split()  # of the example's text
 
 
 @pytest.mark.asyncio(loop_scope="module")

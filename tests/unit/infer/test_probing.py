@@ -27,6 +27,7 @@ class Version:
         self.probed_s: list[float] = []
         self.pins = 0
         self.is_wanted = True
+        self.is_failing_probes = False
         self.probe_s = PROBE_S
 
     def pin(self) -> None:
@@ -102,13 +103,16 @@ async def test_suspects_cannot_keep_the_probe_busy() -> None:
 
 
 async def test_what_recovers_is_ready_again() -> None:
-    """Not ready from the failed probe to the next one that passes."""
+    """Not ready from the failed probe to the next one that passes; the version itself is told to fail as long."""
     topics = Version("topics", failures=PROBES_TO_GIVE_UP - 1)
     world = World(topics)
     with world.running() as task:
         world.prober.suspect(topics.version)
+        await asyncio.sleep(PROBE_S * 1.5)
+        assert topics.is_failing_probes
         await asyncio.sleep(10)
         assert not task.done()
+        assert not topics.is_failing_probes
     assert [healthy for _, healthy in world.told] == [False, True]
     assert world.told[0][0] == PROBE_S
     assert len(topics.probed_s) == PROBES_TO_GIVE_UP

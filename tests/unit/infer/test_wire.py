@@ -127,11 +127,12 @@ def test_analyses_stand_in_the_order_of_the_models() -> None:
 
 def test_a_version_that_could_not_be_loaded_shows_its_error() -> None:
     """ListLoadedModels tells an operator why an alias still answers with the version before."""
-    resident = Resident(V7, state=State.FAILED, error=ArtifactCorruptError("bad blob", key="k"))
+    error = ArtifactCorruptError("bad blob", key="k")
+    resident = Resident(V7, state=State.FAILED, error=error, failures=3)
     message = wire.loaded_model(resident, ["production"])
     assert (message.model_version, message.state) == ("banking@7", pb.LoadedModel.FAILED)
     assert list(message.aliases) == ["production"]
-    assert read_status(message.error).reason == "ARTIFACT_CORRUPT"
+    assert (read_status(message.error).reason, message.failed_load_count) == ("ARTIFACT_CORRUPT", 3)
 
 
 @pytest.mark.parametrize("state", list(State))

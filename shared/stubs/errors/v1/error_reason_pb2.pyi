@@ -42,6 +42,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     QUALITY_GATES_FAILED: _ClassVar[ErrorReason]
     VERSIONS_NOT_COMPARABLE: _ClassVar[ErrorReason]
     DATASET_IN_USE: _ClassVar[ErrorReason]
+    ROLLOUT_FAILED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 TEXT_EMPTY: ErrorReason
 TEXT_TOO_LONG: ErrorReason
@@ -78,3 +79,4 @@ TRAINING_OUT_OF_MEMORY: ErrorReason
 QUALITY_GATES_FAILED: ErrorReason
 VERSIONS_NOT_COMPARABLE: ErrorReason
 DATASET_IN_USE: ErrorReason
+ROLLOUT_FAILED: ErrorReason

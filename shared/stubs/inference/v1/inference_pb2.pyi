@@ -219,13 +219,15 @@ class ListLoadedModelsResponse(_message.Message):
     def __init__(self, loaded_models: _Optional[_Iterable[_Union[LoadedModel, _Mapping]]] = ...) -> None: ...
 
 class GetLoadedModelRequest(_message.Message):
-    __slots__ = ("model",)
+    __slots__ = ("model", "load")
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
     model: str
-    def __init__(self, model: _Optional[str] = ...) -> None: ...
+    load: bool
+    def __init__(self, model: _Optional[str] = ..., load: _Optional[bool] = ...) -> None: ...
 
 class LoadedModel(_message.Message):
-    __slots__ = ("model_version", "task", "state", "execution_provider", "variant", "aliases", "labels", "max_tokens", "graph_bytes", "load_time", "error", "memory_bytes", "run_costs")
+    __slots__ = ("model_version", "task", "state", "execution_provider", "variant", "aliases", "labels", "max_tokens", "graph_bytes", "load_time", "error", "memory_bytes", "run_costs", "golden_example_count", "is_failing_probes", "failed_load_count", "successor")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[LoadedModel.State]
@@ -251,6 +253,10 @@ class LoadedModel(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     RUN_COSTS_FIELD_NUMBER: _ClassVar[int]
+    GOLDEN_EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IS_FAILING_PROBES_FIELD_NUMBER: _ClassVar[int]
+    FAILED_LOAD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSOR_FIELD_NUMBER: _ClassVar[int]
     model_version: str
     task: str
     state: LoadedModel.State
@@ -264,7 +270,11 @@ class LoadedModel(_message.Message):
     error: _status_pb2.Status
     memory_bytes: int
     run_costs: _containers.RepeatedCompositeFieldContainer[RunCost]
-    def __init__(self, model_version: _Optional[str] = ..., task: _Optional[str] = ..., state: _Optional[_Union[LoadedModel.State, str]] = ..., execution_provider: _Optional[str] = ..., variant: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., graph_bytes: _Optional[int] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., memory_bytes: _Optional[int] = ..., run_costs: _Optional[_Iterable[_Union[RunCost, _Mapping]]] = ...) -> None: ...
+    golden_example_count: int
+    is_failing_probes: bool
+    failed_load_count: int
+    successor: LoadedModel
+    def __init__(self, model_version: _Optional[str] = ..., task: _Optional[str] = ..., state: _Optional[_Union[LoadedModel.State, str]] = ..., execution_provider: _Optional[str] = ..., variant: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., max_tokens: _Optional[int] = ..., graph_bytes: _Optional[int] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., memory_bytes: _Optional[int] = ..., run_costs: _Optional[_Iterable[_Union[RunCost, _Mapping]]] = ..., golden_example_count: _Optional[int] = ..., is_failing_probes: _Optional[bool] = ..., failed_load_count: _Optional[int] = ..., successor: _Optional[_Union[LoadedModel, _Mapping]] = ...) -> None: ...
 
 class RunCost(_message.Message):
     __slots__ = ("windows", "tokens", "duration")

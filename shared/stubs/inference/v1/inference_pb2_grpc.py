@@ -148,9 +148,12 @@ class InferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLoadedModel(self, request, context):
-        """Returns one version in this server's memory. Loads nothing: a first Classify or ExtractEntities does.
+        """Returns the version that answers for a reference here, with the one that is to take over from it, if there is one. So a caller who
+        has moved an alias learns whether this server has seen the move, is loading the new version, answers with it, or refused it.
+        Loads nothing unless `load` is set.
 
-        Errors: NOT_FOUND if the reference is not in memory; UNAVAILABLE with RetryInfo while it is being loaded.
+        Errors: NOT_FOUND if the reference is not in memory, or with `load` if the store does not have it; UNAVAILABLE with RetryInfo
+        while nothing answers for it yet and its version is being loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

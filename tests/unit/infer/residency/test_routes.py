@@ -18,6 +18,13 @@ def test_a_route_moves_only_to_what_is_active() -> None:
     assert wanted([route]) == {V2}
 
 
+def test_a_successor_is_what_the_store_means_and_what_does_not_answer_yet() -> None:
+    """None where nothing answers, whose callers are told of the target itself, and none where the target does."""
+    for target, serving, successor in ((V2, V1, V2), (V2, V2, None), (V2, None, None), (None, V1, None)):
+        route = Route(PRODUCTION, required=True, last_call_s=0, target=target, serving=serving)
+        assert route.successor == successor
+
+
 def test_a_route_without_a_target_wants_nothing() -> None:
     """A required alias that the store does not have yet costs no memory."""
     route = Route(PRODUCTION, required=True, last_call_s=0)

@@ -74,6 +74,41 @@ async def test_g7_a_bad_new_version_never_takes_the_serving_one_down(
         assert world.states() == {"banking@2": "ACTIVE"}
 
 
+async def test_what_is_to_take_over_is_told_from_the_move_to_the_end(tmp_path: Path) -> None:
+    """Nothing before this server has seen the move; then the new version, on its way, refused with the reason also while it is tried
+    again, and gone when it answers.
+    """
+    world, production = World(tmp_path, "banking"), AliasName("banking", "production")
+    first = world.publish(alias="production")
+    async with world:
+        await asyncio.sleep(LOAD_S + 0.1)
+        second = world.publish()
+        world.loader.faults[second] = ModelNotLoadableError("golden", cause="golden")
+        world.point(second)
+        assert world.residency.successor(production) is None
+        heard: list[tuple[str, str, int]] = []
+        for _ in range(60):
+            await asyncio.sleep(1)
+            assert world.residency.resident(production).version == first
+            successor = world.residency.successor(production)
+            if successor is not None:
+                assert successor.version == second
+                reason = successor.error.reason if successor.error else ""
+                heard.append((successor.state.name, reason, successor.failures))
+        refused = "MODEL_NOT_LOADABLE"
+        assert list(dict.fromkeys(heard))[:4] == [
+            ("LOADING", "", 0),
+            ("FAILED", refused, 1),
+            ("LOADING", refused, 1),
+            ("FAILED", refused, 2),
+        ]
+        del world.loader.faults[second]
+        await asyncio.sleep(120)
+        assert world.residency.successor(production) is None
+        answering = world.residency.resident(production)
+        assert (answering.version, answering.error, answering.failures) == (second, None, 0)
+
+
 async def test_moving_the_alias_back_forgets_the_bad_version(tmp_path: Path) -> None:
     """A rollback ends the retries, too."""
     world = World(tmp_path, "banking")
