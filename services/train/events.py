@@ -1,4 +1,4 @@
-"""What a trainer says: one JSON object a line in `events.jsonl` of its job's folder.
+"""What a trainer says: one JSON object a line in `events.jsonl` of its attempt's folder.
 
 Every trainer ends with exactly one Finished or Failed; a process that ends without either was lost. The reader takes whole
 lines only, so a torn last line is read when it is complete.
@@ -43,6 +43,20 @@ class Progress(_Event):
     rows_per_second: float
 
 
+class Resumed(_Event):
+    """Training goes on from what an earlier attempt kept; where that had ended training, from its end."""
+
+    kind: Literal["resumed"] = "resumed"
+    step: int  # that was taken last
+
+
+class Stopped(_Event):
+    """Training was ended early, on request, with the best so far; what follows is as usual."""
+
+    kind: Literal["stopped"] = "stopped"
+    step: int  # that was taken last; of a search, by the trial that is kept
+
+
 class ProblemRecord(_Event):
     """shared.errors.Problem on the way to the service."""
 
@@ -78,20 +92,6 @@ class Surveyed(_Event):
 
     kind: Literal["surveyed"] = "surveyed"
     report: Report
-
-
-class Resumed(_Event):
-    """Training goes on where an earlier attempt left it."""
-
-    kind: Literal["resumed"] = "resumed"
-    step: int  # optimiser steps that need not be taken again
-
-
-class Stopped(_Event):
-    """Training was ended early because somebody asked for that; the best so far is evaluated, exported and published as usual."""
-
-    kind: Literal["stopped"] = "stopped"
-    step: int
 
 
 class Finished(_Event):

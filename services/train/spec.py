@@ -23,8 +23,8 @@ FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset({"rnn-classifier"})
 SEARCH_JOURNAL: Final = (
     "search.journal"  # file of the kept folder: what a search knows, for a trainer that goes on with it
 )
-STOP_FILE: Final = "stop"  # file of an attempt's folder: training is to end now and keep the best so far
 SCRATCH: Final = "scratch"  # folder of an attempt's folder for files on their way to the store; nothing once the trainer is gone
+STOP: Final = "stop"  # file of an attempt's folder; where it is, the trainer keeps the best so far and goes on to publish it
 
 
 class _Record(BaseModel):

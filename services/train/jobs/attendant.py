@@ -28,7 +28,7 @@ from services.train.jobs.logs import tail
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable, LeaseLostError
-from services.train.spec import SCRATCH, STOP_FILE, Assignment
+from services.train.spec import SCRATCH, STOP, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError
 from shared.store.failures import store_errors
 from shared.telemetry.logs import get_logger
@@ -177,7 +177,7 @@ class Attendant:
         now = datetime.now(UTC)
         if not self._job.stop_requested and self._job.is_overdue(now=now):
             await self._change(partial(JobRecord.stopped, now=now))
-        stop_file = self._attempt_folder / STOP_FILE
+        stop_file = self._attempt_folder / STOP
         if self._job.stop_requested and not stop_file.exists():
             with store_errors("stop training"):
                 await asyncio.to_thread(stop_file.touch)

@@ -6,6 +6,7 @@ import torch
 
 from services.train.spec import Hyperparameters
 from services.train.trainer.learners import Learner
+from services.train.trainer.memory import lacks_memory
 from services.train.trainer.optimisation import Optimisation
 from shared.errors import TrainingOutOfMemoryError
 
@@ -16,11 +17,16 @@ class Accumulation:
     The step is the same, up to rounding and the dropout that each part draws.
     """
 
-    def __init__(self, learner: Learner, chosen: Hyperparameters) -> None:
-        """See the class."""
+    def __init__(self, learner: Learner, chosen: Hyperparameters, *, most_windows: int | None = None) -> None:
+        """See the class; `most_windows` holds whatever the hyperparameters say."""
         self._learner = learner
         self._max_tokens = chosen.max_tokens
-        self.windows = chosen.micro_batch_size or chosen.batch_size
+        self._most_windows = most_windows
+        self.windows = self._bounded(chosen.micro_batch_size or chosen.batch_size)
+
+    def restore(self, windows: int) -> None:
+        """Go on with so many windows at once, or fewer where fewer are allowed now."""
+        self.windows = self._bounded(windows)
 
     def gradients(self, batch: Sequence[int], optimisation: Optimisation) -> float:
         """Leave the gradients of a batch's mean loss in its parameters, and return the loss. Raises TrainingOutOfMemoryError."""
@@ -31,8 +37,8 @@ class Accumulation:
                     self._of_part(batch[i : i + self.windows], batch)
                     for i in range(0, len(batch), self.windows)
                 )
-            except RuntimeError as error:
-                if not _lacks_memory(error):
+            except (RuntimeError, MemoryError) as error:
+                if not lacks_memory(error):
                     raise
                 if min(self.windows, len(batch)) == 1:
                     raise TrainingOutOfMemoryError(
@@ -48,7 +54,5 @@ class Accumulation:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-
-def _lacks_memory(error: Exception) -> bool:
-    """The CPU's allocator has no error class of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    def _bounded(self, windows: int) -> int:
+        return windows if self._most_windows is None else min(windows, self._most_windows)

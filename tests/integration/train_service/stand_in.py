@@ -26,7 +26,7 @@ from pathlib import Path
 from services.train.engines.lifeline import hold_lifeline
 from services.train.events import Failed, Failure, Finished, PhaseStarted, Progress, Stopped, TrainerEvent
 from services.train.jobs.lifecycle import PHASES
-from services.train.spec import SCRATCH, STOP_FILE, Assignment
+from services.train.spec import SCRATCH, STOP, Assignment
 from shared.names import VersionName
 from shared.store.evaluation import QualityCheck
 from shared.store.models import ModelStore
@@ -67,7 +67,7 @@ def _run(behaviour: str, where: str, assignment: Assignment, folder: Path, say: 
             _act(behaviour, folder, say)
             say(_progress(1))
             if behaviour == "keep":
-                _wait_for(folder / STOP_FILE)
+                _wait_for(folder / STOP)
                 say(Stopped(step=1))
         if behaviour == "pause" and where == phase.lower():
             _wait_for(folder / "go")
