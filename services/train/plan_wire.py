@@ -3,7 +3,8 @@
 from google.protobuf.duration_pb2 import Duration
 
 from services.train.plan import Cost, LearningCurve, Plan, TextFacts
-from services.train.wire import write_finding, write_spec
+from services.train.spec_wire import write_spec
+from services.train.wire import write_finding
 from shared.stubs.training.v1 import training_pb2 as pb
 
 

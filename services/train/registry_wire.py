@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from services.train.comparing import VersionComparison
+from services.train.job_wire import write_time
 from services.train.registry import ModelSummary, UnreadableVersion, VersionSummary
-from services.train.wire import write_time
 from shared.rpc.status import to_status
 from shared.store.aliases import AliasRecord
 from shared.store.evaluation import Change

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.train.catalogue import Catalogue
 from services.train.datasets import Datasets
+from services.train.job_wire import write_event, write_job
 from services.train.jobs.logs import Logs
 from services.train.jobs.queue import place_of
 from services.train.jobs.record import JobRecord
@@ -18,16 +19,8 @@ from services.train.pages import PageRequest
 from services.train.plan_wire import write_plan
 from services.train.planning import Planner
 from services.train.retention import Retention
-from services.train.wire import (
-    read_job_order,
-    read_order,
-    read_parts,
-    write_base_model,
-    write_dataset,
-    write_event,
-    write_import,
-    write_job,
-)
+from services.train.spec_wire import read_job_order, read_order
+from services.train.wire import read_parts, write_base_model, write_dataset, write_import
 from shared.names import check_job_id
 from shared.stubs.training.v1 import training_pb2 as pb
 from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer

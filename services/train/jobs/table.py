@@ -20,15 +20,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.train.jobs.database import Database
 from services.train.jobs.history import JobEvent, happened
-from services.train.jobs.lifecycle import FINAL, FOLLOWERS, PHASES
+from services.train.jobs.lifecycle import FINAL, PHASES
+from services.train.jobs.readable import check_readable
 from services.train.jobs.record import JobRecord
 from services.train.jobs.rows import time_of, to_event, to_record, to_row
 from services.train.jobs.schema import EVENTS, JOBS
 from services.train.pages import PageRequest
-from shared.errors import JobNotFoundError, StoreUnavailableError
+from shared.errors import JobNotFoundError
 from shared.store.manifest import Task
 
-_MOST_NAMED: Final = 10
 _RENEWED_AT: Final = 0.75  # of a lease: it is prolonged once no more than that is left
 _RECENT_JOBS: Final = 20  # whose times say how long the next one may take
 
@@ -58,7 +58,7 @@ class JobTable:
         self._owner = owner
         self._lease_s = lease_s
         with database.transaction() as connection:
-            _check_readable(connection)
+            check_readable(connection)
 
     def close(self) -> None:
         """Close the database."""
@@ -290,22 +290,3 @@ def _existing(connection: sa.Connection, job_id: str, *, locked: bool = False) -
     if job is None:
         raise JobNotFoundError(f"There is no job {job_id}.", job=job_id)
     return job
-
-
-def _check_readable(connection: sa.Connection) -> None:
-    damaged = [row.id for row in connection.execute(JOBS.select()) if not _is_readable(row)]
-    if damaged:
-        named = ", ".join(damaged[:_MOST_NAMED]) + (", ..." if len(damaged) > _MOST_NAMED else "")
-        raise StoreUnavailableError(
-            f"The job table has {len(damaged)} jobs that cannot be read: {named}. Nothing was changed. Bring it"
-            " back from a backup, or end their trainers and delete these rows; their versions stay in the store.",
-            operation="job table",
-            cause="unreadable jobs",
-        )
-
-
-def _is_readable(row: sa.Row[Any]) -> bool:
-    try:
-        return to_record(row).state in FOLLOWERS
-    except (ValueError, TypeError):  # pydantic's and JSON's errors are ValueErrors
-        return False

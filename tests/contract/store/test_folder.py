@@ -40,6 +40,7 @@ def _assert_whole(root: Path, cache: Path) -> list[int]:
         assert hashlib.sha256(objects.read(key)).hexdigest() == key.rpartition("/")[2]
     assert {key.rpartition("/")[2] for key in objects.list_keys("models")} <= {
         "reserved.json",
+        "00000001.json",
         "manifest.json",
     }
     assert all(any(objects.list_keys(f"models/{name}")) for name in objects.list_folders("models"))

@@ -118,7 +118,7 @@ async def test_rows_that_are_gone_cannot_be_compared_with(desk: Desk) -> None:
     """That is told too, by the dataset's name; what older versions learnt is looked at all the same."""
     first = desk.learn("one", "two")
     second = desk.learn("three", "four", after=first)
-    await Retention(desk.datasets, list, asyncio.Lock(), threading.Lock()).delete("of-2")
+    await Retention(desk.datasets, list, asyncio.Lock(), threading.Lock).delete("of-2")
     known, gone = desk.found(["v a", "v b"], ["one"], after=second)
     assert known.places == ("test:1",)
     assert (gone.kind, gone.count, gone.places) == ("LEARNT_BEFORE", 0, ())

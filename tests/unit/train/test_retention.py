@@ -21,9 +21,9 @@ class Desk:
         self.objects = MemoryStore()
         self.datasets = DatasetStore(self.objects)
         self.needed: list[tuple[str, str]] = []
-        self.submitting = threading.Lock()
+        self.lock = threading.Lock()
         self.retention = Retention(
-            self.datasets, lambda: self.needed, asyncio.Lock(), submitting=self.submitting
+            self.datasets, lambda: self.needed, asyncio.Lock(), submitting=lambda: self.lock
         )
 
     def save(self, name: str, *texts: str) -> Snapshot:
@@ -114,14 +114,14 @@ async def test_the_bare_name_goes_back_to_the_last_import(desk: Desk) -> None:
 async def test_a_job_that_is_being_accepted_keeps_its_rows(desk: Desk, *, sweeps: bool) -> None:
     """A deletion that begins while a submission has found its rows waits until the job is known, and then leaves them."""
     kept = desk.save("support", "a", "b")
-    desk.submitting.acquire()
+    desk.lock.acquire()
     later = datetime.now(UTC) + timedelta(seconds=1)
     deletion = asyncio.ensure_future(
         desk.retention.expire(later) if sweeps else desk.retention.delete("support")
     )
     await asyncio.sleep(0.1)
     desk.needed = [("job-1", kept.name)]
-    desk.submitting.release()
+    desk.lock.release()
     if sweeps:
         assert await deletion == []
     else:

@@ -3,9 +3,10 @@
 import pytest
 
 from services.train.events import Failure, ProblemRecord
+from services.train.job_wire import write_job
 from services.train.jobs.lifecycle import FOLLOWERS
 from services.train.spec import Hyperparameters, RecurrentShape
-from services.train.wire import read_order, write_job
+from services.train.spec_wire import read_order
 from shared.errors import FieldInvalidError
 from shared.rpc.status import read_status
 from shared.stubs.training.v1 import training_pb2 as pb

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from services.train.job_wire import write_job
 from services.train.jobs.continuing import rows_behind
 from services.train.jobs.order import Order
-from services.train.wire import read_order, write_job
+from services.train.spec_wire import read_order
 from shared.errors import SpecInvalidError, VersionNotFoundError
 from shared.names import DatasetName
 from shared.store.manifest import Manifest, StoredFile

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from services.train.catalogue import Catalogue
+from services.train.job_wire import write_job
 from services.train.jobs.database import Database, sqlite_url
 from services.train.jobs.order import Order
 from services.train.jobs.submission import Submission
 from services.train.jobs.table import JobTable
 from services.train.presets import STANDARD
 from services.train.registry import Registry
-from services.train.wire import read_order, write_job
+from services.train.spec_wire import read_order
 from shared.data.rows import Row, Span
 from shared.errors import AliasNotFoundError, DatasetNotFoundError, FieldInvalidError, SpecInvalidError
 from shared.names import DatasetName, VersionName
