@@ -19,12 +19,13 @@ from services.train.jobs.continuing import rows_behind
 from services.train.jobs.database import Database, sqlite_url
 from services.train.jobs.folders import JobFolder
 from services.train.jobs.forgetting import Forgetting
+from services.train.jobs.going_live import GoingLive
 from services.train.jobs.logs import Logs
 from services.train.jobs.publication import Publication
 from services.train.jobs.pulse import Pulse
 from services.train.jobs.record import JobRecord
 from services.train.jobs.state_folder import StateFolder, StateFolderError
-from services.train.jobs.submission import Submission
+from services.train.jobs.submission import LOOPBACK, Submission
 from services.train.jobs.supervisor import Supervisor
 from services.train.jobs.table import JobTable
 from services.train.jobs.watch import Watch
@@ -141,6 +142,9 @@ class _Jobs:
         self._engine = engine
         self._catalogue = Catalogue(settings.bases_dir)
         self._publication = Publication(self.models)
+        self._going_live = GoingLive(
+            self.models, ThreadPoolExecutor(4, "rollout"), patience_s=settings.rollout_patience_s
+        )
         self._jobs_dir = settings.jobs_dir or state_folder.jobs
         url = settings.database.get_secret_value() if settings.database else ""
         self.table = JobTable(
@@ -157,7 +161,13 @@ class _Jobs:
         for job in self.table.unfinished():
             self._census.note(job)
         datasets = DatasetStore(objects)
-        submission = Submission(self.table, self.models, datasets, self._catalogue)
+        submission = Submission(
+            self.table,
+            self.models,
+            datasets,
+            self._catalogue,
+            inference_hosts=(*LOOPBACK, *settings.inference_hosts),
+        )
         turn = asyncio.Lock()
         imports = Datasets(
             datasets,
@@ -199,6 +209,7 @@ class _Jobs:
             table=self.table,
             engine=self._engine,
             publication=self._publication,
+            going_live=self._going_live,
             assign=self._assign,
         )
 

@@ -26,6 +26,10 @@ def write_job(job: JobRecord, place: QueuePlace | None = None) -> pb.TrainingJob
         state=job.state,
         cancel_requested=job.cancel_requested,
         stop_requested=job.stop_requested,
+        inference_target=job.inference_target,
+        rollout=None
+        if job.rollout is None
+        else pb.Rollout(live_count=job.rollout.live_count, address_count=job.rollout.address_count),
         priority=job.priority,
         attempt=job.attempt,
         log_tail=job.failure.log_tail if job.failure else (),

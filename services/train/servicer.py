@@ -19,7 +19,7 @@ from services.train.pages import PageRequest
 from services.train.plan_wire import write_plan
 from services.train.planning import Planner
 from services.train.retention import Retention
-from services.train.spec_wire import read_job_order, read_order
+from services.train.spec_wire import read_job_order, read_order, read_retraining
 from services.train.wire import read_parts, write_base_model, write_dataset, write_import
 from shared.names import check_job_id
 from shared.stubs.training.v1 import training_pb2 as pb
@@ -76,6 +76,13 @@ class TrainingServicer(TrainingServiceServicer):
         order = read_job_order(request)
         take = self._submission.validate if request.validate_only else self._submission.submit
         return write_job(await asyncio.to_thread(take, order, request_id=request.request_id))
+
+    async def RetrainModel(self, request: pb.RetrainModelRequest, context: Any) -> pb.TrainingJob:
+        """See training.proto."""
+        asked = read_retraining(request)
+        return write_job(
+            await asyncio.to_thread(self._submission.retrain, asked, request_id=request.request_id)
+        )
 
     async def PlanTrainingJob(self, request: pb.PlanTrainingJobRequest, context: Any) -> pb.TrainingPlan:
         """See training.proto."""

@@ -51,6 +51,12 @@ class TrainSettings(BaseSettings):
     dataset_retention_days: Annotated[float, Field(gt=0)] | None = (
         None  # after its last import, when a snapshot that no job needs is deleted; None: never
     )
+    inference_hosts: Annotated[
+        tuple[str, ...], NoDecode
+    ] = ()  # `infer,10.0.0.7`; that inference_target may name beside this machine
+    rollout_patience_s: Annotated[float, Field(gt=0)] = (
+        600  # in which inference servers are to take a version up before its alias goes back
+    )
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=64)] = 1
     trainer_memory_bytes: Annotated[int, Field(ge=2**28)] | None = (
         None  # of each trainer process; None: as much as the machine has
@@ -67,7 +73,7 @@ class TrainSettings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
-    @field_validator("dataset_buckets", mode="before")
+    @field_validator("dataset_buckets", "inference_hosts", mode="before")
     @classmethod
     def _split_urls(cls, value: object) -> object:
         return tuple(filter(None, value.split(","))) if isinstance(value, str) else value

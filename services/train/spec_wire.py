@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar, get_args
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from services.train.jobs.order import Knob, Order
+from services.train.jobs.retraining import Promote, Retraining
 from services.train.recipes import unused_knobs
 from services.train.spec import (
     Cell,
@@ -41,6 +42,7 @@ _PRESETS: Final[dict[PresetName, str]] = named(PresetName)
 POOLINGS: Final[dict[Pooling, str]] = named(Pooling)
 
 
+_PROMOTIONS: Final[dict[Promote, str]] = named(Promote)
 _CELLS: Final[dict[Cell, str]] = named(Cell)
 
 
@@ -63,7 +65,24 @@ def read_job_order(request: pb.CreateTrainingJobRequest) -> Order:
         order,
         override_reason=request.override_reason,
         priority=request.priority,
+        inference_target=request.inference_target,
         most_minutes=request.max_duration.ToTimedelta().total_seconds() / 60 if limited else None,
+    )
+
+
+def read_retraining(request: pb.RetrainModelRequest) -> Retraining:
+    """Read what a caller wants to train anew. Raises FieldInvalidError for an enum value that this release does not know."""
+    promote = read_enum(_PROMOTIONS, pb.RetrainModelRequest.Promote, request.promote, field="promote")
+    return Retraining(
+        model=request.model,
+        dataset=request.dataset,
+        alias=request.alias or "production",
+        continues=request.continues,
+        promote=promote or "if-gates-pass",
+        override_reason=request.override_reason,
+        gates={field.name: value for field, value in request.gates.ListFields()},
+        inference_target=request.inference_target,
+        priority=request.priority,
     )
 
 

@@ -24,9 +24,10 @@ from services.train.events import Failed, Failure, Finished, TrainerEvent
 from services.train.jobs.ending import TrainerEnd, after_trainer, with_log
 from services.train.jobs.event_log import EventLog
 from services.train.jobs.folders import JobFolder
+from services.train.jobs.going_live import GoingLive, cancelled
 from services.train.jobs.logs import tail
 from services.train.jobs.publication import Publication
-from services.train.jobs.record import JobRecord
+from services.train.jobs.record import JobRecord, RolloutProgress
 from services.train.jobs.table import JobTable, LeaseLostError
 from services.train.spec import SCRATCH, STOP, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError
@@ -41,6 +42,10 @@ _LAST_WORD_GRACE_S: Final = 3.0
 _RETRY_INTERVAL_S: Final = 2.0
 
 
+class _ReleasedError(Exception):
+    """The service stops, and another one goes on with what is left of the job."""
+
+
 class Attendant:
     """The keeper of one job."""
 
@@ -52,6 +57,7 @@ class Attendant:
         table: JobTable,
         engine: Engine,
         publication: Publication,
+        going_live: GoingLive,
         assign: Callable[[JobRecord], Assignment],
     ) -> None:
         """`job` is held by this service; `folder` is its own; `assign` makes its trainer's assignment and blocks."""
@@ -61,6 +67,7 @@ class Attendant:
         self._table = table
         self._engine = engine
         self._publication = publication
+        self._going_live = going_live
         self._assign = assign
         self._trainer: Trainer | None = None
         self._spoke = False
@@ -188,13 +195,19 @@ class Attendant:
         self._job = await asyncio.to_thread(self._table.job, self._job.id)
         promotes = manifest is not None and manifest.state == "published" and self._job.promote_to
         kept = not promotes or self._job.cancel_requested  # a cancel that came too late still keeps the alias
+        failure = None if kept else await self._promote()
+        if not kept and failure is None and self._job.inference_target:
+            try:
+                failure = await self._go_live()
+            except _ReleasedError:
+                return
         end = TrainerEnd(
             last_word=self._last_word,
             exit=exit_,
             spoke=self._spoke,
             manifest=manifest,
             service_stops=self._service_stops,
-            promotion_failure=None if kept else await self._promote(),
+            promotion_failure=failure,
         )
         printed = await asyncio.to_thread(tail, self._folder.log(self._job.attempt))
         await self._change(lambda job: with_log(after_trainer(job, end, now=datetime.now(UTC)), printed))
@@ -215,6 +228,22 @@ class Attendant:
         except Exception as error:  # noqa: BLE001  # whatever happened is on record, and in the log
             return self._failure_of(error)
         return None
+
+    async def _go_live(self) -> Failure | None:
+        """Wait for the inference servers; return why they did not take the version up. What ends the waiting leaves the alias where it is."""
+        await self._change(JobRecord.rolling_out)
+        try:
+            return await self._going_live.follow(self._job, self._note_rollout, self._end)
+        except InterruptedError:
+            if self._lease_lost:
+                raise LeaseLostError(self._job.id) from None
+            if self._service_stops:
+                await self._change(JobRecord.released)
+                raise _ReleasedError from None
+            return cancelled(self._job)
+
+    async def _note_rollout(self, progress: RolloutProgress) -> None:
+        await self._change(partial(JobRecord.rolling_out, progress=progress))
 
     async def _fail(self, error: Exception) -> None:
         failure = self._failure_of(error)

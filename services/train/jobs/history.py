@@ -20,6 +20,7 @@ Kind = Literal[
     "CANCEL_REQUESTED",
     "STOP_REQUESTED",
     "STOPPED_EARLY",
+    "ROLLOUT_CHANGED",
     "ENDED",
 ]
 
@@ -51,6 +52,8 @@ def happened(before: JobRecord | None, after: JobRecord) -> Iterator[JobEvent]:
         yield JobEvent("ATTENDED_ELSEWHERE", attempt, after.lease.owner)
     if after.stopped_early and not before.stopped_early:
         yield JobEvent("STOPPED_EARLY", attempt)
+    if after.rollout != before.rollout:
+        yield JobEvent("ROLLOUT_CHANGED", attempt, str(after.rollout))
     if after.state == before.state:
         return
     if after.losses > before.losses:

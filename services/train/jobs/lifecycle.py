@@ -15,6 +15,7 @@ State = Literal[
     "EVALUATING",
     "EXPORTING",
     "PUBLISHING",
+    "ROLLING_OUT",
     "SUCCEEDED",
     "REJECTED",
     "STOPPED",
@@ -24,16 +25,18 @@ State = Literal[
 FinalState = Literal["SUCCEEDED", "REJECTED", "STOPPED", "CANCELLED", "FAILED"]
 
 PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
+RUNNING: Final[tuple[State, ...]] = (*PHASES, "ROLLING_OUT")  # somebody attends it, or ought to
 FINAL: Final[frozenset[State]] = frozenset(get_args(FinalState))
 
 # A phase may be passed over, never returned to within an attempt. A job whose attempt was lost, or whose service stops, goes back into the queue.
 FOLLOWERS: Final[Mapping[State, frozenset[State]]] = {
     "QUEUED": frozenset({"PREPARING", "CANCELLED"}),
-    "PREPARING": FINAL | {"QUEUED", "TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING"},
-    "TRAINING": FINAL | {"QUEUED", "EVALUATING", "EXPORTING", "PUBLISHING"},
-    "EVALUATING": FINAL | {"QUEUED", "EXPORTING", "PUBLISHING"},
-    "EXPORTING": FINAL | {"QUEUED", "PUBLISHING"},
-    "PUBLISHING": FINAL | {"QUEUED"},
+    "PREPARING": FINAL | {"QUEUED", "TRAINING", "EVALUATING", "EXPORTING", "PUBLISHING", "ROLLING_OUT"},
+    "TRAINING": FINAL | {"QUEUED", "EVALUATING", "EXPORTING", "PUBLISHING", "ROLLING_OUT"},
+    "EVALUATING": FINAL | {"QUEUED", "EXPORTING", "PUBLISHING", "ROLLING_OUT"},
+    "EXPORTING": FINAL | {"QUEUED", "PUBLISHING", "ROLLING_OUT"},
+    "PUBLISHING": FINAL | {"QUEUED", "ROLLING_OUT"},
+    "ROLLING_OUT": FINAL,  # what is published is never trained anew
     "SUCCEEDED": frozenset(),
     "REJECTED": frozenset(),
     "STOPPED": frozenset(),

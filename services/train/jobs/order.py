@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from services.train.spec import PresetName, RecipeName
 
+_LATER: Final = ("priority", "most_minutes", "inference_target", "asked_as")
 Knob = int | float | str | dict[str, int | str]  # the last: a knob that has knobs of its own, by name
 
 
@@ -35,13 +36,15 @@ class Order:
     override_reason: str = ""
     priority: int = 0
     most_minutes: float | None = None
+    inference_target: str = ""
+    asked_as: str = ""  # digest of the request that it was made of, where that was none for an order
 
     @property
     def digest(self) -> str:
         """SHA-256 of the order: equal orders are repetitions, even if the newest dataset is another one by now."""
+        if self.asked_as:
+            return self.asked_as
         told = asdict(self)
         # What was asked before these were there is the same as asking for none of them.
-        told = {
-            name: value for name, value in told.items() if value or name not in ("priority", "most_minutes")
-        }
+        told = {name: value for name, value in told.items() if value or name not in _LATER}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

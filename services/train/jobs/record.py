@@ -30,6 +30,17 @@ class Lease:
     until_s: float = 0.0  # seconds since 1970
 
 
+@dataclass(frozen=True, slots=True)
+class RolloutProgress:
+    """How many inference servers answer with the job's version."""
+
+    live_count: int
+    address_count: int
+
+    def __str__(self) -> str:
+        return f"{self.live_count} of {self.address_count} live"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
     """A job. Times are UTC."""
@@ -61,6 +72,7 @@ class JobRecord:
     lease: Lease = Lease()  # who attends it
     ran_s: float = 0.0  # of the attempts that are over
     progress: Progress | None = None
+    rollout: RolloutProgress | None = None  # how far its version is on the servers of inference_target
     metrics: Mapping[str, float] = field(default_factory=dict)  # <split>.<metric>
     failure: Failure | None = None
     handle: Handle | None = None  # of its trainer, from before the trainer's first instruction on
@@ -155,6 +167,15 @@ class JobRecord:
             handle=None,
             lease=self._released(),
         )
+
+    def rolling_out(self, progress: RolloutProgress | None = None) -> "JobRecord":
+        """Its alias has moved; servers are to take its version up."""
+        state = self.state if self.state == "ROLLING_OUT" else check_transition(self.state, "ROLLING_OUT")
+        return replace(self, state=state, rollout=progress or self.rollout)
+
+    def released(self) -> "JobRecord":
+        """Its service stops: another one may go on with it at once."""
+        return replace(self, lease=self._released())
 
     def requeued(self, *, now: datetime) -> "JobRecord":
         """Its attempt is over for no fault of the job: another one will go on from where it was."""

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from services.train.events import Failure, Progress
 from services.train.jobs.history import JobEvent
-from services.train.jobs.record import JobRecord, Lease
+from services.train.jobs.record import JobRecord, Lease, RolloutProgress
 from services.train.spec import JobSpec
 
 
@@ -40,6 +40,8 @@ def to_row(job: JobRecord) -> dict[str, object]:
         "lease_until_s": job.lease.until_s,
         "ran_s": job.ran_s,
         "progress": job.progress and job.progress.model_dump_json(),
+        "rollout_live_count": job.rollout and job.rollout.live_count,
+        "rollout_address_count": job.rollout and job.rollout.address_count,
         "metrics": json.dumps(dict(job.metrics)),
         "failure": job.failure and job.failure.model_dump_json(),
         "handle": job.handle and json.dumps(dict(job.handle)),
@@ -74,6 +76,9 @@ def to_record(row: sa.Row[Any]) -> JobRecord:
         lease=Lease(owner=row.lease_owner, epoch=row.lease_epoch, until_s=row.lease_until_s),
         ran_s=row.ran_s,
         progress=row.progress and Progress.model_validate_json(row.progress),
+        rollout=None
+        if row.rollout_address_count is None
+        else RolloutProgress(row.rollout_live_count, row.rollout_address_count),
         metrics=json.loads(row.metrics),
         failure=row.failure and Failure.model_validate_json(row.failure),
         handle=row.handle and json.loads(row.handle),

@@ -41,6 +41,8 @@ JOBS: Final = sa.Table(
     sa.Column("lease_until_s", sa.Float, nullable=False),  # seconds since 1970
     sa.Column("ran_s", sa.Float, nullable=False),
     sa.Column("progress", sa.String),
+    sa.Column("rollout_live_count", sa.Integer),
+    sa.Column("rollout_address_count", sa.Integer),
     sa.Column("metrics", sa.String, nullable=False),
     sa.Column("failure", sa.String),
     sa.Column("handle", sa.String),

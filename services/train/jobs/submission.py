@@ -7,6 +7,8 @@ from both being a model's first; whoever deletes rows takes it too, so that a jo
 Blocks; any thread may call.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,14 +27,17 @@ from services.train.jobs.choices import (
 from services.train.jobs.continuing import CONTINUED_VERSION, Continuing
 from services.train.jobs.order import Order
 from services.train.jobs.record import JobRecord
+from services.train.jobs.retraining import Retraining, order_of
 from services.train.jobs.table import JobTable
 from services.train.recipes import DEFAULT_SEED, RECIPES
+from services.train.rollout.target import parse_target
 from services.train.spec import FROM_SCRATCH, JobSpec
 from shared.errors import (
     ArtifactCorruptError,
     FieldInvalidError,
     ModelNotFoundError,
     ModelNotLoadableError,
+    PathNotAllowedError,
     Problem,
     RequestIdReusedError,
     SpecInvalidError,
@@ -43,6 +48,7 @@ from shared.store.manifest import Manifest, Task
 from shared.store.models import ModelStore
 
 _MOST_REQUEST_ID_CHARACTERS: Final = 128
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _LIKE_VERSION: Final = "spec.like_version"
 _PRIORITIES: Final = range(-100, 101)
 _SEEDS: Final = range(2**32)  # what every random generator takes
@@ -52,13 +58,20 @@ class Submission:
     """Takes orders."""
 
     def __init__(
-        self, table: JobTable, models: ModelStore, datasets: DatasetStore, catalogue: Catalogue
+        self,
+        table: JobTable,
+        models: ModelStore,
+        datasets: DatasetStore,
+        catalogue: Catalogue,
+        *,
+        inference_hosts: Collection[str] = LOOPBACK,
     ) -> None:
-        """Jobs go into `table`, their versions are reserved in `models`."""
+        """Jobs go into `table`, their versions are reserved in `models`; `inference_hosts` are those that a job may ask whether they serve it."""
         self._table = table
         self._models = models
         self._datasets = datasets
         self._catalogue = catalogue
+        self._inference_hosts = frozenset(inference_hosts)
         self._continuing = Continuing(models, datasets)
 
     def submit(self, order: Order, *, request_id: str) -> JobRecord:
@@ -78,6 +91,19 @@ class Submission:
             job = self._table.add(_new_job(order, spec, request_id, job_id=job_id, version=str(version)))
         return _same_order(job, order)
 
+    def retrain(self, asked: Retraining, *, request_id: str) -> JobRecord:
+        """Return the job that trains a model anew; raises what `order_of` and `submit` do.
+
+        A repeated request_id is known by what was asked, whatever the alias points to by now.
+        """
+        _check_request_id(request_id)
+        known = self._table.find_request(request_id) if request_id else None
+        if known is not None and known.order_digest == asked.digest:
+            return known
+        return self.submit(
+            replace(order_of(asked, self._models), asked_as=asked.digest), request_id=request_id
+        )
+
     def validate(self, order: Order, *, request_id: str) -> JobRecord:
         """Return the job that `submit` would make, without an id and a version; store nothing. Raises as `submit` does."""
         _check_request_id(request_id)
@@ -88,6 +114,7 @@ class Submission:
         """Return the spec of an order: everything that it leaves open filled in and its dataset's snapshot fixed."""
         check_id(order.model, field="spec.model")
         sent = order.hyperparameters.keys()
+        self._check_target(order)
         if order.promote_to:
             check_id(order.promote_to, field="promote_to")
         if order.like_version:
@@ -143,6 +170,22 @@ class Submission:
         if problems or continuation is None:
             raise _invalid(problems)
         return spec.model_copy(update={"continues": continuation})
+
+    def _check_target(self, order: Order) -> None:
+        """Raises FieldInvalidError, and PathNotAllowedError for a host that the operator did not name."""
+        if not order.inference_target:
+            return
+        if not order.promote_to:
+            raise FieldInvalidError(
+                "inference_target: servers take a version up by its alias: set promote_to too.",
+                field="inference_target",
+            )
+        for endpoint in parse_target(order.inference_target).endpoints:
+            if endpoint.host not in self._inference_hosts:
+                raise PathNotAllowedError(
+                    f"inference_target: {endpoint.host} is not among the hosts that jobs may ask: have it added to TAGSMITH_TRAIN_INFERENCE_HOSTS.",
+                    path=endpoint.host,
+                )
 
     def _champion_problems(self, order: Order, task: Task) -> list[Problem]:
         """A champion that is named must be there, now, and do the same task; unless it is the usual one, which may yet have to come.
@@ -218,6 +261,7 @@ def _new_job(order: Order, spec: JobSpec, request_id: str, *, job_id: str, versi
         override_reason=order.override_reason,
         priority=order.priority,
         most_minutes=order.most_minutes,
+        inference_target=order.inference_target,
         version=version,
         create_time=datetime.now(UTC),
     )

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.train.jobs.database import Database
 from services.train.jobs.history import JobEvent, happened
-from services.train.jobs.lifecycle import FINAL, PHASES
+from services.train.jobs.lifecycle import FINAL, RUNNING
 from services.train.jobs.readable import check_readable
 from services.train.jobs.record import JobRecord
 from services.train.jobs.rows import time_of, to_event, to_record, to_row
@@ -138,7 +138,7 @@ class JobTable:
         with self._database.transaction() as connection:
             now_s = self._database.now_s(connection)
             abandoned = (
-                JOBS.c.state.in_(PHASES),
+                JOBS.c.state.in_(RUNNING),
                 JOBS.c.lease_until_s < now_s,
                 JOBS.c.lease_owner != self._owner,
             )
@@ -158,7 +158,7 @@ class JobTable:
 
     def reclaim(self) -> list[JobRecord]:
         """Take every job that this service held when it ended, whether or not its lease has run out."""
-        query = JOBS.select().where(JOBS.c.state.in_(PHASES), JOBS.c.lease_owner == self._owner)
+        query = JOBS.select().where(JOBS.c.state.in_(RUNNING), JOBS.c.lease_owner == self._owner)
         with self._database.transaction() as connection:
             until_s = self._database.now_s(connection) + self._lease_s
             found = [to_record(row) for row in connection.execute(query.with_for_update())]
@@ -223,7 +223,7 @@ class JobTable:
 
     def running_count(self) -> int:
         """Return how many jobs are being attended, by whomever."""
-        query = sa.select(sa.func.count()).where(JOBS.c.state.in_(PHASES))
+        query = sa.select(sa.func.count()).where(JOBS.c.state.in_(RUNNING))
         with self._database.transaction() as connection:
             return int(connection.execute(query).scalar_one())
 

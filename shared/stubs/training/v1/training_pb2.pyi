@@ -443,7 +443,7 @@ class RecurrentShape(_message.Message):
     def __init__(self, cell: _Optional[_Union[Cell, str]] = ..., layers: _Optional[int] = ..., width: _Optional[int] = ..., embedding_width: _Optional[int] = ..., vocabulary_size: _Optional[int] = ...) -> None: ...
 
 class CreateTrainingJobRequest(_message.Message):
-    __slots__ = ("spec", "request_id", "promote_to", "validate_only", "override_reason", "priority", "max_duration")
+    __slots__ = ("spec", "request_id", "promote_to", "validate_only", "override_reason", "priority", "max_duration", "inference_target")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMOTE_TO_FIELD_NUMBER: _ClassVar[int]
@@ -451,6 +451,7 @@ class CreateTrainingJobRequest(_message.Message):
     OVERRIDE_REASON_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     MAX_DURATION_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_TARGET_FIELD_NUMBER: _ClassVar[int]
     spec: TrainingSpec
     request_id: str
     promote_to: str
@@ -458,7 +459,8 @@ class CreateTrainingJobRequest(_message.Message):
     override_reason: str
     priority: int
     max_duration: _duration_pb2.Duration
-    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ..., override_reason: _Optional[str] = ..., priority: _Optional[int] = ..., max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    inference_target: str
+    def __init__(self, spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., validate_only: _Optional[bool] = ..., override_reason: _Optional[str] = ..., priority: _Optional[int] = ..., max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., inference_target: _Optional[str] = ...) -> None: ...
 
 class PlanTrainingJobRequest(_message.Message):
     __slots__ = ("spec", "skip_probe", "find_suspects", "promote_to", "learning_curve")
@@ -595,7 +597,7 @@ class Advice(_message.Message):
     def __init__(self, field: _Optional[str] = ..., value: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TrainingJob(_message.Message):
-    __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision", "override_reason", "stop_requested", "priority", "max_duration", "attempt", "queue_place", "log_tail")
+    __slots__ = ("id", "spec", "request_id", "promote_to", "state", "cancel_requested", "progress", "model_version", "metrics", "error", "create_time", "start_time", "end_time", "revision", "override_reason", "stop_requested", "priority", "max_duration", "attempt", "queue_place", "inference_target", "rollout", "log_tail")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[TrainingJob.State]
@@ -610,6 +612,7 @@ class TrainingJob(_message.Message):
         CANCELLED: _ClassVar[TrainingJob.State]
         FAILED: _ClassVar[TrainingJob.State]
         STOPPED: _ClassVar[TrainingJob.State]
+        ROLLING_OUT: _ClassVar[TrainingJob.State]
     STATE_UNSPECIFIED: TrainingJob.State
     QUEUED: TrainingJob.State
     PREPARING: TrainingJob.State
@@ -622,6 +625,7 @@ class TrainingJob(_message.Message):
     CANCELLED: TrainingJob.State
     FAILED: TrainingJob.State
     STOPPED: TrainingJob.State
+    ROLLING_OUT: TrainingJob.State
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -649,6 +653,8 @@ class TrainingJob(_message.Message):
     MAX_DURATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     QUEUE_PLACE_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_TARGET_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
     LOG_TAIL_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: TrainingSpec
@@ -670,8 +676,18 @@ class TrainingJob(_message.Message):
     max_duration: _duration_pb2.Duration
     attempt: int
     queue_place: QueuePlace
+    inference_target: str
+    rollout: Rollout
     log_tail: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., override_reason: _Optional[str] = ..., stop_requested: _Optional[bool] = ..., priority: _Optional[int] = ..., max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt: _Optional[int] = ..., queue_place: _Optional[_Union[QueuePlace, _Mapping]] = ..., log_tail: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[TrainingSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., promote_to: _Optional[str] = ..., state: _Optional[_Union[TrainingJob.State, str]] = ..., cancel_requested: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., model_version: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., override_reason: _Optional[str] = ..., stop_requested: _Optional[bool] = ..., priority: _Optional[int] = ..., max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt: _Optional[int] = ..., queue_place: _Optional[_Union[QueuePlace, _Mapping]] = ..., inference_target: _Optional[str] = ..., rollout: _Optional[_Union[Rollout, _Mapping]] = ..., log_tail: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Rollout(_message.Message):
+    __slots__ = ("live_count", "address_count")
+    LIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    live_count: int
+    address_count: int
+    def __init__(self, live_count: _Optional[int] = ..., address_count: _Optional[int] = ...) -> None: ...
 
 class QueuePlace(_message.Message):
     __slots__ = ("ahead_count", "expected_wait_duration")
@@ -680,6 +696,40 @@ class QueuePlace(_message.Message):
     ahead_count: int
     expected_wait_duration: _duration_pb2.Duration
     def __init__(self, ahead_count: _Optional[int] = ..., expected_wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class RetrainModelRequest(_message.Message):
+    __slots__ = ("model", "dataset", "alias", "continues", "promote", "override_reason", "gates", "inference_target", "request_id", "priority")
+    class Promote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        PROMOTE_UNSPECIFIED: _ClassVar[RetrainModelRequest.Promote]
+        IF_GATES_PASS: _ClassVar[RetrainModelRequest.Promote]
+        NEVER: _ClassVar[RetrainModelRequest.Promote]
+        ALWAYS_WITH_REASON: _ClassVar[RetrainModelRequest.Promote]
+    PROMOTE_UNSPECIFIED: RetrainModelRequest.Promote
+    IF_GATES_PASS: RetrainModelRequest.Promote
+    NEVER: RetrainModelRequest.Promote
+    ALWAYS_WITH_REASON: RetrainModelRequest.Promote
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
+    CONTINUES_FIELD_NUMBER: _ClassVar[int]
+    PROMOTE_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_REASON_FIELD_NUMBER: _ClassVar[int]
+    GATES_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_TARGET_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    dataset: str
+    alias: str
+    continues: bool
+    promote: RetrainModelRequest.Promote
+    override_reason: str
+    gates: QualityGates
+    inference_target: str
+    request_id: str
+    priority: int
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., alias: _Optional[str] = ..., continues: _Optional[bool] = ..., promote: _Optional[_Union[RetrainModelRequest.Promote, str]] = ..., override_reason: _Optional[str] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., inference_target: _Optional[str] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class StopTrainingJobRequest(_message.Message):
     __slots__ = ("id",)
@@ -713,6 +763,7 @@ class TrainingJobEvent(_message.Message):
         CANCEL_REQUESTED: _ClassVar[TrainingJobEvent.Kind]
         STOP_REQUESTED: _ClassVar[TrainingJobEvent.Kind]
         STOPPED_EARLY: _ClassVar[TrainingJobEvent.Kind]
+        ROLLOUT_CHANGED: _ClassVar[TrainingJobEvent.Kind]
         ENDED: _ClassVar[TrainingJobEvent.Kind]
     KIND_UNSPECIFIED: TrainingJobEvent.Kind
     ACCEPTED: TrainingJobEvent.Kind
@@ -724,6 +775,7 @@ class TrainingJobEvent(_message.Message):
     CANCEL_REQUESTED: TrainingJobEvent.Kind
     STOP_REQUESTED: TrainingJobEvent.Kind
     STOPPED_EARLY: TrainingJobEvent.Kind
+    ROLLOUT_CHANGED: TrainingJobEvent.Kind
     ENDED: TrainingJobEvent.Kind
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]

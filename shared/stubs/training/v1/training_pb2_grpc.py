@@ -64,6 +64,11 @@ class TrainingServiceStub:
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.CreateTrainingJobRequest.SerializeToString,
                 response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
                 _registered_method=True)
+        self.RetrainModel = channel.unary_unary(
+                '/tagsmith.training.v1.TrainingService/RetrainModel',
+                request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.RetrainModelRequest.SerializeToString,
+                response_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
+                _registered_method=True)
         self.GetTrainingJob = channel.unary_unary(
                 '/tagsmith.training.v1.TrainingService/GetTrainingJob',
                 request_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.GetTrainingJobRequest.SerializeToString,
@@ -165,6 +170,16 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetrainModel(self, request, context):
+        """Trains a model anew on other rows, as the version was trained that its alias points to, and takes it live: CreateTrainingJob with like_version, promote_to and
+        inference_target in one. The job's last snapshot says how it went, for callers that only want to know whether the new rows are live.
+
+        Errors: those of CreateTrainingJob; NOT_FOUND if the model or the alias is not there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTrainingJob(self, request, context):
         """Returns a job. Errors: NOT_FOUND.
         """
@@ -257,6 +272,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
             'CreateTrainingJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateTrainingJob,
                     request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.CreateTrainingJobRequest.FromString,
+                    response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.SerializeToString,
+            ),
+            'RetrainModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetrainModel,
+                    request_deserializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.RetrainModelRequest.FromString,
                     response_serializer=shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.SerializeToString,
             ),
             'GetTrainingJob': grpc.unary_unary_rpc_method_handler(
@@ -439,6 +459,33 @@ class TrainingService:
             target,
             '/tagsmith.training.v1.TrainingService/CreateTrainingJob',
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.CreateTrainingJobRequest.SerializeToString,
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetrainModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tagsmith.training.v1.TrainingService/RetrainModel',
+            shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.RetrainModelRequest.SerializeToString,
             shared_dot_stubs_dot_training_dot_v1_dot_training__pb2.TrainingJob.FromString,
             options,
             channel_credentials,

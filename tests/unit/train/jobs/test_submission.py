@@ -310,6 +310,8 @@ def test_order_digests_tell_orders_apart() -> None:
             "override_reason": "b",
             "priority": 1,
             "most_minutes": 1.0,
+            "inference_target": "localhost:1",
+            "asked_as": "e" * 64,
         }.items()
     ]
     assert len({order.digest for order in (ORDER, *others)}) == len(others) + 1

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from services.train.jobs import attendant as attendant_module
 from services.train.jobs.attendant import Attendant
 from services.train.jobs.database import Database, sqlite_url
 from services.train.jobs.folders import JobFolder
+from services.train.jobs.going_live import GoingLive
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord
 from services.train.jobs.state_folder import StateFolder
@@ -106,6 +108,7 @@ class Shop:
             table=self.table,
             engine=self.engine,
             publication=self.publication,
+            going_live=GoingLive(self.models, ThreadPoolExecutor(1), patience_s=1.0),
             assign=lambda job: self.assign(job),
         )
 

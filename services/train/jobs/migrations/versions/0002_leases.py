@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("lease_epoch", sa.Integer, nullable=False, server_default=zero),
         sa.Column("lease_until_s", sa.Float, nullable=False, server_default=zero),
         sa.Column("ran_s", sa.Float, nullable=False, server_default=zero),
+        sa.Column("rollout_live_count", sa.Integer),
+        sa.Column("rollout_address_count", sa.Integer),
     ):
         op.add_column("jobs", column)
     jobs = sa.table("jobs", sa.column("sequence"), sa.column("spec"), sa.column("task"))

@@ -1,0 +1,84 @@
+"""A job's last mile: its version on every inference server that its caller named, or the alias back where it was.
+
+Runs in the event loop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import Final
+
+from services.train.events import Failure
+from services.train.jobs.record import JobRecord, RolloutProgress
+from services.train.rollout.deciding import Verdict
+from services.train.rollout.outcomes import Failed, Outcome
+from services.train.rollout.rollout import Rollout
+from services.train.rollout.target import parse_target
+from shared.errors import RolloutFailedError
+from shared.names import VersionName
+from shared.store.models import ModelStore
+
+_INTERVAL_S: Final = 0.1
+
+Record = Callable[[RolloutProgress], Awaitable[object]]
+
+
+class GoingLive:
+    """Follows the versions of jobs."""
+
+    def __init__(self, models: ModelStore, threads: Executor, *, patience_s: float) -> None:
+        """Servers have `patience_s` to take a version up."""
+        self._rollout = Rollout(models, threads)
+        self._patience_s = patience_s
+
+    async def follow(self, job: JobRecord, record: Record, end: asyncio.Event) -> Failure | None:
+        """Return why a promoted job's version did not go live, None if it did or if somebody has moved the alias on.
+
+        Whenever the number of servers changes that have it, `record` writes that down. May be repeated at any time. Raises
+        InterruptedError once `end` is set, StoreUnavailableError, ArtifactCorruptError, and what `record` raises.
+        """
+        newest: RolloutProgress | None = None
+
+        def hear(verdict: Verdict) -> None:
+            nonlocal newest
+            newest = RolloutProgress(verdict.live, verdict.addresses)
+
+        following = asyncio.create_task(self._follow(job, hear), name=f"roll out {job.id}")
+        told = job.rollout
+        try:
+            while not following.done():
+                if end.is_set():
+                    raise InterruptedError
+                if newest is not None and newest != told:
+                    told = newest
+                    await record(newest)
+                await asyncio.wait({following}, timeout=_INTERVAL_S)
+        finally:
+            following.cancel()
+        if newest is not None and newest != told:
+            await record(newest)
+        outcome = following.result()
+        return Failure.of(outcome.error()) if isinstance(outcome, Failed) else None
+
+    async def _follow(self, job: JobRecord, hear: Callable[[Verdict], None]) -> Outcome:
+        return await self._rollout.follow(
+            VersionName.parse(job.version),
+            job.promote_to,
+            parse_target(job.inference_target),
+            job_id=job.id,
+            patience_s=self._patience_s,
+            on_progress=hear,
+        )
+
+
+def cancelled(job: JobRecord) -> Failure:
+    """What a job is told that was cancelled as it waited for its servers."""
+    alias = f"{job.spec.model}@{job.promote_to}"
+    return Failure.of(
+        RolloutFailedError(
+            f"Nobody knows whether {job.version} went live: the job was cancelled as it waited for that. {alias} points to it.",
+            [],
+            model_version=job.version,
+            alias=job.promote_to,
+        )
+    )
