@@ -41,12 +41,14 @@ class Service:
         *,
         module: str = "tests.integration.train_service.service",
         bases: Path | None = None,
+        state: str = "state",
     ) -> None:
-        """`module` is the program; by default the service with a stand-in for the trainer."""
+        """`module` is the program; by default the service with a stand-in for the trainer. `state` names its state folder."""
         self.folder = folder
         self._module = module
         self._bases = bases
-        self.state_dir = folder / "state"
+        self.state_dir = folder / state
+        self.jobs_dir = self.state_dir / "jobs"
         self.models = ModelStore(FolderStore(folder / "store"))
         self._starts = 0
         self._channel: grpc.Channel | None = None
@@ -55,7 +57,8 @@ class Service:
     def start(self, **settings: str) -> None:
         """Start the process and wait until it is ready."""
         self._starts += 1
-        log = self.folder / f"service-{self._starts}.log"
+        self.jobs_dir = Path(settings.get("jobs_dir", self.jobs_dir))
+        log = self.folder / f"{self.state_dir.name}-{self._starts}.log"
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self._module],
@@ -105,13 +108,15 @@ class Service:
             process.kill()
 
     def trainers(self, job_id: str = "") -> list[psutil.Process]:
-        """Every living process that carries a job's folder of this service in its environment, or that of `job_id`."""
-        folders = str(self.job_folder(job_id))
-        return [process for process in psutil.process_iter() if self._works_in(folders, process)]
+        """Every living process that this service has started for a job, or for `job_id`."""
+        return [process for process in psutil.process_iter() if self._works_for(job_id, process)]
 
-    def _works_in(self, folders: str, process: psutil.Process) -> bool:
+    def _works_for(self, job_id: str, process: psutil.Process) -> bool:
         try:
-            return process.environ().get("TAGSMITH_TRAINER_FOLDER", "").startswith(folders)
+            environment = process.environ()
+            folder = environment.get("TAGSMITH_TRAINER_FOLDER", "")
+            ours = environment.get("TAGSMITH_TRAIN_STATE_DIR") == str(self.state_dir)
+            return ours and folder.startswith(str(self.job_folder(job_id)))
         except (psutil.Error, OSError):
             return False
 
@@ -178,7 +183,12 @@ class Service:
 
     def job_folder(self, job_id: str) -> Path:
         """The job's folder."""
-        return self.state_dir / "jobs" / job_id
+        return self.jobs_dir / job_id
+
+    @property
+    def owner(self) -> str:
+        """The name by which the service holds jobs."""
+        return (self.state_dir / "owner").read_text()
 
     def attempt_folder(self, job_id: str) -> Path:
         """The folder of the job's newest attempt, which there has to be."""
