@@ -20,7 +20,7 @@ from services.train.events import Failed, Failure, Finished, PhaseStarted, Surve
 from services.train.spec import SCRATCH, Assignment, Survey
 from services.train.trainer.journal import Journal, unforeseen_failure
 from services.train.trainer.log import say
-from services.train.trainer.memory import lacks_memory, limit_memory
+from services.train.trainer.memory import LEAST_BYTES, lacks_memory, limit_memory
 from shared.errors import StoreUnavailableError, TagsmithError, TrainingOutOfMemoryError
 from shared.telemetry.logs import describe_error
 
@@ -38,6 +38,8 @@ def main(folder: Path) -> int:
         journal.write(PhaseStarted(phase="PREPARING"))
         work = _WORK.validate_json((folder / "spec.json").read_bytes())
         if isinstance(work, Assignment) and work.most_memory_bytes is not None:
+            if work.most_memory_bytes < LEAST_BYTES:
+                raise _out_of_memory(work)  # noqa: TRY301 - told like all others
             limit_memory(work.most_memory_bytes)
         shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
         scratch.mkdir()
@@ -83,7 +85,11 @@ def _explain(error: Exception, work: Assignment | Survey | None) -> Failure:
 def _out_of_memory(work: Assignment | Survey | None) -> TrainingOutOfMemoryError:
     most = work.most_memory_bytes if isinstance(work, Assignment) else None
     told = {"max_tokens": work.spec.hyperparameters.max_tokens} if work else {}
-    allowed = f" Its limit is {most} bytes: raise it, or" if most else " Give it more, or"
+    allowed = (
+        f" Its limit is {most} bytes: raise it (no trainer does with less than {LEAST_BYTES}), or"
+        if most
+        else " Give it more, or"
+    )
     return TrainingOutOfMemoryError(
         f"The trainer ran out of memory.{allowed} lower batch_size or max_tokens, or take a smaller base.",
         **told,
