@@ -14,12 +14,14 @@ from typing import TypeVar
 import grpc
 import psutil
 
+from shared.names import VersionName
 from shared.rpc.status import Explained, explain
 from shared.store.folder import FolderStore
 from shared.store.models import ModelStore
 from shared.stubs.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from shared.stubs.training.v1 import training_pb2 as pb
 from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceStub
+from tests.integration.train_service.failpoints import VARIABLE
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 20.0
@@ -54,8 +56,8 @@ class Service:
         self._channel: grpc.Channel | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **settings: str) -> None:
-        """Start the process and wait until it is ready."""
+    def start(self, *, failpoint: str = "", **settings: str) -> None:
+        """Start the process and wait until it is ready; it may kill itself at a failpoint (see failpoints.py)."""
         self._starts += 1
         self.jobs_dir = Path(settings.get("jobs_dir", self.jobs_dir))
         log = self.folder / f"{self.state_dir.name}-{self._starts}.log"
@@ -63,7 +65,7 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self._module],
                 cwd=ROOT,
-                env=self.environment(**settings),
+                env=self.environment(**settings) | {VARIABLE: failpoint},
                 stderr=stderr,
             )
         self.ready = wait_for(lambda: self._ready_event(log), what="the service to be ready")
@@ -88,6 +90,12 @@ class Service:
     def kill(self) -> None:
         """End the process as a crash would: SIGKILL."""
         self._end(signal.SIGKILL)
+
+    def end_gracefully(self) -> None:
+        """End the process as an operator would, if it still runs."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self._end(signal.SIGTERM)
 
     def stop(self) -> int:
         """End the process as an operator would, and return its exit code."""
@@ -193,6 +201,10 @@ class Service:
     def attempt_folder(self, job_id: str) -> Path:
         """The folder of the job's newest attempt, which there has to be."""
         return max((self.job_folder(job_id) / "attempts").iterdir())
+
+    def version(self, name: str) -> VersionName:
+        """Read the name of a version."""
+        return VersionName.parse(name)
 
     def promotions(self, model: str, alias: str = "production") -> list[tuple[int, str]]:
         """Every move of an alias as (version, actor), newest first."""
