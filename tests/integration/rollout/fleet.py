@@ -117,6 +117,11 @@ class Mirror:
                     shutil.copyfile(source, self._aside)
                     self._aside.replace(copy)
 
+    def write(self, key: str, data: bytes) -> None:
+        """Put an object of the copy's own in the place of one that is to come."""
+        (self.folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / key).write_bytes(data)
+
     async def follow(self) -> None:
         """Sync until cancelled."""
         while True:

@@ -16,8 +16,7 @@ from services.train.rollout.rollout import Rollout
 from services.train.rollout.target import Target, parse_target
 from shared.names import VersionName
 from shared.store.layout import manifest as manifest_key
-from shared.store.models import ModelStore
-from shared.store.opening import open_store
+from shared.store.records import seal
 from shared.stubs.inference.v1 import inference_pb2 as pb
 from tests.integration.infer_service.running import as_process, connected
 from tests.integration.infer_service.shelf import Shelf
@@ -164,12 +163,8 @@ async def test_one_server_whose_golden_examples_are_wrong_moves_the_alias_back(
     wrong = wrong.model_copy(
         update={"golden_examples": (example.model_copy(update={"label": other}), *wrong.golden_examples[1:])}
     )
-    hidden = tmp_path / "hidden"
-    manifest = shelf.folder / manifest_key(NEW)
-    manifest.rename(hidden)
+    mirror.write(manifest_key(NEW), seal(wrong.model_dump_json().encode()))
     mirror.sync()
-    ModelStore(open_store(str(mirror.folder))).publish(wrong)
-    hidden.rename(manifest)
 
     rollout = Rollout(shelf.models, threads, look_interval_s=0.1)
     differences: list[dict[str, Any]] = [{}, {}, {"store": mirror.folder}]

@@ -115,6 +115,8 @@ def _publish(assignment: Assignment, folder: Path, *, rejected: bool, worse: boo
         attempt=assignment.attempt,
         state="rejected" if rejected else "published",
     )
+    told = {"spec": assignment.spec.model_dump(mode="json"), "dataset": assignment.spec.dataset}
+    manifest = manifest.model_copy(update={"lineage": manifest.lineage.model_copy(update=told)})
     for path in paths.values():
         store.put_file(path)
     store.publish(manifest.model_copy(update={"quality_checks": (WORSE,)}) if worse else manifest)
