@@ -4,6 +4,8 @@ succeed             goes through all phases and publishes
 reject              publishes a version that the gate refused
 worse               publishes one that fails a quality gate
 pause-<phase>       waits in that phase for a file `go` in its attempt's folder, then succeeds
+talk                prints that its attempt begins, waits in TRAINING for `go`, prints that it ends, without a line end, then succeeds
+mumble              prints a hundred lines, then fails with a reason
 keep                waits in TRAINING until it is to stop, says so, then succeeds
 silent              publishes, then is killed before it can say so
 torn                says every line in two halves, and one line that is no event
@@ -90,6 +92,14 @@ def _act(behaviour: str, folder: Path, say: Say) -> None:
         )
         say(Failed(failure=failure))
         sys.exit(1)
+    if behaviour == "mumble":
+        print(*(f"line {number}" for number in range(1, 101)), sep="\n", flush=True)  # noqa: T201  # its log
+        say(Failed(failure=Failure(reason="TRAINING_DIVERGED", message="The loss is not finite.")))
+        sys.exit(1)
+    if behaviour == "talk":
+        print(f"attempt {int(folder.name)} begins", flush=True)  # noqa: T201  # its log
+        _wait_for(folder / "go")
+        print(f"attempt {int(folder.name)} ends", end="", flush=True)  # noqa: T201  # its log
     if behaviour == "leave":
         sys.exit(3)
     if behaviour == "crash":
