@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     consumes,
     initialize,
     invariant,
+    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -136,7 +137,7 @@ class JobsUnderAttack(RuleBasedStateMachine):
     @rule(
         target=trainers,
         service=st.sampled_from(_SERVICES),
-        hangs=st.sampled_from([False, False, False, True]),
+        hangs=st.booleans(),
     )
     def work(self, service: str, *, hangs: bool) -> Trainer | None:
         """Do what comes next: listen to a trainer and settle what is over, start or adopt one, or claim a job; `hangs`: between two of these."""
@@ -152,6 +153,14 @@ class JobsUnderAttack(RuleBasedStateMachine):
                 return None
         waiting = sorted(here.attends.keys() - here.trainers.keys())
         return self.open_trainer(here, service, waiting[0], hangs=hangs) if waiting else None
+
+    @rule(target=trainers, service=st.sampled_from(_SERVICES))
+    def fall_silent(self, service: str) -> object:
+        """A service hangs past its leases, with its trainers, and the other one goes on with what it held."""
+        self.clock.now_s += LEASE_S + 1
+        [other] = set(_SERVICES) - {service}
+        begun = [self.work(other, hangs=False) for _ in range(4)]
+        return multiple(*(trainer for trainer in begun if trainer is not None))
 
     def open_trainer(self, here: Service, service: str, job_id: str, *, hangs: bool) -> Trainer | None:
         job, epoch = here.table.job(job_id), here.attends[job_id]
