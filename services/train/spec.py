@@ -181,6 +181,12 @@ class Assignment(Work):
 
     job_id: str
     version: str  # reserved for the job, name@number
+    workers: Annotated[int, Field(ge=1)] = (
+        1  # processes that train the network together, of an engine that has several
+    )
+    trials_at_once: Annotated[int, Field(ge=1)] = (
+        1  # of a search, of such an engine; each is trained by one process
+    )
 
 
 class Survey(Work):

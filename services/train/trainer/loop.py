@@ -19,6 +19,7 @@ from services.train.trainer.averaging import Averaging
 from services.train.trainer.learners import Learner
 from services.train.trainer.optimisation import Optimisation
 from services.train.trainer.validation import Evaluation
+from services.train.trainer.workers import ALONE, Workers
 
 FEWEST_STEPS_BETWEEN_EVALUATIONS = 20  # an epoch of a tiny dataset tells nothing new
 REPORT_INTERVAL_S = 0.25
@@ -43,16 +44,22 @@ class _Best:
 
 
 def fit(
-    learner: Learner, hyperparameters: Hyperparameters, *, seed: int, now: Callable[[], float]
+    learner: Learner,
+    hyperparameters: Hyperparameters,
+    *,
+    seed: int,
+    now: Callable[[], float],
+    workers: Workers = ALONE,
 ) -> Iterator[Progress]:
-    """Teach `learner`. `now` is a monotonic clock in seconds. Raises TrainingDivergedError, TrainingOutOfMemoryError."""
+    """Teach `learner`, here and in all other `workers`. `now` is a monotonic clock in seconds. Raises TrainingDivergedError, TrainingOutOfMemoryError."""
     total_steps = hyperparameters.max_epochs * learner.steps_per_epoch
     interval = evaluation_interval(learner.steps_per_epoch)
     optimisation = Optimisation(learner.groups(total_steps), hyperparameters, total_steps)
     averaging = Averaging(learner.module, hyperparameters.averaging_decay)
-    accumulation = Accumulation(learner, hyperparameters)
+    accumulation = Accumulation(learner, hyperparameters, workers)
     meter = _Meter(learner.metric_name, total_steps, now)
     best, random, step = _Best(), np.random.default_rng(seed), 0
+    workers.draw_apart(seed)
     for epoch in range(1, hyperparameters.max_epochs + 1):
         for batch in learner.epoch(random):
             step += 1
@@ -63,7 +70,7 @@ def fit(
             meter.count(loss, len(batch))
             if step % interval == 0 or step == total_steps:
                 with averaging.applied():
-                    evaluation = learner.evaluate()
+                    evaluation = workers.of_leader(learner.evaluate)
                     best.consider(evaluation, learner, counts=step > optimisation.last_begin)
                 yield meter.report(step, epoch, evaluation, best.evaluation)
             elif meter.due():

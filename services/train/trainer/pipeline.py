@@ -33,8 +33,10 @@ from services.train.trainer.reference import Reference
 from services.train.trainer.search import find
 from services.train.trainer.starting import start
 from services.train.trainer.teaching import Lesson, TrainingCurve
+from services.train.trainer.trials import HERE, TrialRunner
 from services.train.trainer.validation import Validation
 from services.train.trainer.weights import save_weights
+from services.train.trainer.workers import ALONE, Workers
 from shared.data.rows import SplitName
 from shared.processor import multiplies_bytes
 from shared.runtime.reader import EncodedText, TextReader
@@ -47,8 +49,17 @@ from shared.store.opening import open_store
 Emit = Callable[[PhaseStarted | Progress], None]
 
 
-def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
+def train(
+    assignment: Assignment,
+    *,
+    emit: Emit,
+    scratch: Path,
+    workers: Workers = ALONE,
+    trials: TrialRunner = HERE,
+) -> None:
     """Carry out one job; `scratch` is an empty folder for files on their way to the store.
+
+    `workers` learn together, and the one that leads publishes; `trials` are where a search trains.
 
     Raises TagsmithError where nothing could be published.
     """
@@ -75,6 +86,7 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     encoded = seen.encoded
     mentions = check_mentions(corpus, encoded["train"], assignment.spec.base_model or "")
     lesson = prepare(assignment.spec, corpus, encoded, beginning.encoder, reader.tokenizer.pad_id)
+    lesson = replace(lesson, workers=workers)
     if parent is not None:
         lesson = replace(lesson, carry_head=partial(parent.carry_head, labels=corpus.labels))
 
@@ -82,13 +94,16 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
     curve = TrainingCurve(emit)
     found = None
     if assignment.spec.search is not None:
-        found = find(lesson, assignment.spec.search, scratch.parent / SEARCH_JOURNAL, curve.note)
+        found = find(lesson, assignment.spec.search, scratch.parent / SEARCH_JOURNAL, curve.note, trials)
         alone = {"hyperparameters": found.hyperparameters, "search": None}
         assignment = assignment.model_copy(update={"spec": assignment.spec.model_copy(update=alone)})
     network = found.network if found else lesson.teach(curve.note)
     alike = replace(lesson, spec=assignment.spec)  # with what a search has found
     untaught = teach_from_scratch(alike, curve.note_twin) if assignment.spec.measures_gain else None
 
+    workers.part()
+    if not workers.leads:
+        return
     emit(PhaseStarted(phase="EVALUATING"))
     reference = Reference(network, reader, corpus.labels)
     computed = reference.compute([row.text for row in corpus.splits["validation"]])

@@ -2,12 +2,15 @@
 
 Optuna proposes (TPE, with the job's seed), remembers, and gives up early what is worse than half of the others were at the same evaluation. Its journal
 lies in the job's folder: a search that was stopped goes on with what it knows. The recipe's own defaults are the first trial, so that a search
-never ends with worse than these on validation. Trials share one process, and with it the tokenized texts and a frozen encoder's outputs.
+never ends with worse than these on validation. Trials share the tokenized texts and a frozen encoder's outputs. Where they are trained, and how many
+at a time, is the runner's affair (`trials.py`): each has a thread here, and one lock keeps what they decide in order.
 """
 
 import copy
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +25,7 @@ from services.train.trainer.network import Network
 from services.train.trainer.recurrent import RecurrentEncoder
 from services.train.trainer.search_journal import open_journal
 from services.train.trainer.teaching import Lesson
+from services.train.trainer.trials import HERE, TrialRunner
 from shared.errors import TrainingDivergedError
 from shared.store.evaluation import Trial
 
@@ -42,27 +46,81 @@ class Found:
     told_as: int  # the trial whose progress was the network's; 0 where it was trained again, by a process that went on
 
 
-def find(lesson: Lesson, search: Search, journal: Path, report: Report) -> Found:
+def find(lesson: Lesson, search: Search, journal: Path, report: Report, runner: TrialRunner = HERE) -> Found:
     """Search, and return the network of the best trial; equal to that of a training with its hyperparameters alone."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    deadline_s = time.monotonic() + 60 * (search.most_minutes or float("inf"))
     knobs = search.knobs or searched_knobs(lesson.spec.recipe, lesson.task, adaptable=lesson.spec.adaptable)
-    study = _open_study(journal, lesson.spec, knobs)
-    best, told_as = None, 0
-    while _ended(study) < search.most_trials and (_ended(study) == 0 or time.monotonic() < deadline_s):
-        trial = study.ask()
-        chosen = _proposed(trial, lesson.spec.hyperparameters, knobs)
-        network = _carry_out(_with(lesson, chosen), study, trial, report)
-        if network is not None and study.best_trial.number == trial.number:
-            best, told_as = network, trial.number + 1
+    study = _open_study(journal, lesson.spec, knobs, at_once=runner.at_once)
+    run = _Run(lesson, search, knobs, study, runner, report)
+    if runner.at_once == 1:
+        run.try_all()
+    else:
+        with ThreadPoolExecutor(runner.at_once, "trial") as pool:
+            for each in [pool.submit(run.try_all) for _ in range(runner.at_once)]:
+                each.result()
     winner = study.best_trial
     chosen = lesson.spec.hyperparameters.model_copy(update=winner.params)
+    best, told_as = run.best, run.told_as
     if best is None or told_as != winner.number + 1:
-        best, told_as = _with(lesson, chosen).teach(report), 0
+        best, told_as = runner.teach(_with(lesson, chosen), report), 0
     return Found(best, chosen, tuple(map(_described, study.get_trials(deepcopy=False))), told_as)
 
 
-def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -> optuna.Study:
+class _Run:
+    """One process's part in a search. `try_all` may run in several threads: what it decides, it decides under the lock."""
+
+    def __init__(
+        self,
+        lesson: Lesson,
+        search: Search,
+        knobs: tuple[SearchedKnob, ...],
+        study: optuna.Study,
+        runner: TrialRunner,
+        report: Report,
+    ) -> None:
+        self._lesson, self._search, self._knobs = lesson, search, knobs
+        self._study, self._runner, self._report = study, runner, report
+        self._deadline_s = time.monotonic() + 60 * (search.most_minutes or float("inf"))
+        self._lock = threading.RLock()
+        self._running = 0
+        self._broken = False  # a thread ended with an error, which ends the search
+        self.best: Network | None = None
+        self.told_as = 0
+
+    def try_all(self) -> None:
+        """Try one proposal after the other, until enough were tried or the time is over."""
+        while (asked := self._ask()) is not None:
+            trial, lesson = asked
+            try:
+                network = _carry_out(lesson, self._study, trial, self._report, self._runner, self._lock)
+            except TrainingDivergedError:
+                network = None
+                if self._running == 1:  # nothing is better yet, nor may be
+                    raise
+            except BaseException:
+                self._broken = True
+                raise
+            with self._lock:
+                self._running -= 1
+                if network is not None and self._study.best_trial.number == trial.number:
+                    self.best, self.told_as = network, trial.number + 1
+
+    def _ask(self) -> tuple[optuna.Trial, Lesson] | None:
+        with self._lock:
+            begun = _ended(self._study) + self._running
+            if self._broken or begun >= self._search.most_trials:
+                return None
+            if begun and time.monotonic() >= self._deadline_s:
+                return None
+            self._running += 1
+            trial = self._study.ask()
+            chosen = _proposed(trial, self._lesson.spec.hyperparameters, self._knobs)
+            return trial, _with(self._lesson, chosen)
+
+
+def _open_study(
+    journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...], *, at_once: int
+) -> optuna.Study:
     """Open the journal, or begin it with the spec's own hyperparameters. What ran when its process ended is tried again."""
     own: dict[str, Any] = {str(knob): getattr(spec.hyperparameters, knob) for knob in knobs}
     storage = open_journal(journal)
@@ -70,7 +128,10 @@ def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -
     study = optuna.create_study(
         storage=storage,
         # Another seed for a process that goes on: it must not propose what was tried.
-        sampler=optuna.samplers.TPESampler(seed=spec.seed + known, n_startup_trials=_STARTUP_TRIALS),
+        # Of several at a time, those that still run count as bad ones, so that not all look at the same place (arXiv:1206.2944).
+        sampler=optuna.samplers.TPESampler(
+            seed=spec.seed + known, n_startup_trials=_STARTUP_TRIALS, constant_liar=at_once > 1
+        ),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS),
         study_name="search",
         direction="maximize",
@@ -84,41 +145,54 @@ def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -
     return study
 
 
-def _carry_out(lesson: Lesson, study: optuna.Study, trial: optuna.Trial, report: Report) -> Network | None:
+def _carry_out(
+    lesson: Lesson,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    report: Report,
+    runner: TrialRunner,
+    lock: threading.RLock,
+) -> Network | None:
     """Teach with a trial's knobs and tell the study how it went; None where it was given up."""
-    watch = _Watch(trial, report)
+    watch = _Watch(trial, report, lock)
     try:
-        network = lesson.teach(watch.note)
+        network = runner.teach(lesson, watch.note)
     except optuna.TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED)
+        with lock:
+            study.tell(trial, state=TrialState.PRUNED)
         return None
     except TrainingDivergedError:
-        trial.set_user_attr(_DIVERGED, value=True)
-        study.tell(trial, state=TrialState.FAIL)
-        if not study.get_trials(states=(TrialState.COMPLETE,)):  # the recipe itself; nothing is better yet
-            raise
+        with lock:
+            trial.set_user_attr(_DIVERGED, value=True)
+            study.tell(trial, state=TrialState.FAIL)
+            if not study.get_trials(
+                states=(TrialState.COMPLETE,)
+            ):  # the recipe itself; nothing is better yet
+                raise
         return None
-    study.tell(trial, watch.best)
+    with lock:
+        study.tell(trial, watch.best)
     return network
 
 
 class _Watch:
     """Hears the evaluations of a trial, and gives it up where the pruner says so."""
 
-    def __init__(self, trial: optuna.Trial, report: Report) -> None:
-        self._trial, self._report = trial, report
+    def __init__(self, trial: optuna.Trial, report: Report, lock: threading.RLock) -> None:
+        self._trial, self._report, self._lock = trial, report, lock
         self._evaluations = 0
         self.best = 0.0
 
     def note(self, progress: Progress) -> None:
-        self._report(progress.model_copy(update={"trial": self._trial.number + 1}))
-        if not progress.evaluated or progress.best_metric is None:
-            return
-        self.best = progress.best_metric
-        self._trial.report(self.best, self._evaluations)
-        self._evaluations += 1
-        if self._trial.should_prune():
-            raise optuna.TrialPruned
+        with self._lock:
+            self._report(progress.model_copy(update={"trial": self._trial.number + 1}))
+            if not progress.evaluated or progress.best_metric is None:
+                return
+            self.best = progress.best_metric
+            self._trial.report(self.best, self._evaluations)
+            self._evaluations += 1
+            if self._trial.should_prune():
+                raise optuna.TrialPruned
 
 
 def _with(lesson: Lesson, chosen: Hyperparameters) -> Lesson:

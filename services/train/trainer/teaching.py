@@ -23,6 +23,7 @@ from services.train.trainer.loop import REPORT_INTERVAL_S, fit
 from services.train.trainer.network import DeepHead, Encoder, LinearHead, Network, reading_of
 from services.train.trainer.objective import Objective
 from services.train.trainer.validation import Validation
+from services.train.trainer.workers import ALONE, Workers
 from shared.store.evaluation import CurvePoint
 from shared.store.manifest import Task
 
@@ -40,6 +41,7 @@ class Lesson:
     train: Sequence[Example]  # each with at least one target
     validation: Validation
     pad_id: int
+    workers: Workers = ALONE  # that teach it together
     carry_head: Callable[[nn.Module], None] = lambda _: None  # puts what is known already into a new head
     frozen: dict[str, Features] = field(
         default_factory=dict
@@ -50,7 +52,13 @@ class Lesson:
         network, learner = self.begin(report)
         # The steps of a head alone are so small that a second thread would only be waited for.
         with _threads(torch.get_num_threads() if self.spec.adaptable else 1):
-            for progress in fit(learner, self.spec.hyperparameters, seed=self.spec.seed, now=time.monotonic):
+            for progress in fit(
+                learner,
+                self.spec.hyperparameters,
+                seed=self.spec.seed,
+                now=time.monotonic,
+                workers=self.workers,
+            ):
                 report(progress)
         return network.cpu().eval()  # all that follows asks for the arithmetic of a processor
 
