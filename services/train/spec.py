@@ -181,6 +181,7 @@ class Assignment(Work):
 
     job_id: str
     version: str  # reserved for the job, name@number
+    attempt: Annotated[int, Field(ge=1)] = 1  # of the job's trainers, each has a number of its own
     workers: Annotated[int, Field(ge=1)] = (
         1  # processes that train the network together, of an engine that has several
     )

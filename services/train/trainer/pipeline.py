@@ -99,7 +99,7 @@ def train(
         assignment = assignment.model_copy(update={"spec": assignment.spec.model_copy(update=alone)})
     network = found.network if found else lesson.teach(curve.note)
     alike = replace(lesson, spec=assignment.spec)  # with what a search has found
-    untaught = teach_from_scratch(alike, curve.note_twin) if assignment.spec.measures_gain else None
+    untaught = teach_from_scratch(alike, curve.note_twin, trials) if assignment.spec.measures_gain else None
 
     workers.part()
     if not workers.leads:

@@ -47,7 +47,9 @@ class Group:
         for bucket in _buckets(gradients):
             flat = torch.cat([each.flatten() for each in bucket])
             distributed.all_reduce(flat)
-            for gradient, sums in zip(bucket, flat.split([each.numel() for each in bucket]), strict=True):
+            for gradient, sums in zip(
+                bucket, torch.split(flat, [each.numel() for each in bucket]), strict=True
+            ):
                 gradient.copy_(sums.view_as(gradient))
         return total
 
