@@ -184,7 +184,10 @@ class _Jobs:
         )
 
     def _assign(self, job: JobRecord) -> Assignment:
-        return Assignment(job_id=job.id, version=job.version, **self._work(job.spec))
+        kept = self._state_folder.job_folder(job.id) / "kept"
+        return Assignment(
+            job_id=job.id, version=job.version, kept_folder=str(kept.absolute()), **self._work(job.spec)
+        )
 
     def _work(self, spec: JobSpec) -> dict[str, Any]:
         base = None if spec.base_model is None else self._catalogue.find(spec.base_model)

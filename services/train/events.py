@@ -1,4 +1,4 @@
-"""What a trainer says: one JSON object a line in `events.jsonl` of its job's folder.
+"""What a trainer says: one JSON object a line in `events.jsonl` of its attempt's folder.
 
 Every trainer ends with exactly one Finished or Failed; a process that ends without either was lost. The reader takes whole
 lines only, so a torn last line is read when it is complete.
@@ -41,6 +41,20 @@ class Progress(_Event):
     trial: int = 0  # of a search, from 1; 0: there is none
     remaining_ms: int
     rows_per_second: float
+
+
+class Resumed(_Event):
+    """Training goes on from what an earlier attempt kept; where that had ended training, from its end."""
+
+    kind: Literal["resumed"] = "resumed"
+    step: int  # that was taken last
+
+
+class Stopped(_Event):
+    """Training was ended early, on request, with the best so far; what follows is as usual."""
+
+    kind: Literal["stopped"] = "stopped"
+    step: int  # that was taken last; of a search, by the trial that is kept
 
 
 class ProblemRecord(_Event):
@@ -92,5 +106,5 @@ class Failed(_Event):
     failure: Failure
 
 
-TrainerEvent = PhaseStarted | Progress | Surveyed | Finished | Failed
+TrainerEvent = PhaseStarted | Progress | Resumed | Stopped | Surveyed | Finished | Failed
 EVENT: TypeAdapter[TrainerEvent] = TypeAdapter(Annotated[TrainerEvent, Field(discriminator="kind")])

@@ -1,6 +1,6 @@
 """What a trainer is told: the resolved spec of a job, and the assignment file that carries it.
 
-`spec.json` in a job's folder is an Assignment, or a Survey where nothing is to be trained. It is all that a trainer knows, on every engine.
+`spec.json` in an attempt's folder is an Assignment, or a Survey where nothing is to be trained. It is all that a trainer knows, on every engine.
 """
 
 from typing import Annotated, Final, Literal, Self
@@ -21,9 +21,10 @@ MOST_BATCH_SIZE: Final = 1024
 # These take no base, and so nothing can be frozen.
 FROM_SCRATCH: Final[frozenset[RecipeName]] = frozenset({"rnn-classifier"})
 SEARCH_JOURNAL: Final = (
-    "search.journal"  # file of a job's folder: what a search knows, for a trainer that goes on with it
+    "search.journal"  # file of the kept folder: what a search knows, for a trainer that goes on with it
 )
-SCRATCH: Final = "scratch"  # folder of a job's folder for files on their way to the store; nothing once the trainer is gone
+SCRATCH: Final = "scratch"  # folder of an attempt's folder for files on their way to the store; nothing once the trainer is gone
+STOP: Final = "stop"  # file of an attempt's folder; where it is, the trainer keeps the best so far and goes on to publish it
 
 
 class _Record(BaseModel):
@@ -182,12 +183,14 @@ class Assignment(Work):
     job_id: str
     version: str  # reserved for the job, name@number
     attempt: Annotated[int, Field(ge=1)] = 1  # of the job's trainers, each has a number of its own
-    workers: Annotated[int, Field(ge=1)] = (
-        1  # processes that train the network together, of an engine that has several
-    )
-    trials_at_once: Annotated[int, Field(ge=1)] = (
-        1  # of a search, of such an engine; each is trained by one process
-    )
+    kept_folder: str  # absolute; what one attempt leaves there the next goes on from
+    # Of data that the process may hold, and each that it starts; None: as much as there is.
+    most_memory_bytes: Annotated[int, Field(ge=1)] | None = None
+    # Windows computed at once, whatever the hyperparameters say: fewer after an attempt that ran out of memory.
+    most_windows: Annotated[int, Field(ge=1)] | None = None
+    # Of an engine that has many machines: processes that train the network together, and trials of a search at a time, a process each.
+    workers: Annotated[int, Field(ge=1)] = 1
+    trials_at_once: Annotated[int, Field(ge=1)] = 1
 
 
 class Survey(Work):

@@ -29,6 +29,8 @@ def lineage(facts: Facts) -> Iterator[Entry]:
     yield Entry("Dataset", origin.dataset)
     if origin.parent_version:
         yield Entry("Parent version", origin.parent_version)
+    if origin.stopped_step is not None:
+        yield Entry("Ended early", f"on request, after step {origin.stopped_step}")
     yield Entry("Seed", str(origin.seed))
     yield Entry("Job", origin.job_id)
     yield Entry("Tokenizer", f"sha256:{manifest.tokenization.file.digest}")

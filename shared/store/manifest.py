@@ -156,6 +156,10 @@ class Lineage(_Record):
         0  # train rows, and rows out of scope, that came from what the parent learnt from
     )
 
+    # Where training was ended early on request: the last step of the network that was kept. What was still to be trained then, such as what
+    # the gain is measured against, was left out.
+    stopped_step: int | None = None
+
     @property
     def replayed_version(self) -> str | None:
         """The version whose rows were shown again in this training, if any were."""

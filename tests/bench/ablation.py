@@ -17,6 +17,7 @@ import torch
 
 from services.train.spec import PresetName
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.driving import Driver
 from services.train.trainer.examples import make_examples
 from services.train.trainer.features import compute_features
 from services.train.trainer.teaching import Lesson
@@ -91,7 +92,9 @@ def measure(arm: ArmSpec, rows_per_label: int | None, seed: int) -> dict[str, fl
         corpus, seed=seed, adaptable=arm.adaptable, knobs=arm.knobs, preset=arm.preset
     )
     encoded, pad_id = prepared.encoded, prepared.reader.tokenizer.pad_id
-    teach: Callable[[Lesson], Any] = TRIALS.get(arm.trial, lambda lesson: lesson.teach(lambda _: None))
+    teach: Callable[[Lesson], Any] = TRIALS.get(
+        arm.trial, lambda lesson: lesson.teach(Driver(lambda _: None)).network
+    )
     started = time.process_time()  # of all threads: another's work on the machine does not count
     network = teach(prepared.lesson)
     seconds = time.process_time() - started

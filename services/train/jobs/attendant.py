@@ -26,7 +26,7 @@ from services.train.jobs.event_log import EventLog
 from services.train.jobs.publication import Publication
 from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
-from services.train.spec import SCRATCH, SEARCH_JOURNAL, Assignment
+from services.train.spec import SCRATCH, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError
 from shared.store.failures import store_errors
 from shared.telemetry.logs import get_logger
@@ -197,12 +197,12 @@ class Attendant:
 
 
 def clear(folder: Path) -> None:
-    """Remove what an earlier try left that was stopped with its service, but for what a search knows already."""
+    """Remove what an earlier try left that was stopped with its service, but for what it kept for the next."""
     for left in folder.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left)
-        elif left.name != SEARCH_JOURNAL:
+        if not left.is_dir():
             left.unlink()
+        elif left.name != "kept":
+            shutil.rmtree(left)
 
 
 def _reason(job: JobRecord) -> str:

@@ -1,6 +1,6 @@
 """`python -m services.train.trainer <folder>`: reads spec.json, writes events.jsonl, exits 0 after Finished, 1 after Failed.
 
-An Assignment is trained, a Survey is looked at.
+An Assignment is trained, a Survey is looked at. The folder is an attempt's; what an Assignment names as the kept folder outlives it.
 
 SIGTERM keeps its default action, so the kernel ends the process at once, even in the middle of a long native call. That is safe
 because a version exists only when its manifest does, and the manifest is created whole, last.
@@ -8,6 +8,7 @@ because a version exists only when its manifest does, and the manifest is create
 
 import shutil
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from services.train.events import Failed, Finished, PhaseStarted, Surveyed
 from services.train.spec import SCRATCH, Assignment, Survey
 from services.train.trainer.failures import failure_of
 from services.train.trainer.journal import Journal
+from services.train.trainer.log import say
+from services.train.trainer.memory import limit_memory
 from shared.telemetry.logs import describe_error
 
 WORK: TypeAdapter[Assignment | Survey] = TypeAdapter(Assignment | Survey)
@@ -30,20 +33,24 @@ def train_here(assignment: Assignment, journal: Journal, scratch: Path) -> None:
     train(assignment, emit=journal.write, scratch=scratch)
 
 
-def main(job_folder: Path, train: Train = train_here) -> int:
+def main(folder: Path, train: Train = train_here) -> int:
     """Do what the spec of the folder says; return the exit code. `train` carries out a job."""
-    journal = Journal(job_folder / "events.jsonl")
-    scratch = job_folder / SCRATCH
+    journal = Journal(folder / "events.jsonl")
+    scratch = folder / SCRATCH
+    work = None
     try:
         journal.write(PhaseStarted(phase="PREPARING"))
-        work = WORK.validate_json((job_folder / "spec.json").read_bytes())
+        work = WORK.validate_json((folder / "spec.json").read_bytes())
+        if isinstance(work, Assignment) and work.most_memory_bytes is not None:
+            limit_memory(work.most_memory_bytes)
         shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
         scratch.mkdir()
         _do(work, journal, scratch, train)
         journal.write(Finished())
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
-        print(describe_error(error), file=sys.stderr)  # noqa: T201 - stderr is the job's log
-        journal.write(Failed(failure=failure_of(error)))
+        traceback.clear_frames(error.__traceback__)  # they hold what may be most of the memory
+        say(describe_error(error))
+        journal.write(Failed(failure=failure_of(error, work)))
         return 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

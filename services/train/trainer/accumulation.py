@@ -6,8 +6,9 @@ import torch
 
 from services.train.spec import Hyperparameters
 from services.train.trainer.learners import Learner
+from services.train.trainer.memory import lacks_memory
 from services.train.trainer.optimisation import Optimisation
-from services.train.trainer.workers import Workers
+from services.train.trainer.workers import ALONE, Workers
 from shared.errors import TrainingOutOfMemoryError
 
 
@@ -17,19 +18,29 @@ class Accumulation:
     The step is the same, up to rounding and the dropout that each part draws.
     """
 
-    def __init__(self, learner: Learner, chosen: Hyperparameters, workers: Workers) -> None:
-        """See the class. Each of `workers` computes its share."""
+    def __init__(
+        self,
+        learner: Learner,
+        chosen: Hyperparameters,
+        *,
+        most_windows: int | None = None,
+        workers: Workers = ALONE,
+    ) -> None:
+        """See the class; `most_windows` holds whatever the hyperparameters say. Each of `workers` computes its share of a batch."""
         self._learner = learner
         self._workers = workers
         self._max_tokens = chosen.max_tokens
-        self.windows = chosen.micro_batch_size or chosen.batch_size
+        self._most_windows = most_windows
+        self.windows = self._bounded(chosen.micro_batch_size or chosen.batch_size)
+
+    def restore(self, windows: int) -> None:
+        """Go on with so many windows at once, or fewer where fewer are allowed now."""
+        self.windows = self._bounded(windows)
 
     def gradients(self, batch: Sequence[int], optimisation: Optimisation) -> float:
         """Leave the gradients of a batch's mean loss in its parameters, and return the loss. Raises TrainingOutOfMemoryError."""
-        share = self._workers.share(batch)
-        return self._workers.summed(
-            self._of_share(share, batch, optimisation), self._learner.module.parameters()
-        )
+        loss = self._of_share(self._workers.share(batch), batch, optimisation)
+        return self._workers.summed(loss, self._learner.module.parameters())
 
     def _of_share(self, share: Sequence[int], batch: Sequence[int], optimisation: Optimisation) -> float:
         while True:
@@ -39,8 +50,8 @@ class Accumulation:
                     self._of_part(share[i : i + self.windows], batch)
                     for i in range(0, len(share), self.windows)
                 )
-            except RuntimeError as error:
-                if not _lacks_memory(error):
+            except (RuntimeError, MemoryError) as error:
+                if not lacks_memory(error):
                     raise
                 if min(self.windows, len(share)) == 1:
                     raise TrainingOutOfMemoryError(
@@ -56,7 +67,5 @@ class Accumulation:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-
-def _lacks_memory(error: Exception) -> bool:
-    """The CPU's allocator has no error class of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    def _bounded(self, windows: int) -> int:
+        return windows if self._most_windows is None else min(windows, self._most_windows)

@@ -4,7 +4,7 @@ The average is what is evaluated, kept and exported. It follows closely at first
 do not linger.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,7 +20,9 @@ class Averaging:
     def __init__(self, module: nn.Module, decay: float) -> None:
         """See the class."""
         self._decay = decay**_EVERY_STEPS
-        self._weights: list[Tensor] = [each.data for each in module.parameters()] if decay else []
+        named = {name: each.data for name, each in module.named_parameters()} if decay else {}
+        self._names: list[str] = list(named)
+        self._weights: list[Tensor] = list(named.values())
         self._averages = [each.clone() for each in self._weights]
         self._steps = 0
 
@@ -32,6 +34,18 @@ class Averaging:
             updates = self._steps if begins else self._steps // _EVERY_STEPS
             decay = min(self._decay, updates / (updates + 9))
             torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
+
+    @property
+    def averages(self) -> dict[str, Tensor]:
+        """The averages by the names of their weights; none where there is no averaging."""
+        return dict(zip(self._names, self._averages, strict=True))
+
+    def restore(self, averages: Mapping[str, Tensor], steps: int) -> None:
+        """Go on from what `averages` was after so many steps; those that are not there are of weights that never move."""
+        own = self.averages
+        for name, average in averages.items():
+            own[name].copy_(average)
+        self._steps = steps
 
     @contextmanager
     def applied(self) -> Iterator[None]:

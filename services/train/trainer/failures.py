@@ -2,11 +2,13 @@
 
 import errno
 import secrets
-import sys
 
 from services.train.events import Failure
+from services.train.spec import Assignment, Survey
 from services.train.trainer.journal import unforeseen_failure
-from shared.errors import StoreUnavailableError, TagsmithError
+from services.train.trainer.log import say
+from services.train.trainer.memory import lacks_memory
+from shared.errors import StoreUnavailableError, TagsmithError, TrainingOutOfMemoryError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -20,10 +22,12 @@ class PeerFailedError(Exception):
         self.failure = failure
 
 
-def failure_of(error: Exception) -> Failure:
-    """Explain an error; of one that nobody foresaw the log alone tells more, by its incident."""
+def failure_of(error: Exception, work: Assignment | Survey | None) -> Failure:
+    """Explain an error in `work`; of one that nobody foresaw the log alone tells more, by its incident."""
     if isinstance(error, PeerFailedError):
         return error.failure
+    if lacks_memory(error) and not isinstance(error, TrainingOutOfMemoryError):
+        return Failure.of(_out_of_memory(work))
     if isinstance(error, TagsmithError):
         return Failure.of(error)
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -31,5 +35,15 @@ def failure_of(error: Exception) -> Failure:
         message = "The trainer's disk is full: free some space, or move TAGSMITH_TRAIN_STATE_DIR."
         return Failure.of(StoreUnavailableError(message, operation="write", os_error=name))
     incident = secrets.token_hex(4)
-    print(f"incident {incident}", file=sys.stderr)  # noqa: T201 - stderr is the job's log
+    say(f"incident {incident}")
     return unforeseen_failure(incident)
+
+
+def _out_of_memory(work: Assignment | Survey | None) -> TrainingOutOfMemoryError:
+    most = work.most_memory_bytes if isinstance(work, Assignment) else None
+    told = {"max_tokens": work.spec.hyperparameters.max_tokens} if work else {}
+    allowed = f" Its limit is {most} bytes: raise it, or" if most else " Give it more, or"
+    return TrainingOutOfMemoryError(
+        f"The trainer ran out of memory.{allowed} lower batch_size or max_tokens, or take a smaller base.",
+        **told,
+    )

@@ -3,20 +3,20 @@
 It is taught alike but for what keeps a base's layers near what they have learnt: random layers would be held near nothing.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 import torch
 
-from services.train.events import Progress
 from services.train.trainer.champion import judged_split
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.decoding import choose_decoding
+from services.train.trainer.driving import Driver
 from services.train.trainer.network import Network
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Reference
 from services.train.trainer.serving import answer_split
+from services.train.trainer.taught import Taught
 from services.train.trainer.teaching import Lesson
 from services.train.trainer.trials import HERE, TrialRunner
 from shared.data.rows import Row
@@ -38,9 +38,7 @@ _NOTHING_HELD: Final = {
 }
 
 
-def teach_from_scratch(
-    lesson: Lesson, report: Callable[[Progress], None], runner: TrialRunner = HERE
-) -> Network:
+def teach_from_scratch(lesson: Lesson, driver: Driver, runner: TrialRunner = HERE) -> Taught:
     """Teach the lesson to an encoder with random weights, drawn from the spec's seed, where trials are taught."""
     torch.manual_seed(lesson.spec.seed)
     chosen = lesson.spec.hyperparameters.model_copy(update=_NOTHING_HELD)
@@ -51,7 +49,7 @@ def teach_from_scratch(
         carry_head=lambda _: None,
         frozen={},
     )
-    return runner.teach(untaught, report)
+    return runner.teach(untaught, driver)
 
 
 def add_gain(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.memory import lacks_memory
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.reference import Judgement, Reference
 from services.train.trainer.trial import Measure, Trial
@@ -41,6 +42,8 @@ def gate(
     try:
         model = Model.load(candidate.manifest, Parts(candidate.open_file), Execution(threads=threads))
     except TagsmithError as error:
+        if lacks_memory(error):
+            raise
         return (_not_loaded("fp32", error),)
     trial = Trial(reference, judgements, candidate, model)
     measures: list[tuple[str, float, Callable[[], Measure]]] = [
@@ -75,6 +78,8 @@ def gate_variants(
         try:
             model = Model.load(candidate.manifest, parts, Execution(variant, threads=threads))
         except TagsmithError as error:
+            if lacks_memory(error):
+                raise
             yield _not_loaded(variant, error)
             continue
         twin = Twin(reference.reader, corpus, judgements, fp32, model)
@@ -93,7 +98,9 @@ def _check(
 ) -> GateCheck:
     try:
         taken = measure()
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no closer class; whatever it is, the version failed
+    except Exception as error:
+        if lacks_memory(error):  # but for this, of which the version is innocent
+            raise
         taken = Measure(_NOT_MEASURED, f"could not be measured: {type(error).__name__}")
     measured = taken.measured if math.isfinite(taken.measured) else _NOT_MEASURED
     return GateCheck(

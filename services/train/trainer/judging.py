@@ -6,6 +6,7 @@ from services.train.spec import Work
 from services.train.trainer.champion import compare_with_champion, find_champion, judged_split
 from services.train.trainer.corpus import Corpus
 from services.train.trainer.fastest import find_fastest
+from services.train.trainer.memory import lacks_memory
 from services.train.trainer.parent import Parent
 from services.train.trainer.publishing import Candidate
 from services.train.trainer.quality import quality_checks
@@ -55,6 +56,8 @@ def add_forgetting(
     try:
         forgetting = parent.forgotten(model, corpus, threads=threads)
     except (ArtifactCorruptError, ModelNotLoadableError) as error:  # no reason to lose what was trained
+        if lacks_memory(error):
+            raise
         damage = DataFinding(kind=Kind.PARENT_UNREADABLE, message=error.message, count=0, places=())
         return manifest.model_copy(update={"findings": (*manifest.findings, damage)})
     return manifest.model_copy(update={"forgetting": forgetting})
@@ -75,4 +78,6 @@ def _comparisons(
             champion, manifest, corpus, opened=opened, asked=work.spec.continues, threads=work.threads
         ), ""
     except (ArtifactCorruptError, ModelNotLoadableError, VersionNotFoundError) as error:
+        if lacks_memory(error):
+            raise
         return {}, error.message

@@ -37,7 +37,7 @@ def _search(assignment: Assignment, journal: Journal, scratch: Path, *, cpus: fl
     from services.train.trainer.pipeline import train
     from services.train.trainer.ray_trials import RayTrials
 
-    trials = RayTrials(assignment.trials_at_once, scratch, threads=assignment.threads, cpus=cpus, gpus=gpus)
+    trials = RayTrials(assignment, scratch, cpus=cpus, gpus=gpus)
     train(assignment, emit=journal.write, scratch=scratch, trials=trials)
 
 

@@ -4,13 +4,14 @@ Biases and norms do not decay; the head's rate is higher than the encoder's, bec
 """
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from services.train.spec import Hyperparameters
@@ -95,6 +96,28 @@ class Optimisation:
         self._optimiser.step()
         self._schedule.step()
         self._wake(number)
+
+    @property
+    def moments(self) -> dict[str, Tensor]:
+        """What the optimiser remembers of each weight that has moved, by `<number of the weight>.<name>`."""
+        state = self._optimiser.state_dict()["state"]
+        return {f"{number}.{name}": value for number, of in state.items() for name, value in of.items()}
+
+    def restore(self, moments: Mapping[str, Tensor], step: int) -> None:
+        """Go on from what `moments` was after so many steps. Raises ValueError where they are not of these weights."""
+        parameters = [each for group in self._optimiser.param_groups for each in group["params"]]
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        for key, value in moments.items():
+            number, _, name = key.partition(".")
+            if int(number) >= len(parameters) or value.shape not in ((), parameters[int(number)].shape):
+                raise ValueError(f"{key} is of another weight")
+            state[int(number)][name] = value.clone()
+        self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": state})
+        if step:
+            before = {"last_epoch": step - 1, "_step_count": step}
+            self._schedule.load_state_dict({**self._schedule.state_dict(), **before})
+            self._schedule.step()
+        self._wake(step)
 
     def _wake(self, step: int) -> None:
         for group in self._groups:

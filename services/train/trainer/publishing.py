@@ -58,6 +58,7 @@ class Findings:
     curve: Sequence[CurvePoint]
     trials: Sequence[Trial]
     replayed_row_count: int
+    stopped_step: int | None
 
 
 def draft(
@@ -99,7 +100,7 @@ def draft(
             DataFinding(kind=each.kind, message=each.message, count=each.count, places=each.places)
             for each in findings.of_rows
         ),
-        lineage=_lineage(assignment, findings.replayed_row_count),
+        lineage=_lineage(assignment, findings),
         create_time=datetime.now(UTC),
     )
     paths = {
@@ -133,7 +134,7 @@ def publish(store: ModelStore, manifest: Manifest, candidate: Candidate) -> None
     store.publish(manifest)
 
 
-def _lineage(assignment: Assignment, replayed_row_count: int) -> Lineage:
+def _lineage(assignment: Assignment, findings: Findings) -> Lineage:
     spec = assignment.spec
     return Lineage(
         job_id=assignment.job_id,
@@ -144,7 +145,8 @@ def _lineage(assignment: Assignment, replayed_row_count: int) -> Lineage:
         seed=spec.seed,
         package_versions=dict(_installed()),
         parent_version=spec.continues.version if spec.continues else None,
-        replayed_row_count=replayed_row_count,
+        replayed_row_count=findings.replayed_row_count,
+        stopped_step=findings.stopped_step,
     )
 
 

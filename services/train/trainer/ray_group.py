@@ -4,7 +4,6 @@ The first one is the trainer: it speaks, writes and publishes. All others learn 
 Ray Train starts again elsewhere; it goes on from the newest checkpoint. A group that has had its last word does nothing when it is started again.
 """
 
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,8 @@ from services.train.spec import Assignment
 from services.train.trainer.__main__ import WORK, main
 from services.train.trainer.failures import PeerFailedError
 from services.train.trainer.journal import Journal
+from services.train.trainer.log import say
+from services.train.trainer.memory import limit_memory
 from shared.errors import TagsmithError
 from shared.telemetry.logs import describe_error
 
@@ -48,7 +49,7 @@ def train_together(folder: Path, *, workers: int, cpus: float, gpus: float) -> i
     try:
         trainer.fit()
     except TrainingFailedError as error:
-        print(describe_error(error), file=sys.stderr)  # noqa: T201 - stderr is the job's log
+        say(describe_error(error))
     word = _last_word(folder)
     if word is None:
         return _LOST_CODE
@@ -68,13 +69,15 @@ def _work(config: dict[str, Any]) -> None:
         return
     work = WORK.validate_json((folder / "spec.json").read_bytes())
     assert isinstance(work, Assignment)  # noqa: S101 - for the type checker
+    if work.most_memory_bytes is not None:
+        limit_memory(work.most_memory_bytes)
     with tempfile.TemporaryDirectory() as scratch:
         try:
             _follow(work, Path(scratch), group)
         except PeerFailedError:
             return  # the one that leads tells of it
         except TagsmithError as error:
-            print(describe_error(error), file=sys.stderr)  # noqa: T201 - stderr is the job's log
+            say(describe_error(error))
             group.fail(error)
 
 

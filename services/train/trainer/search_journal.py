@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from shared.errors import ArtifactCorruptError
 
@@ -20,11 +20,24 @@ def open_journal(path: Path) -> JournalStorage:
     """
     if path.exists():
         content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            content = _cut(path)
+        _check(path, content)
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _cut(path: Path) -> bytes:
+    """Cut off what is no whole line, and return what stays. Under the lock: an earlier attempt that still runs may be writing it."""
+    lock = JournalFileSymlinkLock(str(path))
+    lock.acquire()
+    try:
+        content = path.read_bytes()
         finished = content[: content.rfind(b"\n") + 1]
         if len(finished) < len(content):
             os.truncate(path, len(finished))
-        _check(path, finished)
-    return JournalStorage(JournalFileBackend(str(path)))
+    finally:
+        lock.release()
+    return finished
 
 
 def _check(path: Path, content: bytes) -> None:

@@ -4,7 +4,6 @@ Adaptable on: a linear head on an encoder that learns. Off: a deeper head on the
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,18 +15,17 @@ from torch import nn
 from services.train.events import Progress
 from services.train.spec import JobSpec
 from services.train.trainer.devices import training_device
+from services.train.trainer.driving import Driver, Report
 from services.train.trainer.examples import Example
 from services.train.trainer.features import Features, compute_features
 from services.train.trainer.learners import FineTuning, HeadTraining, Learner
-from services.train.trainer.loop import REPORT_INTERVAL_S, fit
+from services.train.trainer.meter import REPORT_INTERVAL_S
 from services.train.trainer.network import DeepHead, Encoder, LinearHead, Network, reading_of
 from services.train.trainer.objective import Objective
+from services.train.trainer.taught import Taught, keep, recall
 from services.train.trainer.validation import Validation
-from services.train.trainer.workers import ALONE, Workers
-from shared.store.evaluation import CurvePoint
+from services.train.trainer.weights import Weights, put_learnt_weights
 from shared.store.manifest import Task
-
-Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,26 +39,46 @@ class Lesson:
     train: Sequence[Example]  # each with at least one target
     validation: Validation
     pad_id: int
-    workers: Workers = ALONE  # that teach it together
     carry_head: Callable[[nn.Module], None] = lambda _: None  # puts what is known already into a new head
     frozen: dict[str, Features] = field(
         default_factory=dict
     )  # a frozen encoder's outputs, once they are there
 
-    def teach(self, report: Report) -> Network:
-        """Train to the end and return the network with its best weights. Raises TrainingDivergedError, TrainingOutOfMemoryError."""
-        network, learner = self.begin(report)
+    def teach(self, driver: Driver) -> Taught:
+        """Train to the end and return the network with its best weights. Raises TrainingDivergedError, TrainingOutOfMemoryError.
+
+        With checkpoints it goes on from the newest, and where an earlier attempt came to the end, that is it.
+        """
+        kept, adaptable = driver.checkpoints, self.spec.adaptable
+        recalled = kept and recall(kept, lambda _, weights: self.with_weights(weights))
+        ended = driver.workers.of_leader(lambda: recalled[0].course if recalled else None)
+        if ended is not None:
+            driver.resumed(ended.step)
+            return recalled[0] if recalled else Taught(self._untaught(), ended)  # the one that leads has it
+        network, learner = self.begin(driver.report)
         # The steps of a head alone are so small that a second thread would only be waited for.
-        with _threads(torch.get_num_threads() if self.spec.adaptable else 1):
-            for progress in fit(
-                learner,
-                self.spec.hyperparameters,
-                seed=self.spec.seed,
-                now=time.monotonic,
-                workers=self.workers,
-            ):
-                report(progress)
-        return network.cpu().eval()  # all that follows asks for the arithmetic of a processor
+        with _threads(torch.get_num_threads() if adaptable else 1):
+            course = driver.drive(learner, self.spec.hyperparameters, seed=self.spec.seed)
+        # All that follows asks for the arithmetic of a processor.
+        taught = Taught(network.cpu().eval(), course)
+        if kept is not None:
+            keep(taught, kept, adaptable=adaptable)
+        return taught
+
+    def with_weights(self, weights: Weights) -> Network:
+        """Return the network as it was once it was taught. Raises ValueError where `weights` are another one's."""
+        network = self._untaught()
+        put_learnt_weights(weights, network, adaptable=self.spec.adaptable)
+        return network.eval()
+
+    def _untaught(self) -> Network:
+        chosen, width = self.spec.hyperparameters, self.encoder.width
+        head = (
+            LinearHead(width, self.output_count, dropout=chosen.dropout)
+            if self.spec.adaptable
+            else DeepHead(width, self.output_count, dropout=chosen.dropout, vectors=torch.zeros(2, width))
+        )
+        return Network(self.encoder, head, reading_of(self.task, self.spec))
 
     def begin(self, report: Report) -> tuple[Network, Learner]:
         """Make the network and what the loop teaches of it; a frozen encoder's one pass is taken here.
@@ -117,22 +135,16 @@ class Lesson:
 _OF_THE_NETWORK: Final = {"loss", "metric", "best_metric", "trial"}
 
 
-class TrainingCurve:
-    """Passes progress on, and keeps the looks at validation."""
+class Telling:
+    """Passes progress on: of the version's network, and of the one that it is compared with."""
 
     def __init__(self, report: Report) -> None:
         """`report` hears everything."""
         self._report = report
-        self.points: dict[int, list[CurvePoint]] = defaultdict(
-            list
-        )  # of each trial; 0: of a training that is none
         self._last: Progress | None = None
 
     def note(self, progress: Progress) -> None:
         """Hear how far the training is."""
-        if progress.interval_loss is not None and progress.metric is not None:
-            point = CurvePoint(step=progress.step, train_loss=progress.interval_loss, metric=progress.metric)
-            self.points[progress.trial].append(point)
         self._last = progress
         self._report(progress)
 

@@ -1,24 +1,21 @@
-"""Where the trials of a search are trained: in this process, one after the other, unless somebody offers more."""
+"""Where the trials of a search are taught: in this process, one after the other, unless somebody offers more."""
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
-from services.train.events import Progress
-from services.train.trainer.network import Network
+from services.train.trainer.driving import Driver
+from services.train.trainer.taught import Taught
 from services.train.trainer.teaching import Lesson
-
-Note = Callable[[Progress], None]
 
 
 class TrialRunner(Protocol):
-    """A place where trials are trained. Its `teach` is called from `at_once` threads at a time."""
+    """A place where trials are taught. Its `teach` is called from `at_once` threads at a time."""
 
     @property
     def at_once(self) -> int:
-        """Trials that it trains at the same time."""
+        """Trials that it teaches at the same time."""
 
-    def teach(self, lesson: Lesson, note: Note) -> Network:
-        """Do what `lesson.teach(note)` does. What `note` raises ends the trial, wherever it runs, and is raised."""
+    def teach(self, lesson: Lesson, driver: Driver) -> Taught:
+        """Do what `lesson.teach(driver)` does. What the driver's `report` raises ends the trial, wherever it runs, and is raised."""
 
 
 class Here:
@@ -26,9 +23,9 @@ class Here:
 
     at_once: Final = 1
 
-    def teach(self, lesson: Lesson, note: Note) -> Network:
+    def teach(self, lesson: Lesson, driver: Driver) -> Taught:
         """See TrialRunner."""
-        return lesson.teach(note)
+        return lesson.teach(driver)
 
 
 HERE: Final = Here()

@@ -18,12 +18,26 @@ _ENCODER: Final = "encoder."
 
 def save_weights(network: Network, path: Path, *, adaptable: bool) -> None:
     """Write the weights that were learnt. Equal weights give equal bytes."""
-    kept = {
+    save_file(learnt_weights(network, adaptable=adaptable), path, metadata={"format": "pt"})
+
+
+def learnt_weights(network: Network, *, adaptable: bool) -> Weights:
+    """Return the weights that were learnt, by their names in the network."""
+    return {
         name: tensor.detach().contiguous()
         for name, tensor in network.state_dict().items()
         if adaptable or not name.startswith(_ENCODER)
     }
-    save_file(kept, path, metadata={"format": "pt"})
+
+
+def put_learnt_weights(weights: Weights, network: Network, *, adaptable: bool) -> None:
+    """Put them back. Raises ValueError, with nothing changed, where they are those of another network."""
+    own = learnt_weights(network, adaptable=adaptable)
+    if {name: each.shape for name, each in own.items()} != {
+        name: each.shape for name, each in weights.items()
+    }:
+        raise ValueError("the weights are of another network")
+    network.load_state_dict(weights, strict=adaptable)
 
 
 def load_weights(path: Path) -> Weights:

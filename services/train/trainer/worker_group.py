@@ -29,6 +29,7 @@ class Group:
         """The default process group has been set up."""
         self._rank, self._size = distributed.get_rank(), distributed.get_world_size()
         self._together = True
+        self._wish = self._agreed = False
 
     @property
     def leads(self) -> bool:
@@ -42,7 +43,9 @@ class Group:
     def summed(self, loss: float, parameters: Iterable[nn.Parameter]) -> float:
         """See Workers. A parameter that no process has a gradient of keeps none."""
         learning = [each for each in parameters if each.requires_grad]
-        total, *present = self._all_well([loss, *(float(each.grad is not None) for each in learning)])
+        told = [loss, float(self._wish), *(float(each.grad is not None) for each in learning)]
+        total, wish, *present = self._all_well(told)
+        self._agreed = wish > 0
         gradients = [_gradient(each) for each, count in zip(learning, present, strict=True) if count]
         for bucket in _buckets(gradients):
             flat = torch.cat([each.flatten() for each in bucket])
@@ -61,9 +64,16 @@ class Group:
         value: T = result[0]
         return value
 
+    def agreed(self, ask: Callable[[], bool]) -> bool:
+        """See Workers. The wish travels with the next step's gradients."""
+        if self.leads:
+            self._wish = ask()
+        return self._agreed
+
     def draw_apart(self, seed: int) -> None:
-        """See Workers."""
-        torch.manual_seed(seed + self._rank)
+        """See Workers. The one that leads draws what it would alone, and goes on so from a checkpoint."""
+        if not self.leads:
+            torch.manual_seed(seed + self._rank)
 
     def part(self) -> None:
         """See Workers. Nobody leaves before all are here: who has left cannot hear of a failure."""
@@ -75,7 +85,7 @@ class Group:
         if self._together:
             self._together = False
             distributed.all_reduce(_numbers([1.0]))
-            distributed.all_gather_object([None] * self._size, failure_of(error).model_dump_json())
+            distributed.all_gather_object([None] * self._size, failure_of(error, None).model_dump_json())
 
     def _all_well(self, told: list[float]) -> list[float]:
         """Return the sums of what all tell. Raises PeerFailedError where one of them fails instead."""

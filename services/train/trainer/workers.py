@@ -29,6 +29,9 @@ class Workers(Protocol):
     def of_leader(self, do: Callable[[], T]) -> T:
         """Return what `do` gives to the one that leads, to all; only that one does it. It must go through pickle."""
 
+    def agreed(self, ask: Callable[[], bool]) -> bool:
+        """Whether the one that leads is told yes by `ask`: the same in all processes, and some steps later than it was told."""
+
     def draw_apart(self, seed: int) -> None:
         """From here on torch draws other numbers in each process: what dropout drops in one share has nothing to do with another."""
 
@@ -52,6 +55,10 @@ class Alone:
     def of_leader(self, do: Callable[[], T]) -> T:
         """Do it."""
         return do()
+
+    def agreed(self, ask: Callable[[], bool]) -> bool:
+        """Ask, and hear at once."""
+        return ask()
 
     def draw_apart(self, seed: int) -> None:
         """There is nobody to differ from."""

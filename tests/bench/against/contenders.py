@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from services.train.trainer.corpus import Corpus
+from services.train.trainer.driving import Driver
 from services.train.trainer.reference import Reference
 from shared.data.rows import Row
 from tests.bench.lessons import prepare_classifier
@@ -60,7 +61,7 @@ def tagsmith(work: Work, *, adaptable: bool) -> Trained:
         nonlocal steps
         steps = max(steps, progress.step)
 
-    network = prepared.lesson.teach(note)
+    network = prepared.lesson.teach(Driver(note)).network
     reference = Reference(network, prepared.reader, labels)
     return Trained(
         lambda texts: [labels[int(each.pooled.argmax())] for each in reference.compute(texts)],

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from services.train.spec import Hyperparameters
 from services.train.trainer.corpus import read_corpus
+from services.train.trainer.driving import Driver
 from services.train.trainer.gain import teach_from_scratch
 from services.train.trainer.network import DeepHead
 from services.train.trainer.optimisation import Group, Optimisation
@@ -76,7 +77,7 @@ def make_lesson(workplace: Workplace, tiny_base: Path) -> Callable[[Hyperparamet
 @pytest.fixture(scope="module")
 def teach(make_lesson: Callable[[Hyperparameters], Lesson]) -> Callable[[Hyperparameters], Weights]:
     """`teach(hyperparameters)`: the weights after the lesson."""
-    return lambda chosen: dict(make_lesson(chosen).teach(lambda _: None).state_dict())
+    return lambda chosen: dict(make_lesson(chosen).teach(Driver(lambda _: None)).network.state_dict())
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,9 @@ def test_random_layers_are_not_held_where_they_are(make_lesson: Callable[[Hyperp
     """What keeps a base near what it has learnt has no effect on the network that the gain is measured against."""
     held = {"layer_decay": 0.5, "frozen_layers": 1, "freeze_embeddings": True, "unfreezing_share": 0.5}
     free, other = (
-        teach_from_scratch(make_lesson(SHORT.model_copy(update=knobs)), lambda _: None).state_dict()
+        teach_from_scratch(
+            make_lesson(SHORT.model_copy(update=knobs)), Driver(lambda _: None)
+        ).network.state_dict()
         for knobs in ({}, held)
     )
     assert all(torch.equal(weight, other[name]) for name, weight in free.items())

@@ -78,7 +78,7 @@ def test_a_search_that_was_stopped_goes_on(
     monkeypatch.setattr(searching, "_carry_out", dies_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         workplace.train(order)
-    with (folder / SEARCH_JOURNAL).open("ab") as torn:
+    with (folder / "kept" / SEARCH_JOURNAL).open("ab") as torn:
         assert torn.tell() > 0
         torn.write(b'{"op_code":5,"wor')
     monkeypatch.setattr(searching, "_carry_out", carry_out)

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file
 
 from services.train.catalogue import base_digest
-from services.train.events import PhaseStarted, Progress
+from services.train.events import PhaseStarted, Progress, Resumed, Stopped
 from services.train.recipes import RECIPES
 from services.train.spec import Assignment, Hyperparameters, JobSpec, QualityGates
 from services.train.trainer import pipeline
@@ -140,6 +140,7 @@ class Workplace:
             store=str(self.root / "store"),
             base_model_folder=str(base) if base else None,
             threads=1,
+            kept_folder=str(self.root / job_id / "kept"),
         )
 
     def folder(self, assignment: Assignment) -> Path:
@@ -148,7 +149,7 @@ class Workplace:
 
     def train(self, assignment: Assignment) -> "Outcome":
         """Carry out a job in this process."""
-        events: list[PhaseStarted | Progress] = []
+        events: list[PhaseStarted | Progress | Resumed | Stopped] = []
         scratch = self.folder(assignment) / "scratch"
         scratch.mkdir()
         # int8 is looked at on any processor, as far as it can be.
@@ -177,7 +178,7 @@ class Workplace:
 class Outcome:
     """What came of a job, and what its gate was given."""
 
-    events: list[PhaseStarted | Progress]
+    events: list[PhaseStarted | Progress | Resumed | Stopped]
     manifest: Manifest
     reference: Reference
     judgements: Sequence[Judgement]

@@ -106,7 +106,13 @@ class Shop:
 
     def _assign(self, job: JobRecord) -> Assignment:
         return Assignment(
-            job_id=job.id, version=job.version, spec=job.spec, store="s", base_model_folder="b", threads=1
+            job_id=job.id,
+            version=job.version,
+            spec=job.spec,
+            store="s",
+            base_model_folder="b",
+            threads=1,
+            kept_folder="k",
         )
 
     async def until(self, number: int, *states: str) -> JobRecord:
