@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -99,8 +100,9 @@ class Checkpoints:
                 return
 
     def clear(self) -> None:
-        """Remove all, but for what later attempts have written."""
-        self._remove_all_but(())
+        """Remove all, but for what later attempts have written. What cannot be removed stays."""
+        with suppress(OSError):
+            self._remove_all_but(())
 
     def _save(self, checkpoint: Checkpoint, unchanged: Collection[str]) -> None:
         name = f"{checkpoint.number:08}-{self.attempt:04}" + ("-final" if checkpoint.is_final else "")
@@ -211,7 +213,7 @@ def _load(found: _Found) -> Checkpoint:
 def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except FileNotFoundError:
+    except OSError:  # it is not there, or cannot be read: either way there is nothing to go on from
         return []
 
 

@@ -1,11 +1,11 @@
-"""What a trainer says, line by line, in the `events.jsonl` of its job's folder.
+"""What a trainer says, line by line, in the `events.jsonl` of its attempt's folder.
 
-Invariant: each line is one whole event, flushed before the next. One thread writes.
+Invariant: each line is one whole event, handed to the operating system before the next, but for what a full disk cut off. One thread writes.
 """
 
 from pathlib import Path
 
-from services.train.events import Failure, TrainerEvent
+from services.train.events import Failure, Progress, TrainerEvent
 
 
 class Journal:
@@ -13,12 +13,19 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Open `path` for appending; it is made if absent."""
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
+        self._is_torn = False
 
     def write(self, event: TrainerEvent) -> None:
-        """Append one event and hand it to the operating system."""
-        self._file.write(event.model_dump_json() + "\n")
-        self._file.flush()
+        """Append one event and hand it to the operating system. Raises OSError; but Progress that finds no room is left out: more will come."""
+        rest = b"\n" * self._is_torn + event.model_dump_json().encode() + b"\n"
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+                self._is_torn = bool(rest)
+        except OSError:
+            if not isinstance(event, Progress):
+                raise
 
     def close(self) -> None:
         """Close the file."""

@@ -114,7 +114,10 @@ class Optimisation:
             state[int(number)][name] = value.clone()
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": state})
         if step:
-            before = {"last_epoch": step - 1, "_step_count": step}
+            before = {
+                "last_epoch": step - 1,
+                "_step_count": step + 1,
+            }  # not the first, of which torch would warn
             self._schedule.load_state_dict({**self._schedule.state_dict(), **before})
             self._schedule.step()
         self._wake(step)
