@@ -27,11 +27,14 @@ LOST_AFTER_S: Final = 120.0  # a head that is started anew is back sooner
 _CANCELLED: Final = "cancelled"  # file of an attempt's folder: its trainer is not to begin any more
 _STOPPED_CODE: Final = 143  # as of a process that SIGTERM ended
 _REQUEST_TIMEOUT_S: Final = 10.0
+_CHANGE_TIMEOUT_S: Final = 60.0  # a head that has just started takes its first job slowly
 _POLL_INTERVAL_S: Final = 1.0  # the service asks ten times as often
 _STOP_POLL_INTERVAL_S: Final = 0.2
+_MOST_ACTORS: Final = 1000  # that are looked at
 _KILL_WAIT_S: Final = 10.0  # for Ray's word that all processes of a job are gone
 _ENVIRONMENT: Final = {
     "OMP_WAIT_POLICY": "PASSIVE",  # as of the local engine
+    "RAY_COLOR_PREFIX": "0",  # what workers print goes to a file
     "RAY_JOB_STOP_WAIT_TIME_S": "2",  # between SIGTERM and SIGKILL
     "RAY_TRAIN_V2_ENABLED": "1",
 }
@@ -61,9 +64,12 @@ class RayEngine:
         work = _WORK.validate_json((folder / "spec.json").read_bytes())
         name = _name(work, folder)
         on_record({"submission_id": name})
-        self._cluster.submit(
-            name, _entrypoint(self._command, folder), **_driver_resources(work, self._cpus, self._gpus)
-        )
+        resources = _driver_resources(work, self._cpus, self._gpus)
+        try:
+            self._cluster.submit(name, _entrypoint(self._command, folder), **resources)
+        except OSError:
+            (folder / _CANCELLED).touch()  # Ray may have heard all the same
+            raise
         return RayTrainer(self._cluster, name, folder, lost_after_s=self._lost_after_s)
 
     def adopt(self, handle: Handle, folder: Path) -> "RayTrainer":
@@ -135,8 +141,9 @@ class RayTrainer:
 class _Client(JobSubmissionClient):  # type: ignore[misc]  # Ray is not there where types are checked
     """Ray's own would wait for ever for a head that does not answer."""
 
-    def _do_request(self, *arguments: Any, **options: Any) -> Any:
-        return super()._do_request(*arguments, timeout=_REQUEST_TIMEOUT_S, **options)
+    def _do_request(self, method: str, *arguments: Any, **options: Any) -> Any:
+        timeout_s = _REQUEST_TIMEOUT_S if method == "GET" else _CHANGE_TIMEOUT_S
+        return super()._do_request(method, *arguments, timeout=timeout_s, **options)
 
 
 class _Cluster:
@@ -177,18 +184,20 @@ class _Cluster:
         return True
 
     def has_actors(self, ray_job_id: str | None) -> bool:
-        """Tell whether any actor of a job lives; True as well while Ray does not say."""
+        """Tell whether any actor of a job lives, but for detached ones, which are Ray's own; True as well while Ray does not say."""
         if ray_job_id is None:  # its driver has never joined the cluster
             return False
         options = ListApiOptions(
-            limit=1,
+            limit=_MOST_ACTORS,
+            detail=True,
             filters=[("job_id", "=", ray_job_id), ("state", "!=", "DEAD")],
             timeout=_REQUEST_TIMEOUT_S,
         )
         try:
-            return bool(StateApiClient(self._address).list(StateResource.ACTORS, options, False))
+            actors = StateApiClient(self._address).list(StateResource.ACTORS, options, False)
         except (RuntimeError, OSError):
             return True
+        return not all(each["is_detached"] for each in actors)
 
     def _jobs(self) -> Any:
         if self._client is None:  # its making asks the cluster
