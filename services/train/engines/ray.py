@@ -10,6 +10,7 @@ trainer that ended unwatched. One that runs on unheard publishes nothing: the st
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,7 +98,8 @@ class RayTrainer:
 
     def stop(self, *, grace_s: float) -> bool:
         """See Trainer.stop. Ray sends SIGTERM to the driver, and SIGKILL two seconds later; its actors end with it."""
-        (self._folder / _CANCELLED).touch()
+        with suppress(OSError):
+            (self._folder / _CANCELLED).touch()
         deadline_s = time.monotonic() + grace_s + _KILL_WAIT_S
         asked = False
         while time.monotonic() < deadline_s:
@@ -112,7 +114,8 @@ class RayTrainer:
         if details is None:  # unheard of, for now or for good
             return self._exit is not None
         if details.status == JobStatus.PENDING:
-            return True  # it has no process, and finds that it is cancelled should it get one
+            # It has no process, and finds that it is cancelled should it get one.
+            return (self._folder / _CANCELLED).exists()
         return self._exit is not None and not self._cluster.has_actors(details.job_id)
 
     def _look(self) -> Any:
@@ -154,17 +157,25 @@ class _Cluster:
         self._client: Any = None
 
     def submit(self, name: str, entrypoint: str, **resources: float) -> None:
-        """Start a job, unless one of its name is there."""
-        try:
-            self._jobs().submit_job(
-                submission_id=name,
-                entrypoint=entrypoint,
-                runtime_env={"env_vars": dict(_ENVIRONMENT)},
-                **resources,
-            )
-        except (RuntimeError, OSError) as error:
-            if self.find(name) is None:
-                raise ConnectionError(f"the Ray cluster did not take the job: {error}") from error
+        """Start a job, unless one of its name is there. A head that has just started is waited for."""
+        deadline_s = time.monotonic() + _CHANGE_TIMEOUT_S
+        while True:
+            try:
+                self._jobs().submit_job(
+                    submission_id=name,
+                    entrypoint=entrypoint,
+                    runtime_env={"env_vars": dict(_ENVIRONMENT)},
+                    **resources,
+                )
+            except (RuntimeError, OSError) as error:
+                if self.find(name) is not None:
+                    return
+                is_waking = "status code 500" in str(error)
+                if not is_waking or time.monotonic() > deadline_s:
+                    raise ConnectionError(f"the Ray cluster did not take the job: {error}") from error
+                time.sleep(_POLL_INTERVAL_S)
+            else:
+                return
 
     def find(self, name: str) -> Any:
         """Return what Ray knows of a job; None where it does not know it."""

@@ -59,6 +59,23 @@ class MiniCluster:
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
         self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20))
 
+    def lose(self, node_id: str) -> None:
+        """Lose one of the nodes."""
+        (lost,) = (node for node in self.nodes if node.node_id == node_id)
+        self.nodes.remove(lost)
+        self.cluster.remove_node(lost, allow_graceful=False)
+
+    def trial_nodes(self) -> set[str]:
+        """The nodes on which trials run, but for that of the driver which they belong to."""
+        from ray.util.state import list_actors
+
+        actors = list_actors(address=self.address, filters=[("state", "=", "ALIVE")], limit=1000)
+        nodes = {
+            kind: {each["node_id"] for each in actors if each["class_name"] == kind}
+            for kind in ("_Trial", "JobSupervisor")
+        }
+        return nodes["_Trial"] - nodes["JobSupervisor"]
+
     def processes(self, *kinds: str) -> list[psutil.Process]:
         """Living processes of this machine that do a trainer's work on any cluster: its driver, or Ray's actors of these kinds."""
         found = []
