@@ -16,10 +16,10 @@ from pydantic import TypeAdapter
 
 from services.train.events import Failed, Finished, PhaseStarted, Surveyed
 from services.train.spec import SCRATCH, Assignment, Survey
-from services.train.trainer.failures import failure_of
+from services.train.trainer.failures import failure_of, out_of_memory
 from services.train.trainer.journal import Journal
 from services.train.trainer.log import say
-from services.train.trainer.memory import limit_memory
+from services.train.trainer.memory import LEAST_BYTES, limit_memory
 from shared.telemetry.logs import describe_error
 
 WORK: TypeAdapter[Assignment | Survey] = TypeAdapter(Assignment | Survey)
@@ -42,6 +42,8 @@ def main(folder: Path, train: Train = train_here) -> int:
         journal.write(PhaseStarted(phase="PREPARING"))
         work = WORK.validate_json((folder / "spec.json").read_bytes())
         if isinstance(work, Assignment) and work.most_memory_bytes is not None:
+            if work.most_memory_bytes < LEAST_BYTES:
+                raise out_of_memory(work)  # noqa: TRY301 - told like all others
             limit_memory(work.most_memory_bytes)
         shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
         scratch.mkdir()

@@ -7,7 +7,7 @@ from services.train.events import Failure
 from services.train.spec import Assignment, Survey
 from services.train.trainer.journal import unforeseen_failure
 from services.train.trainer.log import say
-from services.train.trainer.memory import lacks_memory
+from services.train.trainer.memory import LEAST_BYTES, lacks_memory
 from shared.errors import StoreUnavailableError, TagsmithError, TrainingOutOfMemoryError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -27,7 +27,7 @@ def failure_of(error: Exception, work: Assignment | Survey | None) -> Failure:
     if isinstance(error, PeerFailedError):
         return error.failure
     if lacks_memory(error) and not isinstance(error, TrainingOutOfMemoryError):
-        return Failure.of(_out_of_memory(work))
+        return Failure.of(out_of_memory(work))
     if isinstance(error, TagsmithError):
         return Failure.of(error)
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -39,10 +39,15 @@ def failure_of(error: Exception, work: Assignment | Survey | None) -> Failure:
     return unforeseen_failure(incident)
 
 
-def _out_of_memory(work: Assignment | Survey | None) -> TrainingOutOfMemoryError:
+def out_of_memory(work: Assignment | Survey | None) -> TrainingOutOfMemoryError:
+    """The error of a trainer whose memory does not do."""
     most = work.most_memory_bytes if isinstance(work, Assignment) else None
     told = {"max_tokens": work.spec.hyperparameters.max_tokens} if work else {}
-    allowed = f" Its limit is {most} bytes: raise it, or" if most else " Give it more, or"
+    allowed = (
+        f" Its limit is {most} bytes: raise it (no trainer does with less than {LEAST_BYTES}), or"
+        if most
+        else " Give it more, or"
+    )
     return TrainingOutOfMemoryError(
         f"The trainer ran out of memory.{allowed} lower batch_size or max_tokens, or take a smaller base.",
         **told,

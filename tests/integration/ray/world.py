@@ -1,6 +1,7 @@
 """What the tests on Ray share: clusters, attempts, and waiting."""
 
 import json
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,13 +33,12 @@ class MiniCluster:
         """Start one, and end it with all of its processes."""
         from ray.cluster_utils import Cluster
 
-        small = {"object_store_memory": 80 * 2**20}
         cluster = Cluster(
             initialize_head=True,
-            head_node_args={"num_cpus": 0, "include_dashboard": True, "dashboard_port": 0, **small},
+            head_node_args={"num_cpus": 0, "include_dashboard": True, "dashboard_port": 0, **_small()},
         )
         try:
-            yield cls(cluster, [cluster.add_node(num_cpus=cpus, **small) for _ in range(2)])
+            yield cls(cluster, [cluster.add_node(num_cpus=cpus, **_small()) for _ in range(2)])
         finally:
             cluster.shutdown()
 
@@ -57,7 +57,7 @@ class MiniCluster:
     def replace_node(self) -> None:
         """Lose a node with all that runs on it, and get another."""
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
-        self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20))
+        self.nodes.append(self.cluster.add_node(num_cpus=1, **_small()))
 
     def lose(self, node_id: str) -> None:
         """Lose one of the nodes."""
@@ -84,6 +84,13 @@ class MiniCluster:
             if any(kind in line for kind in (*kinds, "services.train.trainer.on_ray")):
                 found.append(process)
         return found
+
+
+def _small() -> dict[str, Any]:
+    """What each node is told: its objects are few, and its agent's port is no other cluster's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return {"object_store_memory": 80 * 2**20, "dashboard_agent_listen_port": free.getsockname()[1]}
 
 
 @dataclass(frozen=True)

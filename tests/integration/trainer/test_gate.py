@@ -280,3 +280,15 @@ def test_large_logits_are_held_relative_to_their_size() -> None:
     assert largest_difference([large + np.float32(4e-4)], [large]) < MOST_LOGIT_DIFFERENCE
     assert largest_difference([large + np.float32(0.02)], [large]) > MOST_LOGIT_DIFFERENCE
     assert largest_difference([np.array([np.nan], np.float32)], [small]) == float("inf")
+
+
+def test_want_of_memory_is_no_fault_of_the_version(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that finds no memory ends the job, which may be tried again; it does not refuse the version."""
+    outcome = trained("classification", False)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc")
+
+    monkeypatch.setattr("services.train.trainer.trial.Trial.logits", fails)
+    with pytest.raises(RuntimeError, match="bad_alloc"):
+        gate(outcome.reference, outcome.judgements, outcome.candidate)

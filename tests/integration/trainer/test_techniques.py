@@ -180,6 +180,40 @@ def test_a_window_that_does_not_fit_is_an_error_with_a_remedy(encoder: Encoder) 
         gradients(encoder, CALM, room=0)
 
 
+def test_a_bound_on_windows_holds_from_the_first_step(encoder: Encoder) -> None:
+    """After an attempt that ran out of memory the next computes fewer at once, whatever it was told or has kept; the gradients are the same."""
+    whole, _, _ = gradients(encoder, CALM)
+    learner = learner_of(encoder, CALM)
+    optimisation = Optimisation(learner.groups(STEPS), CALM, STEPS)
+    accumulation = Accumulation(learner, CALM, most_windows=6)
+    accumulation.gradients(list(range(16)), optimisation)
+    assert learner.tried == [6, 6, 4]
+    for one, other in zip(whole, (each.grad for each in learner.module.parameters()), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+    accumulation.restore(16)
+    assert accumulation.windows == 6
+    accumulation.restore(2)
+    assert accumulation.windows == 2
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc")])
+def test_whatever_lacks_memory_halves_the_batch(encoder: Encoder, error: Exception) -> None:
+    """Python, C++ and torch each have a word for it."""
+    learner = learner_of(encoder, CALM, room=5)
+    real = type(learner).loss
+
+    def loss(part: Sequence[int], *, batch: Sequence[int]) -> Tensor:
+        try:
+            return real(learner, part, batch=batch)
+        except torch.OutOfMemoryError:
+            raise error from None
+
+    object.__setattr__(learner, "loss", loss)
+    optimisation = Optimisation(learner.groups(STEPS), CALM, STEPS)
+    Accumulation(learner, CALM).gradients(list(range(16)), optimisation)
+    assert learner.tried == [16, 8, 4, 4, 4, 4]
+
+
 def test_other_errors_are_no_lack_of_memory(encoder: Encoder) -> None:
     """A fault of the code is not retried in smaller parts."""
     learner = learner_of(encoder, CALM)
