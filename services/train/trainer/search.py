@@ -21,11 +21,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from services.train.events import Progress
 from services.train.recipes import searched_knobs
-from services.train.spec import MOST_BATCH_SIZE, Hyperparameters, JobSpec, Search, SearchedKnob
+from services.train.spec import Hyperparameters, JobSpec, Search, SearchedKnob
 from services.train.trainer.checkpoint import Checkpoints
 from services.train.trainer.driving import Driver, Report
 from services.train.trainer.kept import Kept
 from services.train.trainer.network import Network
+from services.train.trainer.proposing import proposed
 from services.train.trainer.recurrent import RecurrentEncoder
 from services.train.trainer.search_journal import open_journal
 from services.train.trainer.taught import Taught, keep, recall
@@ -156,7 +157,7 @@ class _Trials:
                 return None
             self._running += 1
             trial = self._study.ask()
-            chosen = _proposed(trial, self._lesson.spec.hyperparameters, self._knobs)
+            chosen = proposed(trial, self._lesson.spec.hyperparameters, self._knobs)
             return trial, _with(self._lesson, chosen)
 
     def _may_go_on(self, error: BaseException) -> bool:
@@ -271,32 +272,6 @@ def _with(lesson: Lesson, chosen: Hyperparameters) -> Lesson:
     if isinstance(encoder, RecurrentEncoder):  # it was made with the spec's own
         encoder.dropout.p = chosen.dropout
     return replace(lesson, spec=spec, encoder=encoder)
-
-
-def _proposed(trial: optuna.Trial, own: Hyperparameters, knobs: tuple[SearchedKnob, ...]) -> Hyperparameters:
-    """Ask for a value of each knob, around the spec's own."""
-    return own.model_copy(update={knob: _suggest(trial, knob, getattr(own, knob)) for knob in knobs})
-
-
-def _suggest(trial: optuna.Trial, knob: SearchedKnob, own: float) -> float | int:
-    match knob:
-        case "encoder_learning_rate" | "head_learning_rate":
-            return trial.suggest_float(knob, own / 5, min(5 * own, 0.5), log=True)
-        case "batch_size":
-            sizes = sorted({max(1, int(own) // 2), int(own), min(2 * int(own), MOST_BATCH_SIZE)})
-            return int(trial.suggest_categorical(knob, sizes))
-        case "weight_decay":
-            return trial.suggest_float(knob, 0.0, 0.1)
-        case "dropout":
-            return trial.suggest_float(knob, 0.0, 0.6)
-        case "label_smoothing":
-            return trial.suggest_float(knob, 0.0, 0.3)
-        case "layer_decay":
-            return trial.suggest_float(knob, 0.6, 1.0)
-        case "unfreezing_share":
-            return trial.suggest_float(knob, 0.0, 0.4)
-        case "averaging_decay":
-            return float(trial.suggest_categorical(knob, sorted({0.0, 0.99, 0.998, float(own)})))
 
 
 def _ended(study: optuna.Study) -> int:
