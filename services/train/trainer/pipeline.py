@@ -4,39 +4,37 @@ Phases only move forward; each says so before it begins (the process itself says
 spec's seed, before the head is made: the same spec, seed and machine give the same files.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from services.train.events import PhaseStarted, Progress, Resumed, Stopped
+from services.train.events import PhaseStarted
 from services.train.spec import STOP, Assignment, JobSpec
 from services.train.trainer import serving
 from services.train.trainer.corpus import Corpus, read_corpus
 from services.train.trainer.decoding import choose_decoding
 from services.train.trainer.devices import be_deterministic
-from services.train.trainer.driving import Driver
 from services.train.trainer.examples import make_examples
 from services.train.trainer.export import ExportedGraph, Role, export
 from services.train.trainer.fidelity import check_mentions
-from services.train.trainer.gain import add_gain, teach_from_scratch
+from services.train.trainer.gain import add_gain
 from services.train.trainer.gate import gate, gate_variants
 from services.train.trainer.inspecting import look
 from services.train.trainer.judging import add_forgetting, judge
 from services.train.trainer.kept import Kept
 from services.train.trainer.leaks import learnt_before
-from services.train.trainer.network import Encoder, Network
+from services.train.trainer.network import Encoder
 from services.train.trainer.parent import open_parent
 from services.train.trainer.publishing import Findings, complete, draft, publish
 from services.train.trainer.quantising import quantise
 from services.train.trainer.reference import Reference
-from services.train.trainer.search import find
+from services.train.trainer.schooling import Emit, teach_all
 from services.train.trainer.starting import start
 from services.train.trainer.stopping import StopRequest
-from services.train.trainer.taught import Taught
-from services.train.trainer.teaching import Lesson, Telling
+from services.train.trainer.teaching import Lesson
 from services.train.trainer.trials import HERE, TrialRunner
 from services.train.trainer.validation import Validation
 from services.train.trainer.weights import save_weights
@@ -46,12 +44,9 @@ from shared.processor import multiplies_bytes
 from shared.runtime.reader import EncodedText, TextReader
 from shared.runtime.tokenizer import TextTokenizer
 from shared.store.datasets import DatasetStore
-from shared.store.evaluation import Trial
 from shared.store.manifest import VariantName
 from shared.store.models import ModelStore
 from shared.store.opening import open_store
-
-Emit = Callable[[PhaseStarted | Progress | Resumed | Stopped], None]
 
 
 def train(
@@ -95,7 +90,7 @@ def train(
 
     emit(PhaseStarted(phase="TRAINING"))
     kept = Kept(assignment)
-    trained = _teach(assignment, lesson, kept, emit, StopRequest(scratch.parent / STOP), workers, trials)
+    trained = teach_all(assignment, lesson, kept, emit, StopRequest(scratch.parent / STOP), workers, trials)
     workers.part()
     if not workers.leads:
         return
@@ -158,61 +153,6 @@ def train(
     emit(PhaseStarted(phase="PUBLISHING"))
     publish(ModelStore(store), manifest, candidate)
     kept.clear()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trained:
-    """What training came to."""
-
-    assignment: Assignment  # with the hyperparameters that a search has found
-    taught: Taught
-    trials: tuple[Trial, ...]
-    untaught: Network | None  # what the gain is measured against
-    stopped_step: int | None
-
-
-def _teach(
-    assignment: Assignment,
-    lesson: Lesson,
-    kept: Kept,
-    emit: Emit,
-    stop: StopRequest,
-    workers: Workers,
-    runner: TrialRunner,
-) -> _Trained:
-    """Train all that the spec asks for, or what there is time for until training is asked to end."""
-    told = Telling(emit)
-    driver = Driver(
-        told.note,
-        kept.checkpoints("checkpoints") if workers.leads else None,
-        stop,
-        lambda step: emit(Resumed(step=step)),
-        assignment.most_windows,
-        workers,
-    )
-    spec = assignment.spec
-    trials: tuple[Trial, ...] = ()
-    if spec.search is None:
-        taught = lesson.teach(driver)
-        was_stopped = taught.course.was_stopped
-    else:
-        found = find(lesson, spec.search, driver, kept, runner)
-        taught, trials, was_stopped = found.taught, found.trials, found.was_stopped
-        spec = spec.model_copy(update={"hyperparameters": found.hyperparameters, "search": None})
-    untaught = None
-    if spec.measures_gain and not was_stopped:
-        alike = replace(lesson, spec=spec)
-        twins = kept.checkpoints("twin") if workers.leads else None
-        beside = replace(driver, report=told.note_twin, checkpoints=twins, resumed=lambda _: None)
-        twin = teach_from_scratch(alike, beside, runner)
-        was_stopped = twin.course.was_stopped
-        untaught = None if was_stopped else twin.network
-    step = taught.course.step
-    if was_stopped:
-        emit(Stopped(step=step))
-    return _Trained(
-        assignment.model_copy(update={"spec": spec}), taught, trials, untaught, step if was_stopped else None
-    )
 
 
 def prepare(

@@ -26,7 +26,7 @@ from services.train.trainer.checkpoint import Checkpoints
 from services.train.trainer.driving import Driver, Report
 from services.train.trainer.kept import Kept
 from services.train.trainer.network import Network
-from services.train.trainer.proposing import proposed
+from services.train.trainer.proposals import proposed
 from services.train.trainer.recurrent import RecurrentEncoder
 from services.train.trainer.search_journal import open_journal
 from services.train.trainer.taught import Taught, keep, recall

@@ -1,4 +1,4 @@
-"""Which values a search may try of each knob: around the recipe's own."""
+"""What a search may try: for each knob a range around the spec's own value."""
 
 import optuna
 
