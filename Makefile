@@ -3,13 +3,19 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+READY_RAY := $(VENV)/.ready-ray
 
-.PHONY: demo test test-slow test-install bench soak check stubs client clean
+.PHONY: demo test test-slow test-ray test-install bench soak check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once: some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(READY_RAY): $(READY)
+	@echo "installing Ray into $(VENV), once: half a minute"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
 	touch $@
 
 demo: $(READY)        ## train, publish, serve and query two models on sample data
@@ -20,6 +26,9 @@ test: $(READY)        ## the whole fast suite, two files at a time: more would t
 
 test-slow: $(READY)   ## what is too slow for every change: the demo as a whole, two gigabytes through S3, and test-install
 	$(BIN)/python -m pytest -m slow
+
+test-ray: $(READY_RAY) ## training on Ray clusters of two nodes on this machine: ten minutes; fails where Ray cannot be installed
+	$(BIN)/python -m pytest -m ray
 
 test-install: $(READY) ## the inference service in an environment with only its extra; takes a minute and a package index
 	$(BIN)/python -m pytest -m slow tests/unit/deploy/test_installation.py

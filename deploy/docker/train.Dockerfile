@@ -1,5 +1,6 @@
 # The training service: docker build --file deploy/docker/train.Dockerfile --build-arg RUNTIME=cpu .
 # RUNTIME is the ONNX Runtime build: cpu, gpu with its CUDA libraries as wheels, or openvino. It holds no inference service.
+# RUNTIME=cpu,ray or gpu,ray adds Ray, for a service whose jobs run on a Ray cluster and for the nodes of that cluster.
 # A package mirror, or an index with CPU-only torch wheels: add --secret id=pip,src=<your pip.conf>; it leaves no trace.
 
 FROM python:3.11-slim AS build

@@ -182,10 +182,15 @@ class Assignment(Work):
 
     job_id: str
     version: str  # reserved for the job, name@number
-    attempt: Annotated[int, Field(ge=1)] = 1  # of the job: the store lets one attempt publish
-    kept_folder: str  # for what the next attempt goes on from: checkpoints, and what a search knows
-    most_memory_bytes: Annotated[int, Field(ge=1)] | None = None  # of the process and of each that it starts
-    most_windows: Annotated[int, Field(ge=1)] | None = None  # computed at once; fewer where memory is short
+    attempt: Annotated[int, Field(ge=1)] = 1  # of the job's trainers, each has a number of its own
+    kept_folder: str  # absolute; what one attempt leaves there the next goes on from
+    # Of data that the process may hold, and each that it starts; None: as much as there is.
+    most_memory_bytes: Annotated[int, Field(ge=1)] | None = None
+    # Windows computed at once, whatever the hyperparameters say: fewer after an attempt that ran out of memory.
+    most_windows: Annotated[int, Field(ge=1)] | None = None
+    # Of an engine that has many machines: processes that train the network together, and trials of a search at a time, a process each.
+    workers: Annotated[int, Field(ge=1)] = 1
+    trials_at_once: Annotated[int, Field(ge=1)] = 1
 
 
 class Survey(Work):

@@ -28,6 +28,8 @@ VIOLATIONS = [
     ("training-without-inference", "services/train/spec.py", "import services.infer.batching.policy"),
     ("only-the-trainer-imports-torch", "services/train/catalogue.py", "def late():\n    import torch"),
     ("nobody-imports-the-trainer", "services/train/engines/local.py", "import services.train.trainer"),
+    ("only-the-ray-modules-import-ray", "services/train/app.py", "def late():\n    import ray"),
+    ("only-the-ray-modules-import-ray", "services/train/trainer/on_ray.py", "import ray"),
     ("runtime-owns-inference-libraries", "services/train/catalogue.py", "from tokenizers import Tokenizer"),
     ("runtime-owns-inference-libraries", "services/infer/gate.py", "def late():\n    import onnxruntime"),
     ("stubs-stay-at-the-edge", "services/train/spec.py", "from shared.stubs.training.v1 import training_pb2"),

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -9,7 +10,9 @@ from tests.architecture.requirements import PROJECT, installed_by
 from tests.architecture.source_tree import ROOT
 
 # The ONNX Runtime builds that replace the one of `cpu`; where they are not installed their needs cannot be told.
-ELSEWHERE = {"gpu", "openvino"}
+BUILDS_ELSEWHERE = {"gpu", "openvino"}
+# Ray is installed by `make test-ray`, which looks at its pins then.
+ELSEWHERE = {*BUILDS_ELSEWHERE, "ray"}
 # Wheels that a CUDA build of torch brings, each pinned by torch itself.
 PINNED_BY_TORCH = ("nvidia-", "cuda-", "triton")
 
@@ -21,9 +24,9 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): pinned for name, pinned in pairs}
 
 
-def brought() -> set[str]:
-    """Return every distribution that the extras bring, on the machine that runs the tests."""
-    found = installed_by(tuple(set(PROJECT["optional-dependencies"]) - ELSEWHERE)) - {"tagsmith"}
+def brought(elsewhere: set[str] = ELSEWHERE) -> set[str]:
+    """Return every distribution that the extras bring, but for those `elsewhere`, on the machine that runs the tests."""
+    found = installed_by(tuple(set(PROJECT["optional-dependencies"]) - elsewhere)) - {"tagsmith"}
     return {name for name in found if not name.startswith(PINNED_BY_TORCH)}
 
 
@@ -38,6 +41,17 @@ def test_the_tests_run_with_the_pinned_versions() -> None:
     assert installed == {name: pinned for name, pinned in pins().items() if name in installed}
 
 
+@pytest.mark.ray
+def test_ray_is_pinned_with_all_it_brings() -> None:
+    """So are Ray and its dependencies, and the tests run with the pinned ones."""
+    with_ray = brought(BUILDS_ELSEWHERE)
+    assert "ray" in with_ray
+    assert sorted(with_ray - set(pins())) == []
+    assert {name: version(name).partition("+")[0] for name in with_ray} == {
+        name: pinned for name, pinned in pins().items() if name in with_ray
+    }
+
+
 def test_the_inference_extra_brings_no_torch() -> None:
     """With `infer` and the build of ONNX Runtime there is no torch, transformers or scikit-learn."""
     assert not {"torch", "transformers", "optimum", "scikit-learn", "scipy"} & installed_by(("infer", "cpu"))
@@ -48,7 +62,7 @@ def test_an_installation_takes_one_of_three_builds() -> None:
     """Each extra of a build is that build alone, pinned; they would overwrite each other's files."""
     builds = [
         Requirement(line).name
-        for extra in ("cpu", *sorted(ELSEWHERE))
+        for extra in ("cpu", *sorted(BUILDS_ELSEWHERE))
         for line in PROJECT["optional-dependencies"][extra]
     ]
     assert builds == ["onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"]

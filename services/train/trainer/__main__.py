@@ -6,49 +6,55 @@ SIGTERM keeps its default action, so the kernel ends the process at once, even i
 because a version exists only when its manifest does, and the manifest is created whole, last.
 """
 
-import errno
-import secrets
 import shutil
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from services.train.engines.lifeline import hold_lifeline
-from services.train.events import Failed, Failure, Finished, PhaseStarted, Surveyed
+from services.train.events import Failed, Finished, PhaseStarted, Surveyed
 from services.train.spec import SCRATCH, Assignment, Survey
-from services.train.trainer.journal import Journal, unforeseen_failure
+from services.train.trainer.failures import failure_of, out_of_memory
+from services.train.trainer.journal import Journal
 from services.train.trainer.log import say
-from services.train.trainer.memory import LEAST_BYTES, lacks_memory, limit_memory
-from shared.errors import StoreUnavailableError, TagsmithError, TrainingOutOfMemoryError
+from services.train.trainer.memory import LEAST_BYTES, limit_memory
 from shared.telemetry.logs import describe_error
 
-_WORK: TypeAdapter[Assignment | Survey] = TypeAdapter(Assignment | Survey)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+WORK: TypeAdapter[Assignment | Survey] = TypeAdapter(Assignment | Survey)
+Train = Callable[[Assignment, Journal, Path], None]
 
 
-def main(folder: Path) -> int:
-    """Do what the spec of the folder says; return the exit code."""
+def train_here(assignment: Assignment, journal: Journal, scratch: Path) -> None:
+    """Carry out a job in this process. The imports take seconds, and come after the first sign of life."""
+    from services.train.trainer.pipeline import train
+
+    train(assignment, emit=journal.write, scratch=scratch)
+
+
+def main(folder: Path, train: Train = train_here) -> int:
+    """Do what the spec of the folder says; return the exit code. `train` carries out a job."""
     hold_lifeline()
     journal = Journal(folder / "events.jsonl")
     scratch = folder / SCRATCH
     work = None
     try:
         journal.write(PhaseStarted(phase="PREPARING"))
-        work = _WORK.validate_json((folder / "spec.json").read_bytes())
+        work = WORK.validate_json((folder / "spec.json").read_bytes())
         if isinstance(work, Assignment) and work.most_memory_bytes is not None:
             if work.most_memory_bytes < LEAST_BYTES:
-                raise _out_of_memory(work)  # noqa: TRY301 - told like all others
+                raise out_of_memory(work)  # noqa: TRY301 - told like all others
             limit_memory(work.most_memory_bytes)
         shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
         scratch.mkdir()
-        _do(work, journal, scratch)
+        _do(work, journal, scratch, train)
         journal.write(Finished())
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
         traceback.clear_frames(error.__traceback__)  # they hold what may be most of the memory
         say(describe_error(error))
-        journal.write(Failed(failure=_explain(error, work)))
+        journal.write(Failed(failure=failure_of(error, work)))
         return 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -56,44 +62,13 @@ def main(folder: Path) -> int:
     return 0
 
 
-def _do(work: Assignment | Survey, journal: Journal, scratch: Path) -> None:
-    """The imports take seconds, and come after the first sign of life."""
+def _do(work: Assignment | Survey, journal: Journal, scratch: Path, train: Train) -> None:
     if isinstance(work, Survey):
         from services.train.trainer.survey import survey
 
         journal.write(Surveyed(report=survey(work, scratch=scratch)))
     else:
-        from services.train.trainer.pipeline import train
-
-        train(work, emit=journal.write, scratch=scratch)
-
-
-def _explain(error: Exception, work: Assignment | Survey | None) -> Failure:
-    if lacks_memory(error) and not isinstance(error, TrainingOutOfMemoryError):
-        return Failure.of(_out_of_memory(work))
-    if isinstance(error, TagsmithError):
-        return Failure.of(error)
-    if isinstance(error, OSError) and error.errno in _FULL:
-        name = errno.errorcode[error.errno]
-        message = "The trainer's disk is full: free some space, or move TAGSMITH_TRAIN_STATE_DIR."
-        return Failure.of(StoreUnavailableError(message, operation="write", os_error=name))
-    incident = secrets.token_hex(4)
-    say(f"incident {incident}")
-    return unforeseen_failure(incident)
-
-
-def _out_of_memory(work: Assignment | Survey | None) -> TrainingOutOfMemoryError:
-    most = work.most_memory_bytes if isinstance(work, Assignment) else None
-    told = {"max_tokens": work.spec.hyperparameters.max_tokens} if work else {}
-    allowed = (
-        f" Its limit is {most} bytes: raise it (no trainer does with less than {LEAST_BYTES}), or"
-        if most
-        else " Give it more, or"
-    )
-    return TrainingOutOfMemoryError(
-        f"The trainer ran out of memory.{allowed} lower batch_size or max_tokens, or take a smaller base.",
-        **told,
-    )
+        train(work, journal, scratch)
 
 
 if __name__ == "__main__":

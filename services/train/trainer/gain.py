@@ -18,6 +18,7 @@ from services.train.trainer.reference import Reference
 from services.train.trainer.serving import answer_split
 from services.train.trainer.taught import Taught
 from services.train.trainer.teaching import Lesson
+from services.train.trainer.trials import HERE, TrialRunner
 from shared.data.rows import Row
 from shared.runtime.execution import Execution
 from shared.runtime.model import Model
@@ -37,8 +38,8 @@ _NOTHING_HELD: Final = {
 }
 
 
-def teach_from_scratch(lesson: Lesson, driver: Driver) -> Taught:
-    """Teach the lesson to an encoder with random weights, drawn from the spec's seed."""
+def teach_from_scratch(lesson: Lesson, driver: Driver, runner: TrialRunner = HERE) -> Taught:
+    """Teach the lesson to an encoder with random weights, drawn from the spec's seed, where trials are taught."""
     torch.manual_seed(lesson.spec.seed)
     chosen = lesson.spec.hyperparameters.model_copy(update=_NOTHING_HELD)
     untaught = replace(
@@ -48,7 +49,7 @@ def teach_from_scratch(lesson: Lesson, driver: Driver) -> Taught:
         carry_head=lambda _: None,
         frozen={},
     )
-    return untaught.teach(driver)
+    return runner.teach(untaught, driver)
 
 
 def add_gain(

@@ -22,6 +22,7 @@ from services.train.trainer.epochs import Epochs
 from services.train.trainer.learners import Learner
 from services.train.trainer.meter import Meter
 from services.train.trainer.optimisation import Optimisation
+from services.train.trainer.workers import ALONE, Workers
 from shared.store.evaluation import CurvePoint
 
 FEWEST_STEPS_BETWEEN_EVALUATIONS: Final = 20  # an epoch of a tiny dataset tells nothing new
@@ -50,9 +51,11 @@ class Training:
         seed: int,
         now: Callable[[], float],
         most_windows: int | None = None,
+        workers: Workers = ALONE,
     ) -> None:
-        """`now` is a monotonic clock in seconds; `most_windows` is Accumulation's."""
+        """`now` is a monotonic clock in seconds; `most_windows` is Accumulation's. All of `workers` go through the same training, step by step."""
         self._learner = learner
+        self._workers = workers
         self._patience = hyperparameters.patience
         self._total_steps = hyperparameters.max_epochs * learner.steps_per_epoch
         self._interval = evaluation_interval(learner.steps_per_epoch)
@@ -62,7 +65,9 @@ class Training:
         self._weights: Tensors = {name: each.data for name, each in named if id(each) in learning}
         self._optimisation = Optimisation(groups, hyperparameters, self._total_steps)
         self._averaging = Averaging(learner.module, hyperparameters.averaging_decay)
-        self._accumulation = Accumulation(learner, hyperparameters, most_windows=most_windows)
+        self._accumulation = Accumulation(
+            learner, hyperparameters, most_windows=most_windows, workers=workers
+        )
         self._meter = Meter(learner.metric_name, self._total_steps, now)
         self._epochs = Epochs(learner, seed)
         self._best = Best()
@@ -150,7 +155,7 @@ class Training:
 
     def _evaluate(self) -> Progress:
         with self._averaging.applied():
-            evaluation = self._learner.evaluate()
+            evaluation = self._workers.of_leader(self._learner.evaluate)
             every_layer_learns = self.step > self._optimisation.last_begin
             self._best.consider(evaluation, self._weights, self.step, counts=every_layer_learns)
         progress = self._meter.report(self.step, self._epochs.number, evaluation, self._best.evaluation)

@@ -35,8 +35,10 @@ from services.train.trainer.schooling import Emit, teach_all
 from services.train.trainer.starting import start
 from services.train.trainer.stopping import StopRequest
 from services.train.trainer.teaching import Lesson
+from services.train.trainer.trials import HERE, TrialRunner
 from services.train.trainer.validation import Validation
 from services.train.trainer.weights import save_weights
+from services.train.trainer.workers import ALONE, Workers
 from shared.data.rows import SplitName
 from shared.processor import multiplies_bytes
 from shared.runtime.reader import EncodedText, TextReader
@@ -47,10 +49,18 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_store
 
 
-def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
+def train(
+    assignment: Assignment,
+    *,
+    emit: Emit,
+    scratch: Path,
+    workers: Workers = ALONE,
+    trials: TrialRunner = HERE,
+) -> None:
     """Carry out one job; `scratch` is an empty folder of the attempt's, for files on their way to the store.
 
-    It goes on from what earlier attempts kept, and ends training early once the file `stop` lies beside `scratch`. Raises TagsmithError where nothing could be published.
+    It goes on from what earlier attempts kept, and ends training early once the file `stop` lies beside `scratch`. Of several
+    `workers` all learn and the one that leads publishes; `trials` is where those of a search are taught. Raises TagsmithError where nothing could be published.
     """
     torch.set_num_threads(assignment.threads)
     be_deterministic()
@@ -80,7 +90,10 @@ def train(assignment: Assignment, *, emit: Emit, scratch: Path) -> None:
 
     emit(PhaseStarted(phase="TRAINING"))
     kept = Kept(assignment)
-    trained = teach_all(assignment, lesson, kept, emit, StopRequest(scratch.parent / STOP))
+    trained = teach_all(assignment, lesson, kept, emit, StopRequest(scratch.parent / STOP), workers, trials)
+    workers.part()
+    if not workers.leads:
+        return
     assignment, network, untaught = trained.assignment, trained.taught.network, trained.untaught
 
     emit(PhaseStarted(phase="EVALUATING"))

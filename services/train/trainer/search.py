@@ -2,13 +2,16 @@
 
 Optuna proposes (TPE, with the job's seed), remembers, and gives up early what is worse than half of the others were at the same evaluation. Its journal
 lies in the job's kept folder, and beside it the best network so far: a search that was cut short goes on with what it knows. The recipe's own defaults are the first trial, so that a search
-never ends with worse than these on validation. Trials share one process, and with it the tokenized texts and a frozen encoder's outputs.
+never ends with worse than these on validation. Trials share the tokenized texts and a frozen encoder's outputs. Where they are taught, and how many at a time, is the
+runner's affair (`trials.py`): each has a thread here, and one lock keeps what they decide in order.
 Where training is asked to end early, the trial under way counts with what it has come to.
 """
 
 import copy
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +31,7 @@ from services.train.trainer.recurrent import RecurrentEncoder
 from services.train.trainer.search_journal import open_journal
 from services.train.trainer.taught import Taught, keep, recall
 from services.train.trainer.teaching import Lesson
+from services.train.trainer.trials import HERE, TrialRunner
 from services.train.trainer.weights import Weights
 from shared.errors import TrainingDivergedError
 from shared.store.evaluation import Trial
@@ -47,13 +51,13 @@ class Found:
     was_stopped: bool  # trials, or the rest of one, were left out on request
 
 
-def find(lesson: Lesson, search: Search, driver: Driver, kept: Kept) -> Found:
+def find(lesson: Lesson, search: Search, driver: Driver, kept: Kept, runner: TrialRunner = HERE) -> Found:
     """Search, and return the network of the best trial; equal to that of a training with its hyperparameters alone, if it was not stopped."""
     ended = kept.checkpoints("checkpoints")
     if recalled := _recalled(lesson, ended):
         driver.resumed(recalled.taught.course.step)
         return recalled
-    found = _search(lesson, search, driver, kept)
+    found = _search(lesson, search, driver, kept, runner)
     keep(
         found.taught,
         ended,
@@ -79,34 +83,98 @@ def _recalled(lesson: Lesson, ended: Checkpoints) -> Found | None:
     return Found(taught, chosen, trials, record["search_was_stopped"])
 
 
-def _search(lesson: Lesson, search: Search, driver: Driver, kept: Kept) -> Found:
+def _search(lesson: Lesson, search: Search, driver: Driver, kept: Kept, runner: TrialRunner) -> Found:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     knobs = search.knobs or searched_knobs(lesson.spec.recipe, lesson.task, adaptable=lesson.spec.adaptable)
-    study = _open_study(kept.journal, lesson.spec, knobs)
+    study = _open_study(kept.journal, lesson.spec, knobs, at_once=runner.at_once)
     if study.trials and any(trial.state is TrialState.COMPLETE for trial in study.trials):
         driver.resumed(0)
-    deadline_s = time.monotonic() + 60 * (search.most_minutes or float("inf")) - _spent_s(study)
     alone = replace(driver, checkpoints=None, resumed=lambda _: None)  # a trial is made from its beginning
-    best, best_number, was_stopped = None, -1, False
-    while _ended(study) < search.most_trials and (_ended(study) == 0 or time.monotonic() < deadline_s):
-        if _ended(study) and driver.stop_asked():
-            was_stopped = True
-            break
-        trial = study.ask()
-        suggested = _with(lesson, proposed(trial, lesson.spec.hyperparameters, knobs))
-        taught = _carry_out(suggested, study, trial, alone)
-        if taught is not None and study.best_trial.number == trial.number:
-            best, best_number = taught, trial.number
-            beside = kept.checkpoints("best-trial")
-            keep(taught, beside, adaptable=lesson.spec.adaptable, number=trial.number, trial=trial.number)
-        was_stopped |= taught is not None and taught.course.was_stopped
+    trials = _Trials(lesson, search, knobs, study, alone, kept, runner)
+    if runner.at_once == 1:
+        trials.carry_out()
+    else:
+        with ThreadPoolExecutor(runner.at_once, "trial") as pool:
+            for each in [pool.submit(trials.carry_out) for _ in range(runner.at_once)]:
+                each.result()
     winner = study.best_trial
     chosen = lesson.spec.hyperparameters.model_copy(update=winner.params)
-    if best is None or best_number != winner.number:  # an earlier attempt has made it
+    best = trials.best
+    if best is None or trials.best_number != winner.number:  # an earlier attempt has made it
         best = _made_before(_with(lesson, chosen), kept, winner.number)
     if best is None:  # ... and could not keep it; to the end, since it is to be what the trial says
-        best = _with(lesson, chosen).teach(replace(alone, stop_asked=lambda: False))
-    return Found(best, chosen, tuple(map(_described, study.get_trials(deepcopy=False))), was_stopped)
+        best = runner.teach(_with(lesson, chosen), replace(alone, stop_asked=lambda: False))
+    described = tuple(map(_described, study.get_trials(deepcopy=False)))
+    return Found(best, chosen, described, trials.was_stopped)
+
+
+class _Trials:
+    """The trials of one process. `carry_out` may run in several threads: what they decide, they decide under the lock."""
+
+    def __init__(
+        self,
+        lesson: Lesson,
+        search: Search,
+        knobs: tuple[SearchedKnob, ...],
+        study: optuna.Study,
+        driver: Driver,
+        kept: Kept,
+        runner: TrialRunner,
+    ) -> None:
+        self._lesson, self._search, self._knobs = lesson, search, knobs
+        self._study, self._driver, self._kept, self._runner = study, driver, kept, runner
+        self._deadline_s = time.monotonic() + 60 * (search.most_minutes or float("inf")) - _spent_s(study)
+        self._lock = threading.RLock()
+        self._running = 0
+        self._is_broken = False  # a thread ended with an error, which ends the search
+        self.best: Taught | None = None
+        self.best_number = -1
+        self.was_stopped = False
+
+    def carry_out(self) -> None:
+        """Try one proposal after the other, until enough were tried, the time is over, or training is asked to end."""
+        while (asked := self._ask()) is not None:
+            trial, lesson = asked
+            try:
+                taught = _carry_out(lesson, self._study, trial, self._driver, self._runner, self._lock)
+            except BaseException as error:
+                if not self._may_go_on(error):
+                    raise
+                taught = None
+            with self._lock:
+                self._running -= 1
+                if taught is not None:
+                    self._weigh(taught, trial.number)
+
+    def _ask(self) -> tuple[optuna.Trial, Lesson] | None:
+        with self._lock:
+            begun = _ended(self._study) + self._running
+            is_over = begun >= self._search.most_trials or (begun and time.monotonic() >= self._deadline_s)
+            if is_over or self._is_broken:
+                return None
+            if begun and self._driver.stop_asked():
+                self.was_stopped = True
+                return None
+            self._running += 1
+            trial = self._study.ask()
+            chosen = proposed(trial, self._lesson.spec.hyperparameters, self._knobs)
+            return trial, _with(self._lesson, chosen)
+
+    def _may_go_on(self, error: BaseException) -> bool:
+        """Tell whether a trial's error leaves the search something to end with."""
+        with self._lock:
+            if isinstance(error, TrainingDivergedError) and self._running > 1:
+                return True
+            self._is_broken = True
+            return False
+
+    def _weigh(self, taught: Taught, number: int) -> None:
+        self.was_stopped |= taught.course.was_stopped
+        if self._study.best_trial.number != number:
+            return
+        self.best, self.best_number = taught, number
+        beside = self._kept.checkpoints("best-trial")
+        keep(taught, beside, adaptable=self._lesson.spec.adaptable, number=number, trial=number)
 
 
 def _made_before(lesson: Lesson, kept: Kept, number: int) -> Taught | None:
@@ -121,7 +189,9 @@ def _made_before(lesson: Lesson, kept: Kept, number: int) -> Taught | None:
     return recalled[0] if recalled else None
 
 
-def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -> optuna.Study:
+def _open_study(
+    journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...], *, at_once: int
+) -> optuna.Study:
     """Open the journal, or begin it with the spec's own hyperparameters. What ran when its process ended is tried again."""
     own: dict[str, Any] = {str(knob): getattr(spec.hyperparameters, knob) for knob in knobs}
     storage = open_journal(journal)
@@ -129,7 +199,10 @@ def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -
     study = optuna.create_study(
         storage=storage,
         # Another seed for a process that goes on: it must not propose what was tried.
-        sampler=optuna.samplers.TPESampler(seed=spec.seed + known, n_startup_trials=_STARTUP_TRIALS),
+        # Of several at a time, those that still run count as bad, so that not all look at the same place.
+        sampler=optuna.samplers.TPESampler(
+            seed=spec.seed + known, n_startup_trials=_STARTUP_TRIALS, constant_liar=at_once > 1
+        ),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS),
         study_name="search",
         direction="maximize",
@@ -143,41 +216,54 @@ def _open_study(journal: Path, spec: JobSpec, knobs: tuple[SearchedKnob, ...]) -
     return study
 
 
-def _carry_out(lesson: Lesson, study: optuna.Study, trial: optuna.Trial, driver: Driver) -> Taught | None:
+def _carry_out(
+    lesson: Lesson,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    driver: Driver,
+    runner: TrialRunner,
+    lock: threading.RLock,
+) -> Taught | None:
     """Teach with a trial's knobs and tell the study how it went; None where it was given up."""
-    watch = _Watch(trial, driver.report)
+    watch = _Watch(trial, driver.report, lock)
     try:
-        taught = lesson.teach(replace(driver, report=watch.note))
+        taught = runner.teach(lesson, replace(driver, report=watch.note))
     except optuna.TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED)
+        with lock:
+            study.tell(trial, state=TrialState.PRUNED)
         return None
     except TrainingDivergedError:
-        trial.set_user_attr(_DIVERGED, value=True)
-        study.tell(trial, state=TrialState.FAIL)
-        if not study.get_trials(states=(TrialState.COMPLETE,)):  # the recipe itself; nothing is better yet
-            raise
+        with lock:
+            trial.set_user_attr(_DIVERGED, value=True)
+            study.tell(trial, state=TrialState.FAIL)
+            if not study.get_trials(
+                states=(TrialState.COMPLETE,)
+            ):  # the recipe itself; nothing is better yet
+                raise
         return None
-    study.tell(trial, watch.best)
+    with lock:
+        study.tell(trial, watch.best)
     return taught
 
 
 class _Watch:
     """Hears the evaluations of a trial, and gives it up where the pruner says so."""
 
-    def __init__(self, trial: optuna.Trial, report: Report) -> None:
-        self._trial, self._report = trial, report
+    def __init__(self, trial: optuna.Trial, report: Report, lock: threading.RLock) -> None:
+        self._trial, self._report, self._lock = trial, report, lock
         self._evaluations = 0
         self.best = 0.0
 
     def note(self, progress: Progress) -> None:
-        self._report(progress.model_copy(update={"trial": self._trial.number + 1}))
-        if not progress.evaluated or progress.best_metric is None:
-            return
-        self.best = progress.best_metric
-        self._trial.report(self.best, self._evaluations)
-        self._evaluations += 1
-        if self._trial.should_prune():
-            raise optuna.TrialPruned
+        with self._lock:
+            self._report(progress.model_copy(update={"trial": self._trial.number + 1}))
+            if not progress.evaluated or progress.best_metric is None:
+                return
+            self.best = progress.best_metric
+            self._trial.report(self.best, self._evaluations)
+            self._evaluations += 1
+            if self._trial.should_prune():
+                raise optuna.TrialPruned
 
 
 def _with(lesson: Lesson, chosen: Hyperparameters) -> Lesson:

@@ -50,9 +50,11 @@ class Lesson:
         With checkpoints it goes on from the newest, and where an earlier attempt came to the end, that is it.
         """
         kept, adaptable = driver.checkpoints, self.spec.adaptable
-        if kept is not None and (recalled := recall(kept, lambda _, weights: self.with_weights(weights))):
-            driver.resumed(recalled[0].course.step)
-            return recalled[0]
+        recalled = kept and recall(kept, lambda _, weights: self.with_weights(weights))
+        ended = driver.workers.of_leader(lambda: recalled[0].course if recalled else None)
+        if ended is not None:
+            driver.resumed(ended.step)
+            return recalled[0] if recalled else Taught(self._untaught(), ended)  # the one that leads has it
         network, learner = self.begin(driver.report)
         # The steps of a head alone are so small that a second thread would only be waited for.
         with _threads(torch.get_num_threads() if adaptable else 1):
@@ -65,15 +67,18 @@ class Lesson:
 
     def with_weights(self, weights: Weights) -> Network:
         """Return the network as it was once it was taught. Raises ValueError where `weights` are another one's."""
+        network = self._untaught()
+        put_learnt_weights(weights, network, adaptable=self.spec.adaptable)
+        return network.eval()
+
+    def _untaught(self) -> Network:
         chosen, width = self.spec.hyperparameters, self.encoder.width
         head = (
             LinearHead(width, self.output_count, dropout=chosen.dropout)
             if self.spec.adaptable
             else DeepHead(width, self.output_count, dropout=chosen.dropout, vectors=torch.zeros(2, width))
         )
-        network = Network(self.encoder, head, reading_of(self.task, self.spec))
-        put_learnt_weights(weights, network, adaptable=self.spec.adaptable)
-        return network.eval()
+        return Network(self.encoder, head, reading_of(self.task, self.spec))
 
     def begin(self, report: Report) -> tuple[Network, Learner]:
         """Make the network and what the loop teaches of it; a frozen encoder's one pass is taken here.
