@@ -13,6 +13,7 @@ from services.train.catalogue import Catalogue
 from services.train.comparing import Comparisons
 from services.train.datasets import Datasets
 from services.train.engines.local import TRAINER_COMMAND, LocalEngine
+from services.train.engines.port import Engine
 from services.train.jobs.attendant import Attendant
 from services.train.jobs.census import Census
 from services.train.jobs.continuing import rows_behind
@@ -89,7 +90,8 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     await health.start()
 
     objects = await asyncio.to_thread(_open_store, settings.store)
-    jobs = _Jobs(settings, objects, state_folder, LocalEngine(trainer_command, owner=state_folder.owner))
+    local = LocalEngine(trainer_command, owner=state_folder.owner)
+    jobs = _Jobs(settings, objects, state_folder, local)
     add_TrainingServiceServicer_to_server(jobs.servicer, server)  # type: ignore[no-untyped-call]  # generated
     add_RegistryServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
         RegistryServicer(Registry(jobs.models), Comparisons(jobs.models, DatasetStore(objects))), server
@@ -129,17 +131,26 @@ def _open_store(url: str) -> ObjectStore:
     return objects
 
 
+def _ray(settings: TrainSettings, address: str) -> Engine:
+    """The import is made here alone: Ray is an extra."""
+    from services.train.engines.ray import RayEngine
+
+    return RayEngine(address, worker_cpus=settings.ray_worker_cpus, worker_gpus=settings.ray_worker_gpus)
+
+
 class _Jobs:
     """All that has to do with jobs, wired. Made in the event loop; the table's changes are brought into it."""
 
     def __init__(
-        self, settings: TrainSettings, objects: ObjectStore, state_folder: StateFolder, engine: LocalEngine
+        self, settings: TrainSettings, objects: ObjectStore, state_folder: StateFolder, local: LocalEngine
     ) -> None:
         self.models = ModelStore(objects)
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._state_folder = state_folder
-        self._engine = engine
+        self._engine: Engine = local
+        if settings.engine == "ray" and settings.ray_address:
+            self._engine = _ray(settings, settings.ray_address)
         self._catalogue = Catalogue(settings.bases_dir)
         self._publication = Publication(self.models)
         self._going_live = GoingLive(
@@ -181,7 +192,7 @@ class _Jobs:
             table=self.table,
             watch=self.watch,
             submission=submission,
-            planner=Planner(submission, datasets, self._catalogue, engine, state_folder.surveys, self._work),
+            planner=Planner(submission, datasets, self._catalogue, local, state_folder.surveys, self._work),
             datasets=imports,
             retention=self.retention,
             catalogue=self._catalogue,
@@ -221,6 +232,8 @@ class _Jobs:
             kept_folder=str(self._folder(job.id).kept),
             most_memory_bytes=self._settings.trainer_memory_bytes,
             most_windows=job.most_windows,
+            workers=self._settings.workers,
+            trials_at_once=self._settings.trials_at_once,
             **self._work(job.spec),
         )
 

@@ -3,9 +3,9 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.cores import usable_cores
@@ -64,6 +64,12 @@ class TrainSettings(BaseSettings):
     job_retention_days: Annotated[float, Field(gt=0)] | None = (
         None  # after its end, when a job is forgotten with its logs; None: never
     )
+    engine: Literal["local", "ray"] = "local"  # where trainers run
+    ray_address: str | None = None  # `http://head:8265`, of the cluster's dashboard
+    ray_worker_cpus: Annotated[float, Field(gt=0)] = 1  # of a node, for each process that trains
+    ray_worker_gpus: Annotated[float, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=1, le=64)] = 1  # processes that train one network together; on Ray
+    trials_at_once: Annotated[int, Field(ge=1, le=64)] = 1  # of a search; on Ray
     trainer_threads: Annotated[int, Field(ge=1)] = Field(default_factory=usable_cores)  # of each trainer
 
     drain_delay_s: Annotated[float, Field(ge=0)] = 0  # from not ready to refusing new calls
@@ -91,3 +97,16 @@ class TrainSettings(BaseSettings):
         if not all(root.is_absolute() for root in value):
             raise ValueError("every root must be an absolute path")
         return value
+
+    @model_validator(mode="after")
+    def _fits_engine(self) -> Self:
+        if self.engine == "ray" and (self.ray_address is None or self.jobs_dir is None):
+            raise ValueError(
+                "the engine ray needs TAGSMITH_TRAIN_RAY_ADDRESS, and TAGSMITH_TRAIN_JOBS_DIR on storage that its nodes share"
+            )
+        if self.engine == "local" and (self.workers, self.trials_at_once) != (1, 1):
+            raise ValueError(
+                "several TAGSMITH_TRAIN_WORKERS or TAGSMITH_TRAIN_TRIALS_AT_ONCE need the engine ray: a local trainer takes"
+                " TAGSMITH_TRAIN_TRAINER_THREADS"
+            )
+        return self
