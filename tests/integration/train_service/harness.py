@@ -68,7 +68,9 @@ class Service:
                 env=self.environment(**settings) | {VARIABLE: failpoint},
                 stderr=stderr,
             )
-        self.ready = wait_for(lambda: self._ready_event(log), what="the service to be ready")
+        self.ready = wait_for(
+            lambda: self._ready_event(log), what="the service to be ready", timeout_s=3 * TIMEOUT_S
+        )
         self._channel = grpc.insecure_channel(f"127.0.0.1:{self.ready['port']}")
         self.training = TrainingServiceStub(self._channel)
         self.registry = RegistryServiceStub(self._channel)
