@@ -18,7 +18,9 @@ __all__ = ["tiny_base"]
 
 # Before the first process of a cluster: nothing is reported to others, and nobody is killed because this machine's memory is in use.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
-os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as on nodes, `python` is the one with Tagsmith
+os.environ["PATH"] = (
+    f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as on nodes, `python` is the one with Tagsmith
+)
 
 
 @pytest.fixture(scope="session")

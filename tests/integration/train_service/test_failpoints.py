@@ -14,6 +14,8 @@ from typing import Final
 import grpc
 import pytest
 
+from shared.stubs.training.v1 import training_pb2 as pb
+from tests.bases import TINY_BASE, make_tiny_base
 from tests.integration.train_service.failpoints import NAMES
 from tests.integration.train_service.harness import Service, state_of, wait_for
 
@@ -25,8 +27,16 @@ _SERVICE: Final = "tests.integration.train_service.failing_service"
 class Rounds:
     """A folder that services die over, and what callers were told."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.service = Service(folder, module=_SERVICE)
+    def __init__(
+        self, folder: Path, seed: int, *, bases: Path | None = None, patience_s: float = _PATIENCE_S
+    ) -> None:
+        self.service = Service(folder, module=_SERVICE, bases=bases)
+        self.patience_s = patience_s
+        self.spec = (
+            {}
+            if bases is None
+            else {"base_model": TINY_BASE, "hyperparameters": pb.Hyperparameters(max_epochs=2)}
+        )
         self.dice = random.Random(seed)  # noqa: S311  # which failpoint, no secret
         self.acknowledged: dict[str, str] = {}  # job by request
         self.asked: list[str] = []
@@ -53,7 +63,7 @@ class Rounds:
             self.ask(request)  # a caller that was not answered asks again, and so does one that was
         with suppress(AssertionError, grpc.RpcError):  # it was not reached, or it died while it was asked
             wait_for(
-                lambda: self.is_dead or self.is_done(), what="the end of the round", timeout_s=_PATIENCE_S
+                lambda: self.is_dead or self.is_done(), what="the end of the round", timeout_s=self.patience_s
             )
         with suppress(AssertionError):  # a process that has killed itself is not gone at once
             wait_for(lambda: self.is_dead, what="the death", timeout_s=0.5)
@@ -65,7 +75,7 @@ class Rounds:
         if request not in self.asked:
             self.asked.append(request)
         try:
-            job = self.service.submit("succeed", request_id=request, promote_to="production")
+            job = self.service.submit("succeed", request_id=request, promote_to="production", **self.spec)
         except grpc.RpcError:
             return
         assert self.acknowledged.setdefault(request, job.id) == job.id
@@ -86,9 +96,8 @@ class Rounds:
         ends = {request: self.service.end_of(job) for request, job in self.acknowledged.items()}  # G1
         for request, end in ends.items():
             assert state_of(end) == "SUCCEEDED", (request, end)
-            assert (
-                self.service.submit("succeed", request_id=request, promote_to="production").id == end.id
-            )  # G2
+            again = self.service.submit("succeed", request_id=request, promote_to="production", **self.spec)
+            assert again.id == end.id  # G2
         for end in ends.values():
             manifest = self.service.models.manifest(self.service.version(end.model_version))
             assert manifest.lineage.job_id == end.id  # G3, with the store's create-once
@@ -134,3 +143,29 @@ def test_g1_g2_g3_killed_at_every_failpoint(rounds: Rounds) -> None:
     rounds.finish()
     print(f"{count} rounds, {rounds.deaths} deaths of a service, {len(rounds.acknowledged)} jobs")  # noqa: T201  # for whoever runs it
     assert rounds.deaths > count // 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_g1_g2_g3_killed_with_the_real_trainer(tmp_path: Path) -> None:
+    """Ten rounds with the trainer that trains."""
+    make_tiny_base(tmp_path / "bases")
+    rounds = Rounds(tmp_path, int(os.environ.get("SEED", "7")), bases=tmp_path / "bases", patience_s=60)
+    try:
+        rounds.begin()
+        for name in (
+            "after add",
+            "before start trainer",
+            "after change",
+            "before put a file",
+            "after put a file",
+            "before publish",
+            "after record the attempt",
+            "after write the manifest",
+            "before promote",
+            "after move the alias",
+        ):
+            rounds.play(f"{name}:{rounds.dice.randint(1, 2)}")
+        rounds.finish()
+    finally:
+        rounds.service.close()
