@@ -34,6 +34,8 @@ Whole = Callable[[str], tuple[Assignment, dict[str, Tensor], Course]]
 _DICE = random.Random(12)  # noqa: S311 - test data
 # Each recipe a few times: after which step it is killed, as a share of all, and how many steps lie between two checkpoints.
 KILLS = [(name, _DICE.random(), _DICE.randint(1, 7)) for name in [*RECIPES, *RECIPES, *[*RECIPES][:4]]]
+# As long as `make test` takes for everything: twenty times each, in `make test-slow`.
+MANY_KILLS = [(name, _DICE.random(), _DICE.randint(1, 7)) for name in RECIPES for _ in range(20)]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,10 @@ def kept_in(assignment: Assignment, folder: Path, attempt: int = 1) -> Kept:
     return Kept(assignment.model_copy(update={"kept_folder": str(folder / "kept"), "attempt": attempt}))
 
 
-@pytest.mark.parametrize(("name", "share", "steps"), KILLS)
+@pytest.mark.parametrize(
+    ("name", "share", "steps"),
+    [*KILLS, *(pytest.param(*each, marks=pytest.mark.slow) for each in MANY_KILLS)],
+)
 def test_g12_a_resumed_training_equals_an_unbroken_one(
     name: str, share: float, steps: int, whole: Whole, every: Callable[[int], None], tmp_path: Path
 ) -> None:
