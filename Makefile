@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-install bench soak check stubs client clean
+.PHONY: demo test test-slow test-postgres test-install bench soak check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once: some minutes"
@@ -20,6 +20,9 @@ test: $(READY)        ## the whole fast suite, two files at a time: more would t
 
 test-slow: $(READY)   ## what is too slow for every change: the demo as a whole, two gigabytes through S3, and test-install
 	$(BIN)/python -m pytest -m slow
+
+test-postgres: $(READY) ## the tests that need a PostgreSQL server; it fails where its programs are not here (Debian: postgresql)
+	$(BIN)/python -m pytest -m postgres
 
 test-install: $(READY) ## the inference service in an environment with only its extra; takes a minute and a package index
 	$(BIN)/python -m pytest -m slow tests/unit/deploy/test_installation.py
