@@ -112,11 +112,12 @@ def follow_job(session: Session, job_id: str) -> None:
 
 
 def _raise_unless_done(session: Session, job: pb.TrainingJob) -> None:
-    """Raise CommandError unless all that an ended job was asked to do is done; of one that FAILED, the end of its log is told first."""
-    for line in _log_lines(job):
-        session.tell(line)
+    """Raise CommandError unless all that an ended job was asked to do is done; the end of its log is told first where the error does not say it all."""
     if job.HasField("error"):  # also of a published version whose alias could not be moved
-        raise CommandError(read_status(job.error))
+        explained = read_status(job.error)
+        for line in () if explained.problems else _log_lines(job):
+            session.tell(line)
+        raise CommandError(explained)
     if undone := _undone(job):
         raise CommandError(Explained("ABORTED", "", undone, {"job": job.id}, (), None))
 
