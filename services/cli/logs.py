@@ -14,10 +14,13 @@ import typer
 from services.cli.options import AsJson, session_of
 from services.cli.session import Session
 from services.cli.watching import FIRST_PAUSE_S, LONGEST_PAUSE_S, SILENCE_S
+from shared.rpc.status import explain
 from shared.stubs.training.v1 import training_pb2 as pb
 
 # A service that stops ends what it streams; what it had no time to end itself, its machine does.
 _BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+_CONNECTED_S = 10.0  # a stream that lasts for longer had a service behind it, silent or not
 
 
 def logs(
@@ -49,6 +52,8 @@ def read_log(
     session: Session, job_id: str, *, attempt: int, follow: bool, silence_s: float = SILENCE_S
 ) -> Iterator[pb.TrainingJobLog]:
     """Yield a log in parts, no part of it twice; `attempt` 0 is the newest. Raises grpc.RpcError."""
+    if follow:  # a wrong address is told at once; a stream may be silent for long, and break before it has brought anything
+        session.call(session.training.GetTrainingJob, pb.GetTrainingJobRequest(id=job_id))
     shown = _Shown()
     away_since_s: float | None = None
     pause_s = FIRST_PAUSE_S
@@ -56,6 +61,7 @@ def read_log(
         requests = [pb.ReadTrainingJobLogRequest(id=job_id, attempt=attempt, follow=follow)]
         if not attempt and shown.attempt:  # its end may not have come before the stream broke
             requests.insert(0, pb.ReadTrainingJobLogRequest(id=job_id, attempt=shown.attempt))
+        begun_s = time.monotonic()
         try:
             for request in requests:
                 shown.begin()
@@ -64,14 +70,19 @@ def read_log(
                     yield from shown.news(part)
         except grpc.RpcError as error:
             now_s = time.monotonic()
-            away_since_s = now_s if away_since_s is None else away_since_s
-            broken = follow and shown.attempt and error.code() in _BROKEN
-            if not broken or now_s - away_since_s > silence_s:
+            if away_since_s is None or now_s - begun_s > _CONNECTED_S:
+                away_since_s, pause_s = now_s, FIRST_PAUSE_S
+            if not (follow and _is_broken(error)) or now_s - away_since_s > silence_s:
                 raise
         else:
             return
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def _is_broken(error: grpc.RpcError) -> bool:
+    """Whether a new stream may bring what this one did not: the log of another machine never comes."""
+    return error.code() in _BROKEN and explain(error).reason != "STORE_UNAVAILABLE"
 
 
 class _Shown:

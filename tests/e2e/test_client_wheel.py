@@ -45,7 +45,9 @@ def test_the_readmes_examples_run(up: Up, installed: Path, tmp_path: Path) -> No
     """The first example of README.md imports, trains, promotes, watches and classifies, the second asks in bulk and several
     versions, the third trains anew and goes live: word for word.
     """
-    first, second, third = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    first, second, third = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
     shutil.copy(SAMPLE, tmp_path)
 
     said = _run(first, up, installed, tmp_path)

@@ -50,7 +50,13 @@ def test_a_job_is_stopped_and_another_one_goes_live(up: Up, tmp_path: Path) -> N
     assert kinds.index("STOP_REQUESTED") < kinds.index("STOPPED_EARLY")
     assert kinds[-1] == "ENDED"
     log = up.folder / "state" / "jobs" / stopped / "attempts" / "0001" / "trainer.log"
-    assert ok(up.tagsmith("logs", stopped, "-f")).out == log.read_text("utf-8")
+    printed = ok(up.tagsmith("logs", stopped, "-f")).out
+    assert printed == log.read_text("utf-8")
+    assert (
+        printed.index(" PREPARING\n")
+        < printed.index("training ended early, at step ")
+        < printed.index(" done\n")
+    )
 
     live = ok(up.tagsmith(*retrain))  # the same job: its end is waited for now
     assert live.err.startswith(f"{job['id']}: handled@3 from handled@")

@@ -10,17 +10,20 @@ import errno
 import secrets
 import shutil
 import sys
+import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from services.train.engines.lifeline import hold_lifeline
-from services.train.events import Failed, Failure, Finished, PhaseStarted, Surveyed
+from services.train.events import Failed, Failure, Finished, PhaseStarted, Surveyed, TrainerEvent
 from services.train.spec import SCRATCH, Assignment, Survey
 from services.train.trainer.journal import Journal, unforeseen_failure
 from services.train.trainer.log import say
 from services.train.trainer.memory import lacks_memory, limit_memory
+from services.train.trainer.narration import line_of
 from shared.errors import StoreUnavailableError, TagsmithError, TrainingOutOfMemoryError
 from shared.telemetry.logs import describe_error
 
@@ -35,14 +38,14 @@ def main(folder: Path) -> int:
     scratch = folder / SCRATCH
     work = None
     try:
-        journal.write(PhaseStarted(phase="PREPARING"))
+        _tell(journal, PhaseStarted(phase="PREPARING"))
         work = _WORK.validate_json((folder / "spec.json").read_bytes())
         if isinstance(work, Assignment) and work.most_memory_bytes is not None:
             limit_memory(work.most_memory_bytes)
         shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
         scratch.mkdir()
         _do(work, journal, scratch)
-        journal.write(Finished())
+        _tell(journal, Finished())
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
         traceback.clear_frames(error.__traceback__)  # they hold what may be most of the memory
         say(describe_error(error))
@@ -63,7 +66,14 @@ def _do(work: Assignment | Survey, journal: Journal, scratch: Path) -> None:
     else:
         from services.train.trainer.pipeline import train
 
-        train(work, emit=journal.write, scratch=scratch)
+        train(work, emit=partial(_tell, journal), scratch=scratch)
+
+
+def _tell(journal: Journal, event: TrainerEvent) -> None:
+    """Tell the service, and whoever reads the log."""
+    journal.write(event)
+    if (line := line_of(event)) is not None:
+        say(f"{time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime())} {line}")
 
 
 def _explain(error: Exception, work: Assignment | Survey | None) -> Failure:

@@ -263,6 +263,9 @@ class Printing(TrainingServiceServicer):
         self.scripts = list(scripts)
         self.asked = []
 
+    def GetTrainingJob(self, request, context):
+        return job_of()
+
     def ReadTrainingJobLog(self, request, context):
         self.asked.append((request.attempt, request.follow))
         parts, end = self.scripts.pop(0)
@@ -291,6 +294,16 @@ def test_a_log_that_breaks_is_gone_on_with():
     shown = run(service, "logs", "job-1", "-f")
     assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "a\nb\nc\nd\ne\n", "attempt 2\n")
     assert service.asked == [(0, True), (1, False), (1, False), (0, True)]
+
+
+def test_a_log_without_a_line_yet_is_waited_for():
+    """A stream that breaks before it brought anything is begun again too, unless the log lies where it cannot be read."""
+    service = Printing(([], "SERVER_DRAINING"), ([(1, "a\n")], None))
+    assert run(service, "logs", "job-1", "-f").stdout == "a\n"
+    assert service.asked == [(0, True), (0, True)]
+    elsewhere = run(Printing(([], "STORE_UNAVAILABLE")), "logs", "job-1", "-f")
+    assert (elsewhere.exit_code, "STORE_UNAVAILABLE" in elsewhere.stderr) == (1, True)
+    assert run(TrainingServiceServicer(), "logs", "job-1", "-f").exit_code == 1
 
 
 def test_a_log_that_was_not_followed_is_not_begun_again():
