@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 READY_RAY := $(VENV)/.ready-ray
 
-.PHONY: demo test test-slow test-ray test-install bench soak check stubs client clean
+.PHONY: demo test test-slow test-postgres test-ray test-install bench soak check stubs client clean
 
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once: some minutes"
@@ -29,6 +29,8 @@ test-slow: $(READY)   ## what is too slow for every change: the demo as a whole,
 
 test-ray: $(READY_RAY) ## training on Ray clusters of two nodes on this machine: ten minutes; fails where Ray cannot be installed
 	$(BIN)/python -m pytest -m ray
+test-postgres: $(READY) ## the tests that need a PostgreSQL server; it fails where its programs are not here (Debian: postgresql)
+	$(BIN)/python -m pytest -m postgres
 
 test-install: $(READY) ## the inference service in an environment with only its extra; takes a minute and a package index
 	$(BIN)/python -m pytest -m slow tests/unit/deploy/test_installation.py

@@ -17,8 +17,10 @@ from services.cli import (
     evaluation,
     export,
     jobs,
+    logs,
     models,
     report,
+    retraining,
     training,
     up,
 )
@@ -53,8 +55,12 @@ app.add_typer(data.app, name="data")
 app.command("bases")(bases.bases)
 app.add_typer(bases.app, name="base")
 app.command("train")(training.train)
+app.command("retrain")(retraining.retrain)
 app.command("jobs")(jobs.jobs)
 app.command("watch")(jobs.watch)
+app.command("events")(jobs.events)
+app.command("logs")(logs.logs)
+app.command("stop")(jobs.stop)
 app.command("cancel")(jobs.cancel)
 app.command("models")(models.models)
 app.command("compare")(comparing.compare)

@@ -25,7 +25,7 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands t
     "BASE_MODEL_NOT_FOUND": "`tagsmith bases` lists the base models",
     "TASK_MISMATCH": "`tagsmith classify` is for classifiers, `tagsmith extract` for extractors",
     "VERSION_REJECTED": "`tagsmith models MODEL@VERSION` shows what its gate measured",
-    "JOB_ALREADY_FINISHED": "there is nothing left to cancel",
+    "JOB_ALREADY_FINISHED": "there is nothing left to stop or to cancel",
     "REQUEST_ID_REUSED": "use a new --request-id, or the first spec",
     "ALIAS_CONFLICT": "somebody moved it meanwhile; look at `tagsmith models MODEL` and decide anew",
     "QUEUE_FULL": "the server is overloaded; try again later",
@@ -47,7 +47,7 @@ _REMEDIES = {  # by reason: those of tagsmith.errors.v1, and those of commands t
         "mend what the addresses say, then `tagsmith promote MODEL@VERSION` moves the alias anew; the version is kept"
     ),
     "TRAINING_OUT_OF_MEMORY": "train again with a lower --max-tokens or a smaller base",
-    "TRAINER_LOST": "the log of the job, or of the plan, says more; train again, with less memory if it was killed for that",
+    "TRAINER_LOST": "`tagsmith logs JOB`, or the plan's log, says more; train again, with less memory if it was killed for that",
     "GATE_REJECTED": "`tagsmith models MODEL@VERSION` shows what the gate measured",
     "SERVICE_ENDED": "its log says more; if a port is taken, --train-port and --infer-port choose others",
     "BASE_MODEL_EXISTS": "--id gives it another name",

@@ -84,3 +84,17 @@ CleanOption = Annotated[
     ),
 ]
 AliasOption = Annotated[str, typer.Option("--alias", help="The alias.")]
+PriorityOption = Annotated[
+    int, typer.Option(min=-100, max=100, help="Of the jobs that wait, those with the highest go first.")
+]
+InferenceTargetOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT,...",
+        help="Wait until these inference servers answer with the version, or dns:///NAME:PORT for all addresses of a name; else the alias goes back.",
+    ),
+]
+RequestIdOption = Annotated[
+    str | None, typer.Option(help="The same id never makes a second job; for scripts that may run twice.")
+]
+DetachOption = Annotated[bool, typer.Option("--detach", help="Submit and do not wait.")]

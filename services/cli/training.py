@@ -1,13 +1,21 @@
 """`tagsmith train`."""
 
 import uuid
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import typer
 
 from services.cli import knobs
 from services.cli.jobs import follow_job
-from services.cli.options import AsJson, session_of
+from services.cli.options import (
+    AsJson,
+    DetachOption,
+    InferenceTargetOption,
+    PriorityOption,
+    RequestIdOption,
+    session_of,
+)
 from services.cli.plans import show_plan
 from services.cli.policies import read_continuation, read_gates, read_search
 from services.cli.training_records import job_record
@@ -92,7 +100,17 @@ def train(
     override_reason: Annotated[
         str, typer.Option(metavar="WHY", help="Why the alias is to move even if a --gate fails.")
     ] = "",
-    detach: Annotated[bool, typer.Option("--detach", help="Submit and do not wait.")] = False,
+    inference_target: InferenceTargetOption = "",
+    priority: PriorityOption = 0,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="After so many minutes training ends and the best so far is published, as by `tagsmith stop`.",
+        ),
+    ] = None,
+    detach: DetachOption = False,
     validate_only: Annotated[
         bool, typer.Option("--validate-only", help="Check the job and do not submit it.")
     ] = False,
@@ -109,9 +127,7 @@ def train(
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="With --plan: tell what more rows would be worth.")
     ] = False,
-    request_id: Annotated[
-        str | None, typer.Option(help="The same id never makes a second job; for scripts that may run twice.")
-    ] = None,
+    request_id: RequestIdOption = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Of weights, order and dropout.")
     ] = None,
@@ -196,6 +212,8 @@ def train(
         raise typer.BadParameter("goes with --plan", param_hint=hint)
     if override_reason and not promote:
         raise typer.BadParameter("goes with --promote", param_hint="--override-reason")
+    if inference_target and not promote:
+        raise typer.BadParameter("goes with --promote", param_hint="--inference-target")
     if plan:
         show_plan(
             session,
@@ -210,8 +228,12 @@ def train(
         request_id=request_id or uuid.uuid4().hex,  # so that a repeated call is the same job
         promote_to=promote or "",
         override_reason=override_reason,
+        inference_target=inference_target,
+        priority=priority,
         validate_only=validate_only,
     )
+    if max_minutes is not None:
+        request.max_duration.FromTimedelta(timedelta(minutes=max_minutes))
     job = session.call(session.training.CreateTrainingJob, request)
     if validate_only:
         session.show(job_record(job), f"this job would be accepted: {job.spec.model} from {job.spec.dataset}")

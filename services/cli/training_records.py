@@ -168,7 +168,13 @@ def job_record(job: training_pb2.TrainingJob) -> Record:
         "request_id": job.request_id,
         "promote_to": job.promote_to,
         "override_reason": job.override_reason,
+        "priority": job.priority,
+        "max_duration_ms": job.max_duration.ToMilliseconds() if job.HasField("max_duration") else None,
+        "inference_target": job.inference_target,
         "cancel_requested": job.cancel_requested,
+        "stop_requested": job.stop_requested,
+        "attempt": job.attempt,
+        "queue_place": _place_record(job.queue_place) if job.HasField("queue_place") else None,
         "progress": {
             "step": progress.step,
             "total_steps": progress.total_steps,
@@ -181,12 +187,36 @@ def job_record(job: training_pb2.TrainingJob) -> Record:
             "rows_per_second": progress.rows_per_second,
             "trial": progress.trial,
         },
+        "rollout": {"live_count": job.rollout.live_count, "address_count": job.rollout.address_count}
+        if job.HasField("rollout")
+        else None,
         "metrics": dict(sorted(job.metrics.items())),
         "error": told_error(job),
+        "log_tail": list(job.log_tail),
         "create_time": told_time(job.create_time),
         "start_time": told_time(job.start_time),
         "end_time": told_time(job.end_time),
         "revision": job.revision,
+    }
+
+
+def _place_record(place: training_pb2.QueuePlace) -> Record:
+    known = place.HasField("expected_wait_duration")
+    return {
+        "ahead_count": place.ahead_count,
+        "expected_wait_ms": place.expected_wait_duration.ToMilliseconds() if known else None,
+    }
+
+
+def event_record(event: training_pb2.TrainingJobEvent) -> Record:
+    """Describe an entry of a job's history; a kind that this client does not know by its number."""
+    known = training_pb2.TrainingJobEvent.Kind.DESCRIPTOR.values_by_number.get(event.kind)
+    return {
+        "number": event.number,
+        "time": told_time(event.time),
+        "kind": known.name if known else f"KIND_{event.kind}",
+        "attempt": event.attempt,
+        "detail": event.detail,
     }
 
 

@@ -42,10 +42,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readmes_examples_run(up: Up, installed: Path, tmp_path: Path) -> None:
-    """The first example of README.md imports, retrains, promotes, watches and classifies, the second asks in bulk and several
-    versions: word for word.
+    """The first example of README.md imports, trains, promotes, watches and classifies, the second asks in bulk and several
+    versions, the third trains anew and goes live: word for word.
     """
-    first, second = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    first, second, third = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
     shutil.copy(SAMPLE, tmp_path)
 
     said = _run(first, up, installed, tmp_path)
@@ -57,6 +59,10 @@ def test_the_readmes_examples_run(up: Up, installed: Path, tmp_path: Path) -> No
     assert sorted(line[:5] for line in said.splitlines()) == ["row 1", "row 2", "row 3", "suppo", "suppo"]
     assert re.search(r"^row 1 (\w+)\n(?s:.*)^support@1 \1\nsupport@1 \1$", said, re.MULTILINE)
     assert "row 3 texts[0] is empty" in said
+
+    said = _run(third, up, installed, tmp_path)
+    assert "PUBLISHING attempt 1" in said or "ROLLING_OUT attempt 1" in said
+    assert said.endswith("support@2 answers at 1 of 1\n")
 
 
 def _run(example: str, up: Up, installed: Path, folder: Path) -> str:

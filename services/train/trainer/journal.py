@@ -1,11 +1,14 @@
-"""What a trainer says, line by line, in the `events.jsonl` of its attempt's folder.
+"""What a trainer says, line by line, in the `events.jsonl` of its attempt's folder; what people want to know of it goes to its log as well.
 
 Invariant: each line is one whole event, handed to the operating system before the next, but for what a full disk cut off. One thread writes.
 """
 
+import time
 from pathlib import Path
 
 from services.train.events import Failure, Progress, TrainerEvent
+from services.train.trainer.log import say
+from services.train.trainer.narration import line_of
 
 
 class Journal:
@@ -26,6 +29,8 @@ class Journal:
         except OSError:
             if not isinstance(event, Progress):
                 raise
+        if (line := line_of(event)) is not None:
+            say(f"{time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime())} {line}")
 
     def close(self) -> None:
         """Close the file."""

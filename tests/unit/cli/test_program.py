@@ -28,7 +28,8 @@ def commands(group=None, prefix=()):
 def test_the_commands_are_those_that_are_documented():
     """One word or two for everything that a user does."""
     assert {" ".join(path) for path, _ in commands()} == {
-        "up", "data import", "data list", "data delete", "bases", "base add", "train", "jobs", "watch", "cancel",
+        "up", "data import", "data list", "data delete", "bases", "base add", "train", "retrain", "jobs", "watch",
+        "events", "logs", "stop", "cancel",
         "models", "compare", "promote", "rollback", "classify", "extract", "eval", "report", "export",
     }  # fmt: skip
 
@@ -112,7 +113,10 @@ WHOLE_NUMBERS = ["--max-epochs", "--batch-size", "--patience", "--max-tokens", "
 @pytest.mark.parametrize("value", [2**31 + 1, 2**32 + 1, 2**64, -(2**40)])
 @pytest.mark.parametrize(
     "arguments",
-    [*(["train", "m", "d", option] for option in WHOLE_NUMBERS), ["classify", "m", "x", "--top-k"]],
+    [
+        *(["train", "m", "d", option] for option in [*WHOLE_NUMBERS, "--priority", "--max-minutes"]),
+        ["classify", "m", "x", "--top-k"],
+    ],
 )
 def test_a_number_that_no_field_holds_is_named(arguments, value):
     """It is a usage error that names its option, never a traceback; what a field holds is the service's to judge."""

@@ -5,7 +5,8 @@ import pytest
 
 from services.cli.failures import CommandError
 from services.cli.jobs import follow_job
-from services.cli.watching import show_progress, watch_job
+from services.cli.progress import show_progress
+from services.cli.watching import watch_job
 from shared.rpc.status import make_status
 from shared.stubs.training.v1 import training_pb2 as pb
 from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer
@@ -20,11 +21,23 @@ class Watched(TrainingServiceServicer):
     def __init__(self, *scripts, unmoved=False):
         self.scripts = list(scripts)
         self.unmoved = unmoved
+        self.asked_after = []
+        self.revision = 0
+
+    def GetTrainingJob(self, request, context):
+        job = pb.TrainingJob(id=request.id, state=QUEUED, spec=pb.TrainingSpec(model="m"))
+        job.queue_place.ahead_count = 3
+        job.queue_place.expected_wait_duration.seconds = 3725
+        return job
 
     def WatchTrainingJob(self, request, context):
+        self.asked_after.append(request.after_revision)
         states, end = self.scripts.pop(0)
         for step, state in enumerate(states):
-            job = pb.TrainingJob(id=request.id, state=state, spec=pb.TrainingSpec(model="m"))
+            self.revision += 1
+            job = pb.TrainingJob(
+                id=request.id, state=state, spec=pb.TrainingSpec(model="m"), revision=self.revision
+            )
             job.progress.step, job.progress.total_steps = step, 10
             if state == SUCCEEDED and self.unmoved:
                 job.error.CopyFrom(make_status("ALIAS_CONFLICT", "the alias moved", {}))
@@ -45,10 +58,13 @@ def test_a_broken_watch_is_begun_again():
     with serving(training=service) as session:
         assert states(session) == [QUEUED, TRAINING, TRAINING, SUCCEEDED]
     assert service.scripts == []
+    assert service.asked_after == [0, 2, 2]  # what was seen is not asked for again
 
 
 def test_a_stream_that_ends_before_the_job_is_begun_again():
     """Only a final state ends a watch."""
+    with serving(training=Watched(([pb.TrainingJob.STOPPED], None))) as session:
+        assert states(session) == [pb.TrainingJob.STOPPED]
     with serving(training=Watched(([TRAINING], None), ([SUCCEEDED], None))) as session:
         assert states(session) == [TRAINING, SUCCEEDED]
 
@@ -82,7 +98,7 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(capsys):
     captured = capsys.readouterr()
     assert last.state == SUCCEEDED
     assert captured.err.splitlines() == [
-        "m QUEUED step 0/10",
+        "m QUEUED (3 ahead, about 1:02:05 to wait)",
         "m TRAINING step 1/10 loss 0.000",
         "m SUCCEEDED step 3/10 loss 0.000",
     ]
