@@ -10,7 +10,7 @@ from tests.bench import ablation, slices, transfer
 from tests.bench.against import results as against
 from tests.bench.lessons import SIZES
 from tests.bench.presets_then import FOOTNOTE, MARK, mark, preset_today
-from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
+from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, complete, verdict
 from tests.bench.serving.tables import aims_table, speed_table
 
 README: Final = Path(__file__).parents[2] / "README.md"
@@ -34,7 +34,9 @@ def accuracy_table() -> str:
         measured += arms.values()
         dataset, _, digest = ours["dataset"].partition("@sha256:")
         baselines = [
-            f"{arms[each]['name']} {_figures(row, arms[each])}" for each in row.baselines if each in arms
+            f"{arms[each]['name']} {_figures(row, arms[each])}"
+            for each in row.baselines
+            if each in complete(arms)
         ]
         lines.append(
             _line(
