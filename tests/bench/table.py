@@ -44,7 +44,9 @@ def accuracy_table() -> str:
                 {True: "on", False: "off", None: "from scratch"}[row.adaptable],
                 ", ".join((row.metric, *row.beside)).replace("_", " "),
                 f"**{_figures(row, ours)}**{mark(ours, preset_today(row.task, adaptable=row.adaptable))}",
-                f"{100 * row.aim:.1f}" if row.aim else "",
+                ", ".join(
+                    f"{100 * row.aims[each]:.1f}" for each in (row.metric, *row.beside) if each in row.aims
+                ),
                 "<br>".join(baselines),
                 verdict(row, arms),
                 str(ours["row_count"]),
