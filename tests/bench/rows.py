@@ -66,7 +66,13 @@ ROWS = {
         other_aims=(("best_label_accuracy", 0.96), ("out_of_scope_recall", 0.60)),
         beside=("best_label_accuracy", "out_of_scope_recall"),
     ),
-    "sms-spam": RowSpec("sms_spam", pb.CLASSIFICATION, "accuracy", beside=("macro_f1",)),
+    "sms-spam": RowSpec(
+        "sms_spam",
+        pb.CLASSIFICATION,
+        "accuracy",
+        baselines=("logistic-regression", "tf-idf"),
+        beside=("macro_f1",),
+    ),
     "nlupp": RowSpec(
         "nlupp",
         pb.MULTI_LABEL,
