@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
-from typing import Final
+from typing import Any, Final
 
 from shared.stubs.training.v1 import training_pb2
 from tests.bench.baselines import BASELINES
 from tests.bench.code import code_digest
-from tests.bench.data import data_file, read_split, rows_digest
+from tests.bench.data import SPLITS, data_file, read_split, rows_digest
 from tests.bench.hardware import hardware
+from tests.bench.hugging_face import tune
 from tests.bench.presets_then import mark, preset_today
-from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
+from tests.bench.rows import HUGGING_FACE, OURS, RESULTS, ROWS, Arm, RowSpec, complete, verdict
 from tests.bench.served import CLIENTS, score, serving
 from tests.bench.variants import compare
 
@@ -38,11 +39,16 @@ _OF_A_RUN: Final = (
 MOST_FLIPPED: Final = {"fp32": 0.0, "int8": 0.005}  # share of texts that batch-mates may move
 
 
-def run_arm(row: RowSpec, arm: str) -> Arm:
-    """Run a baseline of a row."""
+def run_baseline(row: RowSpec, arm: str, known: Arm | None) -> Iterator[Arm]:
+    """Run a baseline of a row. The Trainer's runs are yielded one by one, and one that `known` left unfinished goes on."""
+    if arm == HUGGING_FACE:
+        unfinished = known if known and known.get("left") else None
+        for told in tune(row, unfinished):
+            yield {**told, "hardware": hardware()}
+        return
     started = time.monotonic()
     scores = asdict(BASELINES[arm](row.dataset))
-    return {**scores, "seconds": round(time.monotonic() - started, 1), "hardware": hardware()}
+    yield {**scores, "seconds": round(time.monotonic() - started, 1), "hardware": hardware()}
 
 
 def run_seeds(row: RowSpec, known: Arm | None) -> Iterator[Arm]:
@@ -78,24 +84,23 @@ def run_seeds(row: RowSpec, known: Arm | None) -> Iterator[Arm]:
         yield arm
 
 
-def measured_for_another(name: str, arm: str, digest: str) -> Arm | None:
+def measured_for_another(name: str, arm: str) -> Arm | None:
     """Return a baseline's result on the same rows that stands in another row's file: baselines know nothing of Adaptable."""
-    for path in sorted(RESULTS.glob("*.json")) if arm != OURS else ():
-        known = json.loads(path.read_text())
-        if path.stem != name and known.get("rows_digest") == digest and "tried" in known["arms"].get(arm, {}):
-            found: Arm = known["arms"][arm]
-            return found
+    for other, row in ROWS.items():
+        if other != name and row.dataset == ROWS[name].dataset:
+            found: Arm | None = complete(_record(other)["arms"]).get(arm)
+            if found:
+                return found
     return None
 
 
 def _files(row: RowSpec) -> dict[str, list[Path]]:
-    splits = ("train", "validation", "test")
     return {
         split: [
             data_file(row.dataset, split),
             *([data_file(row.dataset, f"oos_{split}")] if row.out_of_scope else []),
         ]
-        for split in splits
+        for split in SPLITS
     }
 
 
@@ -147,25 +152,40 @@ def _run_tagsmith(row: RowSpec, seed: int) -> Arm:
 def main(arguments: list[str]) -> int:
     """Run one row, or the named arms of it."""
     name, *arms = arguments
-    row, path = ROWS[name], RESULTS / f"{name}.json"
+    row = ROWS[name]
     RESULTS.mkdir(exist_ok=True)
     for arm in arms or (OURS, *row.baselines):
-        digest = rows_digest(row.dataset)
-        known = json.loads(path.read_text()) if path.exists() else {}
-        if not arms and arm != OURS and arm in known.get("arms", {}) and known["rows_digest"] == digest:
+        known = _record(name)["arms"]
+        if not arms and arm != OURS and arm in complete(known):
             continue  # nothing of ours changes what a baseline scores; named, it is measured anew
-        if known.get("rows_digest") != digest:  # other rows: nothing that was measured before compares
-            known = {"row": name, "rows_digest": digest, "metric": row.metric, "aim": row.aim, "arms": {}}
         if arm == OURS:
-            results = run_seeds(row, known["arms"].get(OURS))
+            results = run_seeds(row, known.get(OURS))
+        elif other := measured_for_another(name, arm):
+            results = iter([other])
         else:
-            results = iter([measured_for_another(name, arm, digest) or run_arm(row, arm)])
+            results = run_baseline(row, arm, known.get(arm))
         for result in results:
-            known["arms"][arm] = result
-            known["verdict"] = verdict(row, known["arms"])
-            path.write_text(json.dumps(known, indent=2) + "\n")
-            print(f"{name}, {arm}: test {row.metric} {result['test']:.4f}; {known['verdict']}", flush=True)
-    return int(known["verdict"] == "missed")
+            _add(name, arm, result)
+    return int(verdict(row, _record(name)["arms"]) == "missed")
+
+
+def _record(name: str) -> dict[str, Any]:
+    """What was measured of a row; of other rows of text, nothing that compares."""
+    row, path = ROWS[name], RESULTS / f"{name}.json"
+    known = dict(json.loads(path.read_text())) if path.exists() else {}
+    if known.get("rows_digest") == (digest := rows_digest(row.dataset)):
+        return known
+    return {"row": name, "rows_digest": digest, "arms": {}}
+
+
+def _add(name: str, arm: str, result: Arm) -> None:
+    """Write an arm as it stands. Others may be measured meanwhile: the file is read anew."""
+    row, record = ROWS[name], _record(name)
+    arms = {**record["arms"], arm: result}
+    record |= {"metric": row.metric, "aim": row.aim, "arms": arms, "verdict": verdict(row, arms)}
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    score_told = f"test {row.metric} {result['test']:.4f}" if "test" in result else "not yet whole"
+    print(f"{name}, {arm}: {score_told}; {record['verdict']}", flush=True)
 
 
 if __name__ == "__main__":

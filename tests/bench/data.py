@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from shared.data.rows import Span
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,15 @@ class Rows:
     labels: list[str]  # one label a text; empty for other tasks
     label_sets: list[frozenset[str]]  # any number of labels a text
     entities: list[list[Span]] | None
+
+    def at(self, indices: Sequence[int]) -> "Rows":
+        """Return the rows at these places."""
+        return Rows(
+            [self.texts[i] for i in indices],
+            [self.labels[i] for i in indices],
+            [self.label_sets[i] for i in indices],
+            None if self.entities is None else [self.entities[i] for i in indices],
+        )
 
 
 def data_file(dataset: str, split: str) -> Path:
@@ -47,7 +58,7 @@ def read_split(dataset: str, split: str) -> Rows:
 def rows_digest(dataset: str) -> str:
     """Name the rows of a data set: SHA-256 over its three files."""
     digest = hashlib.sha256()
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         digest.update(data_file(dataset, split).read_bytes())
     return digest.hexdigest()
 

@@ -14,7 +14,7 @@ from statistics import mean
 from typing import Any, Final
 
 from shared.stubs.training.v1 import training_pb2 as pb
-from tests.bench.data import data_file, rows_digest
+from tests.bench.data import SPLITS, data_file, rows_digest
 from tests.bench.hardware import hardware
 from tests.bench.rows import RESULTS
 from tests.bench.served import Served, serving
@@ -56,7 +56,7 @@ def measure(dataset: str) -> dict[str, Any]:
 
 def _train_arms(services: Served, dataset: str, draw: Draw) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        files = {split: data_file(dataset, split) for split in ("train", "validation", "test")}
+        files = {split: data_file(dataset, split) for split in SPLITS}
         lines = _drawn(files["train"].read_text().splitlines(), draw)
         files["train"] = Path(folder) / "train.jsonl"
         files["train"].write_text("\n".join(lines) + "\n")

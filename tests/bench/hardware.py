@@ -7,10 +7,13 @@ from platform import system
 
 
 def hardware() -> str:
-    """Name the machine, for the tables."""
+    """Name the machine, and how much of it a training may use, for the tables."""
     described = json.loads(
         subprocess.run(["lscpu", "--json"], capture_output=True, text=True, check=True).stdout
     )
     fields = {each["field"]: each["data"] for each in described["lscpu"]}
     cpu = fields.get("Model name:", "CPU")
-    return f"{len(os.sched_getaffinity(0))} cores of {cpu}, {system()}, no GPU"
+    cores = len(os.sched_getaffinity(0))
+    threads = int(os.environ.get("OMP_NUM_THREADS", cores))
+    told = f"{cores} cores" if threads >= cores else f"{threads} of {cores} cores"
+    return f"{told} of {cpu}, {system()}, no GPU"

@@ -19,7 +19,7 @@ from shared.data.rows import Span
 from shared.runtime.execution import Execution, Precision
 from shared.runtime.model import Model
 from shared.runtime.parts import Parts
-from shared.scoring.labels import score_classification, score_multi_label
+from shared.scoring.labels import NOTHING, score_classification, score_multi_label
 from shared.scoring.spans import score_entities
 from shared.store.cache import FileCache
 from shared.store.evaluation import SplitEvaluation
@@ -159,7 +159,7 @@ class Served:
             each.classification.labels for each in self._inference.Classify(request, timeout=120).results
         ]
         if manifest.task == "classification":
-            return [labels[0].label for labels in results]
+            return [labels[0].label if labels[0].is_given else NOTHING for labels in results]
         return [frozenset(each.label for each in labels if each.is_given) for labels in results]
 
     def _wait_loaded(self, manifest: Manifest) -> None:

@@ -10,7 +10,7 @@ from tests.bench import ablation, slices, transfer
 from tests.bench.against import results as against
 from tests.bench.lessons import SIZES
 from tests.bench.presets_then import FOOTNOTE, MARK, mark, preset_today
-from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, verdict
+from tests.bench.rows import OURS, RESULTS, ROWS, Arm, RowSpec, complete, verdict
 from tests.bench.serving.tables import aims_table, speed_table
 
 README: Final = Path(__file__).parents[2] / "README.md"
@@ -34,7 +34,9 @@ def accuracy_table() -> str:
         measured += arms.values()
         dataset, _, digest = ours["dataset"].partition("@sha256:")
         baselines = [
-            f"{arms[each]['name']} {_figures(row, arms[each])}" for each in row.baselines if each in arms
+            f"{arms[each]['name']} {_figures(row, arms[each])}"
+            for each in row.baselines
+            if each in complete(arms)
         ]
         lines.append(
             _line(
@@ -42,7 +44,9 @@ def accuracy_table() -> str:
                 {True: "on", False: "off", None: "from scratch"}[row.adaptable],
                 ", ".join((row.metric, *row.beside)).replace("_", " "),
                 f"**{_figures(row, ours)}**{mark(ours, preset_today(row.task, adaptable=row.adaptable))}",
-                f"{100 * row.aim:.1f}" if row.aim else "",
+                ", ".join(
+                    f"{100 * row.aims[each]:.1f}" for each in (row.metric, *row.beside) if each in row.aims
+                ),
                 "<br>".join(baselines),
                 verdict(row, arms),
                 str(ours["row_count"]),

@@ -14,7 +14,7 @@ from typing import Any
 
 from services.train.spec import PresetName
 from shared.stubs.training.v1 import training_pb2 as pb
-from tests.bench.data import DATA, data_file, read_split
+from tests.bench.data import DATA, SPLITS, data_file, read_split
 from tests.bench.hardware import hardware
 from tests.bench.presets_then import preset_today
 from tests.bench.rows import RESULTS
@@ -108,7 +108,7 @@ def measure(column: Column) -> dict[str, Any]:
     started = time.monotonic()
     with serving() as services:
         english = f"{column.dataset}/{column.english}"
-        files = {split: data_file(english, split) for split in ("train", "validation", "test")}
+        files = {split: data_file(english, split) for split in SPLITS}
         spec = pb.TrainingSpec(
             model="bench",
             dataset=services.import_rows(column.dataset, column.task, files),

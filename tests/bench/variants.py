@@ -12,6 +12,7 @@ from typing import Any, Final
 from shared.data.rows import Span
 from shared.runtime.classification import Logits
 from shared.runtime.model import EncodedText, Model
+from shared.scoring.labels import NOTHING
 from shared.store.manifest import Manifest, VariantName
 from tests.bench.data import Rows
 from tests.bench.served import Answer, Served, score
@@ -59,7 +60,9 @@ def _answer(model: Model, encoded: EncodedText, logits: Sequence[Logits]) -> Ans
     if model.manifest.task == "entities":
         return [Span(each.start, each.end, each.label) for each in model.extract(encoded, logits)]
     given = [each.label for each in model.classify(encoded, logits) if each.is_given]
-    return given[0] if model.manifest.task == "classification" else frozenset(given)
+    if model.manifest.task == "multi-label":
+        return frozenset(given)
+    return given[0] if given else NOTHING
 
 
 def _share(some: Sequence[Answer], others: Sequence[Answer]) -> float:
