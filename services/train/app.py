@@ -114,6 +114,7 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     stopping = asyncio.create_task(stop.wait(), name="wait for stop")
     await asyncio.wait({stopping, supervision}, return_when=asyncio.FIRST_COMPLETED)
     jobs.watch.close()
+    jobs.logs.close()
     await drain(server, health, delay_s=settings.drain_delay_s, grace_s=_DRAIN_GRACE_S)
     jobs.supervisor.stop()
     await supervision  # raises what ended it, had it not been for `stop`
@@ -168,6 +169,7 @@ class _Jobs:
         self.supervisor = Supervisor(self.table, self._attendant, most_running=settings.max_concurrent_jobs)
         self.pulse = Pulse(self.table, self.supervisor, self.watch, self._notice)
         self.forgetting = Forgetting(self.table, self._folder)
+        self.logs = Logs(self.table, self._folder)
         self._census = Census()
         for job in self.table.unfinished():
             self._census.note(job)
@@ -196,7 +198,7 @@ class _Jobs:
             datasets=imports,
             retention=self.retention,
             catalogue=self._catalogue,
-            logs=Logs(self.table, self._folder),
+            logs=self.logs,
             most_running=settings.max_concurrent_jobs,
         )
 

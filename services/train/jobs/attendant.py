@@ -9,7 +9,6 @@ One asyncio task per job owns the trainer and the event log; everything that blo
 
 import asyncio
 import math
-import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from services.train.engines.port import UNWATCHED, Engine, Exit, Trainer
 from services.train.events import Failed, Failure, Finished, TrainerEvent
 from services.train.jobs.ending import TrainerEnd, after_trainer, with_log
 from services.train.jobs.event_log import EventLog
+from services.train.jobs.failing import failure_of
 from services.train.jobs.folders import JobFolder
 from services.train.jobs.going_live import GoingLive, cancelled
 from services.train.jobs.logs import tail
@@ -80,6 +80,11 @@ class Attendant:
     def epoch(self) -> int:
         """Of the lease that the job is attended by."""
         return self._epoch
+
+    @property
+    def is_rolling_out(self) -> bool:
+        """Only servers are waited for: no trainer takes a place."""
+        return self._job.state == "ROLLING_OUT"
 
     def notice(self, job: JobRecord) -> None:
         """Hear a change of the job, whoever made it."""
@@ -226,7 +231,7 @@ class Attendant:
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever happened is on record, and in the log
-            return self._failure_of(error)
+            return failure_of(error, job_id=self._job.id)
         return None
 
     async def _go_live(self) -> Failure | None:
@@ -246,18 +251,10 @@ class Attendant:
         await self._change(partial(JobRecord.rolling_out, progress=progress))
 
     async def _fail(self, error: Exception) -> None:
-        failure = self._failure_of(error)
+        failure = failure_of(error, job_id=self._job.id)
         await self._change(lambda job: job.ended("FAILED", now=datetime.now(UTC), failure=failure))
         await self._tidy()
         _log.info("job_ended", job=self._job.id, state="FAILED", reason=failure.reason)
-
-    def _failure_of(self, error: Exception) -> Failure:
-        if isinstance(error, TagsmithError):
-            return Failure.of(error)
-        incident = secrets.token_hex(4)
-        _log.error("job_defect", job=self._job.id, incident=incident, exc_info=error)
-        message = f"internal error, incident {incident}"
-        return Failure(reason="INTERNAL", message=message, metadata={"incident": incident})
 
     async def _stop_trainer(self) -> None:
         """Return when no process of the trainer lives and its unfinished files are gone."""

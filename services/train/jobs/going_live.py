@@ -11,10 +11,10 @@ from typing import Final
 from services.train.events import Failure
 from services.train.jobs.record import JobRecord, RolloutProgress
 from services.train.rollout.deciding import Verdict
-from services.train.rollout.outcomes import Failed, Outcome
+from services.train.rollout.outcomes import Failed, Outcome, Superseded
 from services.train.rollout.rollout import Rollout
 from services.train.rollout.target import parse_target
-from shared.errors import RolloutFailedError
+from shared.errors import AliasConflictError, RolloutFailedError
 from shared.names import VersionName
 from shared.store.models import ModelStore
 
@@ -32,7 +32,7 @@ class GoingLive:
         self._patience_s = patience_s
 
     async def follow(self, job: JobRecord, record: Record, end: asyncio.Event) -> Failure | None:
-        """Return why a promoted job's version did not go live, None if it did or if somebody has moved the alias on.
+        """Return why a promoted job's version did not go live, None if it did. If somebody has moved the alias on, that is why.
 
         Whenever the number of servers changes that have it, `record` writes that down. May be repeated at any time. Raises
         InterruptedError once `end` is set, StoreUnavailableError, ArtifactCorruptError, and what `record` raises.
@@ -58,6 +58,8 @@ class GoingLive:
         if newest is not None and newest != told:
             await record(newest)
         outcome = following.result()
+        if isinstance(outcome, Superseded):
+            return Failure.of(_superseded(job, outcome))
         return Failure.of(outcome.error()) if isinstance(outcome, Failed) else None
 
     async def _follow(self, job: JobRecord, hear: Callable[[Verdict], None]) -> Outcome:
@@ -69,6 +71,16 @@ class GoingLive:
             patience_s=self._patience_s,
             on_progress=hear,
         )
+
+
+def _superseded(job: JobRecord, outcome: Superseded) -> AliasConflictError:
+    by = f" to {outcome.by}" if outcome.by else ""
+    alias = f"{job.spec.model}@{job.promote_to}"
+    return AliasConflictError(
+        f"Somebody moved {alias}{by} while {job.version} was going live; it stays where it was moved to.",
+        model=job.spec.model,
+        alias=job.promote_to,
+    )
 
 
 def cancelled(job: JobRecord) -> Failure:

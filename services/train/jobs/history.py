@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from services.train.jobs.lifecycle import RUNNING, State
 from services.train.jobs.record import JobRecord
 
 Kind = Literal[
@@ -64,4 +65,12 @@ def happened(before: JobRecord | None, after: JobRecord) -> Iterator[JobEvent]:
     elif after.state == "QUEUED":
         yield JobEvent("REQUEUED", attempt)
     else:
-        yield JobEvent("PHASE_ENTERED", attempt, after.state)
+        yield from (
+            JobEvent("PHASE_ENTERED", attempt, state) for state in _entered(before.state, after.state)
+        )
+
+
+def _entered(before: State, after: State) -> tuple[State, ...]:
+    """The states on the way: a trainer may enter several between two looks at it."""
+    first = RUNNING.index(before) + 1 if before in RUNNING else RUNNING.index(after)
+    return RUNNING[first : RUNNING.index(after) + 1]

@@ -9,7 +9,7 @@ from typing import Final
 from services.train.jobs.folders import JobFolder
 from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable
-from shared.errors import FieldInvalidError, StoreUnavailableError
+from shared.errors import FieldInvalidError, ServerDrainingError, StoreUnavailableError
 
 TAIL_LINES: Final = 50
 _PART_BYTES: Final = 64 * 1024
@@ -32,6 +32,11 @@ class Logs:
         """`folder` is that of a job, by its id."""
         self._table = table
         self._folder = folder
+        self._closed = False
+
+    def close(self) -> None:
+        """End what is being followed with ServerDrainingError: its reader goes on elsewhere, or later."""
+        self._closed = True
 
     async def read(self, job_id: str, *, attempt: int, follow: bool) -> AsyncIterator[LogPart]:
         """Yield an attempt's log, 0: the newest one's; with `follow` what is yet to come as well, of later attempts too where none was asked for.
@@ -57,6 +62,10 @@ class Logs:
             if over and job.attempt > reader.attempt and not attempt:
                 reader = _Reader(self._folder(job_id), reader.attempt + 1)
                 continue
+            if self._closed:
+                raise ServerDrainingError(
+                    "The training service is stopping; read on at another one, or later."
+                )
             if over or not follow:
                 if reader.is_missing and reader.attempt and not follow:
                     raise _elsewhere(job, reader.attempt)

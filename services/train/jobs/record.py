@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from services.train.engines.port import Handle
-from services.train.events import Failure, PhaseStarted, Progress, Stopped, TrainerEvent
+from services.train.events import Failure, PhaseStarted, Progress, Resumed, Stopped, TrainerEvent
 from services.train.jobs.lifecycle import FINAL, FinalState, State, check_transition, state_after
 from services.train.spec import JobSpec
 from shared.errors import JobAlreadyFinishedError
@@ -120,6 +120,10 @@ class JobRecord:
                 job = replace(job, progress=event)
                 if (reached := _A_TRIAL * event.trial + event.step) > job.furthest:
                     job = replace(job, furthest=reached, losses=0)
+            elif isinstance(event, Resumed):
+                job = replace(
+                    job, progress=None
+                )  # what the attempt before said of steps that are to be taken again
             elif isinstance(event, Stopped):
                 job = replace(job, stopped_early=True)
         return job

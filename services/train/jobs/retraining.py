@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from services.train.jobs.order import Order
 from shared.errors import FieldInvalidError, Problem, SpecInvalidError
@@ -41,9 +41,10 @@ def order_of(asked: Retraining, models: ModelStore) -> Order:
     _check_promotion(asked)
     version = models.resolve(AliasName(asked.model, asked.alias))
     lineage = models.manifest(version).lineage
+    spec: dict[str, Any] = lineage.spec
     gates = asked.gates or {
         name: value
-        for name, value in dict(lineage.spec.get("gates") or {}).items()  # type: ignore[call-overload]
+        for name, value in (spec.get("gates") or {}).items()
         if value is not None and name != "champion"
     }
     return Order(
@@ -51,6 +52,8 @@ def order_of(asked: Retraining, models: ModelStore) -> Order:
         dataset=asked.dataset or DatasetName.parse(lineage.dataset).dataset,
         like_version="" if asked.continues else str(version),
         continues={"version": str(version)} if asked.continues else {},
+        without_golden_examples=bool(spec.get("without_golden_examples")),
+        measures_gain=bool(spec.get("measures_gain")),
         gates={"champion": str(version), **gates},
         promote_to="" if asked.promote == "never" else asked.alias,
         override_reason=asked.override_reason,

@@ -29,7 +29,7 @@ class Supervisor:
     def __init__(
         self, table: JobTable, attendant: Callable[[JobRecord], Attendant], *, most_running: int
     ) -> None:
-        """At most `most_running` jobs are claimed at a time; `attendant` makes the keeper of a job."""
+        """At most `most_running` trainers run at a time; `attendant` makes the keeper of a job."""
         self._table = table
         self._make_attendant = attendant
         self._most_running = most_running
@@ -48,6 +48,8 @@ class Supervisor:
         attendant = self._attendants.get(job.id)
         if attendant is not None and attendant.epoch == job.lease.epoch:
             attendant.notice(job)
+            if job.state == "ROLLING_OUT":
+                self._wake.set()  # its trainer's place is free
         elif job.state == "QUEUED":
             self._wake.set()
 
@@ -86,8 +88,12 @@ class Supervisor:
         for attendant in self._attendants.values():
             attendant.stop_service()
 
+    @property
+    def _busy(self) -> int:
+        return sum(not attendant.is_rolling_out for attendant in self._attendants.values())
+
     async def _claim_all(self) -> None:
-        while len(self._attendants) < self._most_running and not self._stopping:
+        while self._busy < self._most_running and not self._stopping:
             job = await asyncio.to_thread(self._table.claim)
             if job is None:
                 return

@@ -21,6 +21,7 @@ from services.train.trainer.failures import failure_of, out_of_memory
 from services.train.trainer.journal import Journal
 from services.train.trainer.log import say
 from services.train.trainer.memory import LEAST_BYTES, limit_memory
+from shared.errors import TagsmithError
 from shared.telemetry.logs import describe_error
 
 WORK: TypeAdapter[Assignment | Survey] = TypeAdapter(Assignment | Survey)
@@ -53,7 +54,8 @@ def main(folder: Path, train: Train = train_here) -> int:
         journal.write(Finished())
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
         traceback.clear_frames(error.__traceback__)  # they hold what may be most of the memory
-        say(describe_error(error))
+        # Whoever reads the log of a fault of the rows or the spec has no use for lines of this program.
+        say(f"{error.reason}: {error.message}" if isinstance(error, TagsmithError) else describe_error(error))
         journal.write(Failed(failure=failure_of(error, work)))
         return 1
     finally:

@@ -32,7 +32,7 @@ def failure_of(error: Exception, work: Assignment | Survey | None) -> Failure:
         return Failure.of(error)
     if isinstance(error, OSError) and error.errno in _FULL:
         name = errno.errorcode[error.errno]
-        message = "The trainer's disk is full: free some space, or move TAGSMITH_TRAIN_STATE_DIR."
+        message = "The trainer's disk is full: free some space, or move the folder of jobs (TAGSMITH_TRAIN_JOBS_DIR, or TAGSMITH_TRAIN_STATE_DIR)."
         return Failure.of(StoreUnavailableError(message, operation="write", os_error=name))
     incident = secrets.token_hex(4)
     say(f"incident {incident}")

@@ -365,6 +365,7 @@ class SlowToLeave:
     def __init__(self, shop: Shop, job: JobRecord, *, puts_back: bool) -> None:
         self.shop, self.job, self.puts_back = shop, job, puts_back
         self.epoch = job.lease.epoch
+        self.is_rolling_out = False
         self.told = asyncio.Event()
 
     async def attend(self) -> None:
