@@ -90,6 +90,9 @@ def _timed(call: Callable[[int], object]) -> dict[str, float]:
 def lines(record: dict[str, Any]) -> list[str]:
     """Return the lines of the README's table."""
     return [
+        "| Database | Call | p50 ms | p95 ms |",
+        "|---|---|---|---|",
+    ] + [
         f"| {database} | {call} | {times['p50_ms']:.1f} | {times['p95_ms']:.1f} |"
         for database, calls in record["databases"].items()
         for call, times in calls.items()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import ablation, slices, transfer
+from tests.bench import ablation, queue, slices, transfer
 from tests.bench.against import results as against
 from tests.bench.lessons import SIZES
 from tests.bench.presets_then import FOOTNOTE, MARK, mark, preset_today
@@ -141,6 +141,14 @@ def ablation_table() -> str:
     return _with_hardware(lines, runs)
 
 
+def queue_table() -> str:
+    """What calls cost with a long queue."""
+    if not queue.FILE.exists():
+        return "Not measured yet.\n"
+    record = json.loads(queue.FILE.read_text())
+    return _with_hardware(queue.lines(record), [record])
+
+
 def slices_table() -> str:
     """Return the worst and the best slice of each column of HateCheck and the bias templates."""
     return _with_hardware(list(slices.lines()), [json.loads(slices.RESULT_FILE.read_text())])
@@ -183,6 +191,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "transfer": transfer_table,
     "ablation": ablation_table,
     "against": against_table,
+    "queue": queue_table,
     "slices": slices_table,
     "serving": speed_table,
     "serving-aims": aims_table,
