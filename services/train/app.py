@@ -15,7 +15,6 @@ from services.train.datasets import Datasets
 from services.train.engines.local import TRAINER_COMMAND, LocalEngine
 from services.train.engines.port import Engine
 from services.train.jobs.attendant import Attendant
-from services.train.jobs.census import Census
 from services.train.jobs.continuing import rows_behind
 from services.train.jobs.database import Database, sqlite_url
 from services.train.jobs.folders import JobFolder
@@ -101,24 +100,27 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     supervision = asyncio.create_task(jobs.supervisor.run(), name="supervise jobs")
     beside = [
         asyncio.create_task(jobs.pulse.beat_for_ever(), name="pulse"),
-        asyncio.create_task(
-            jobs.retention.expire_for_ever(settings.dataset_retention_days), name="expire datasets"
-        ),
         asyncio.create_task(jobs.forgetting.forget_for_ever(settings.job_retention_days), name="forget jobs"),
     ]
+    if settings.dataset_retention_days is not None:
+        expiring = jobs.retention.expire_for_ever(settings.dataset_retention_days)
+        beside.append(asyncio.create_task(expiring, name="expire datasets"))
     await server.start()
     await health.set_started()
     await health.set_ready(ready=True)
     _log.info("ready", port=port, health_port=health.port, metrics_port=metrics_port)
 
     stopping = asyncio.create_task(stop.wait(), name="wait for stop")
-    await asyncio.wait({stopping, supervision}, return_when=asyncio.FIRST_COMPLETED)
+    # None of these ends by itself: one that does is broken, and with it the service.
+    await asyncio.wait({stopping, supervision, *beside}, return_when=asyncio.FIRST_COMPLETED)
     jobs.watch.close()
     jobs.logs.close()
     await drain(server, health, delay_s=settings.drain_delay_s, grace_s=_DRAIN_GRACE_S)
     jobs.supervisor.stop()
     await supervision  # raises what ended it, had it not been for `stop`
     for task in beside:
+        if task.done():
+            task.result()  # raises what ended it
         task.cancel()  # the pulse last: until here it has kept the leases
     jobs.table.close()
     state_folder.close()
@@ -169,10 +171,7 @@ class _Jobs:
         self.supervisor = Supervisor(self.table, self._attendant, most_running=settings.max_concurrent_jobs)
         self.pulse = Pulse(self.table, self.supervisor, self.watch, self._notice)
         self.forgetting = Forgetting(self.table, self._folder)
-        self.logs = Logs(self.table, self._folder)
-        self._census = Census()
-        for job in self.table.unfinished():
-            self._census.note(job)
+        self.logs = Logs(self.table, self._folder, owner=state_folder.owner)
         datasets = DatasetStore(objects)
         submission = Submission(
             self.table,
@@ -203,17 +202,16 @@ class _Jobs:
         )
 
     def _notice(self, job: JobRecord) -> None:
-        self._census.note(job)
         self.watch.publish(job)
         self.supervisor.notice(job)
 
     def _datasets_in_use(self) -> Iterator[tuple[str, str]]:
         """What jobs need that have not ended: the rows that they learn from, and those that they replay."""
-        for job in self.table.unfinished():
-            yield job.id, job.spec.dataset
-            if job.spec.continues is not None:
-                for name in rows_behind(self.models, job.spec.continues.version):
-                    yield job.id, name
+        for job_id, dataset, parent in self.table.needs():
+            yield job_id, dataset
+            if parent:
+                for name in rows_behind(self.models, parent):
+                    yield job_id, name
 
     def _attendant(self, job: JobRecord) -> Attendant:
         return Attendant(
@@ -223,6 +221,7 @@ class _Jobs:
             engine=self._engine,
             publication=self._publication,
             going_live=self._going_live,
+            most_silence_s=self._settings.trainer_silence_s,
             assign=self._assign,
         )
 

@@ -18,6 +18,7 @@ ItemT = TypeVar("ItemT")
 KeyT = TypeVar("KeyT", str, int)
 
 MOST = 1000
+_MOST_KEY = 2**31 - 1  # of a job's sequence, as every database counts it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class PageRequest:
             of, key = json.loads(base64.urlsafe_b64decode(self.token.encode("ascii")))
         except (binascii.Error, ValueError, TypeError):
             of, key = "", None
-        if of != self.of or type(key) is not kind:
+        if of != self.of or type(key) is not kind or (isinstance(key, int) and abs(key) > _MOST_KEY):
             raise FieldInvalidError(
                 "page_token is not one that this list gave.", field="page_token", value=self.token[:80]
             )

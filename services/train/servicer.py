@@ -1,10 +1,11 @@
 """TrainingService: decode, ask, encode. Errors are mapped at the boundary (shared.rpc); blocking calls run in threads."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from services.train.catalogue import Catalogue
 from services.train.datasets import Datasets
@@ -21,9 +22,11 @@ from services.train.planning import Planner
 from services.train.retention import Retention
 from services.train.spec_wire import read_job_order, read_order, read_retraining
 from services.train.wire import read_parts, write_base_model, write_dataset, write_import
-from shared.names import check_job_id
+from shared.names import check_id, check_job_id
 from shared.stubs.training.v1 import training_pb2 as pb
 from shared.stubs.training.v1.training_pb2_grpc import TrainingServiceServicer
+
+_SUBMISSIONS: Final = 4  # at a time
 
 
 class TrainingServicer(TrainingServiceServicer):
@@ -52,6 +55,8 @@ class TrainingServicer(TrainingServiceServicer):
         self._catalogue = catalogue
         self._logs = logs
         self._most_running = most_running
+        # They wait for one another's turn: in threads of their own, so that no other call waits with them.
+        self._submissions = ThreadPoolExecutor(_SUBMISSIONS, "submit")
 
     async def ImportDataset(
         self, request_iterator: AsyncIterator[pb.ImportDatasetRequest], context: Any
@@ -75,13 +80,13 @@ class TrainingServicer(TrainingServiceServicer):
         """See training.proto."""
         order = read_job_order(request)
         take = self._submission.validate if request.validate_only else self._submission.submit
-        return write_job(await asyncio.to_thread(take, order, request_id=request.request_id))
+        return write_job(await self._submit(partial(take, order, request_id=request.request_id)))
 
     async def RetrainModel(self, request: pb.RetrainModelRequest, context: Any) -> pb.TrainingJob:
         """See training.proto."""
         asked = read_retraining(request)
         return write_job(
-            await asyncio.to_thread(self._submission.retrain, asked, request_id=request.request_id)
+            await self._submit(partial(self._submission.retrain, asked, request_id=request.request_id))
         )
 
     async def PlanTrainingJob(self, request: pb.PlanTrainingJobRequest, context: Any) -> pb.TrainingPlan:
@@ -103,6 +108,8 @@ class TrainingServicer(TrainingServiceServicer):
         self, request: pb.ListTrainingJobsRequest, context: Any
     ) -> pb.ListTrainingJobsResponse:
         """See training.proto."""
+        if request.model:
+            check_id(request.model, field="model")
         page = PageRequest(request.page_size, request.page_token, of=f"jobs of {request.model}")
         jobs, token = await asyncio.to_thread(self._table.page, request.model, page)
         return pb.ListTrainingJobsResponse(jobs=[write_job(each) for each in jobs], next_page_token=token)
@@ -146,6 +153,9 @@ class TrainingServicer(TrainingServiceServicer):
         """See training.proto."""
         entries = await asyncio.to_thread(self._catalogue.list)
         return pb.ListBaseModelsResponse(base_models=[write_base_model(each) for each in entries])
+
+    async def _submit(self, take: Callable[[], JobRecord]) -> JobRecord:
+        return await asyncio.get_running_loop().run_in_executor(self._submissions, take)
 
     def _job_with_place(self, job_id: str) -> pb.TrainingJob:
         job = self._table.job(job_id)

@@ -61,6 +61,9 @@ class TrainSettings(BaseSettings):
     trainer_memory_bytes: Annotated[int, Field(ge=2**28)] | None = (
         None  # of each trainer process; None: as much as the machine has
     )
+    trainer_silence_s: Annotated[float, Field(ge=10)] = (
+        3600  # after which a trainer that says nothing is held to hang, and ended
+    )
     job_retention_days: Annotated[float, Field(gt=0)] | None = (
         None  # after its end, when a job is forgotten with its logs; None: never
     )

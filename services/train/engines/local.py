@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from services.train.engines.lifeline import SERVICE_PID
-from services.train.engines.port import UNWATCHED, Exit, Handle
+from services.train.engines.port import ELSEWHERE, UNWATCHED, Exit, Handle
 
 TRAINER_COMMAND = (sys.executable, "-m", "services.train.trainer")
 
@@ -40,6 +40,8 @@ _WAIT_FOR_RECORD = 'read -r _ && exec "$@" </dev/null'
 
 class LocalEngine:
     """Starts trainers with `command <job folder>`."""
+
+    is_shared = False
 
     def __init__(self, command: Sequence[str] = TRAINER_COMMAND, *, owner: str = "") -> None:
         """`command` is the trainer program; the folder is added as its last argument. `owner` is the service's name."""
@@ -84,7 +86,7 @@ class Elsewhere:
 
     def poll(self) -> Exit | None:
         """See Trainer.poll: for the job it is over."""
-        return UNWATCHED
+        return ELSEWHERE
 
     def stop(self, *, grace_s: float) -> bool:
         """See Trainer.stop: nothing of it is here."""

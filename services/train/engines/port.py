@@ -18,6 +18,7 @@ class Exit:
 
     code: int | None = None
     signal: str | None = None  # such as SIGKILL
+    elsewhere: bool = False  # it ran at another service, which was lost with it
 
     @classmethod
     def of_returncode(cls, returncode: int) -> "Exit":
@@ -38,10 +39,11 @@ class Exit:
             return f"was ended by {self.signal}"
         if self.code is not None:
             return f"ended with exit code {self.code}"
-        return "ended while no service watched it"
+        return "was lost with its service" if self.elsewhere else "ended while no service watched it"
 
 
 UNWATCHED = Exit()
+ELSEWHERE = Exit(elsewhere=True)
 
 
 class Trainer(Protocol):
@@ -59,6 +61,10 @@ class Trainer(Protocol):
 
 class Engine(Protocol):
     """A place where trainers run."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other services may adopt the trainers that this one has started."""
 
     def start(self, folder: Path, on_record: Callable[[Handle], object]) -> Trainer:
         """Start the trainer of an attempt's folder.

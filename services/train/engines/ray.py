@@ -45,6 +45,8 @@ _WORK: TypeAdapter[Assignment | Survey] = TypeAdapter(Assignment | Survey)
 class RayEngine:
     """Starts trainers as jobs of one cluster."""
 
+    is_shared = True
+
     def __init__(
         self,
         address: str,

@@ -8,7 +8,6 @@ One asyncio task per job owns the trainer and the event log; everything that blo
 """
 
 import asyncio
-import math
 import shutil
 import time
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from services.train.jobs.folders import JobFolder
 from services.train.jobs.going_live import GoingLive, cancelled
 from services.train.jobs.logs import tail
 from services.train.jobs.publication import Publication
-from services.train.jobs.record import JobRecord, RolloutProgress
+from services.train.jobs.record import JobRecord
 from services.train.jobs.table import JobTable, LeaseLostError
 from services.train.spec import SCRATCH, STOP, Assignment
 from shared.errors import StoreUnavailableError, TagsmithError
@@ -59,8 +58,11 @@ class Attendant:
         publication: Publication,
         going_live: GoingLive,
         assign: Callable[[JobRecord], Assignment],
+        most_silence_s: float = 3600.0,
     ) -> None:
-        """`job` is held by this service; `folder` is its own; `assign` makes its trainer's assignment and blocks."""
+        """`job` is held by this service; `folder` is its own; `assign` makes its trainer's assignment and blocks. A trainer that says
+        nothing for `most_silence_s` hangs, and is ended.
+        """
         self._job = job
         self._epoch = job.lease.epoch
         self._folder = folder
@@ -69,12 +71,14 @@ class Attendant:
         self._publication = publication
         self._going_live = going_live
         self._assign = assign
+        self._most_silence_s = most_silence_s
         self._trainer: Trainer | None = None
         self._spoke = False
         self._last_word: TrainerEvent | None = None
         self._end = asyncio.Event()
         self._service_stops = False
         self._lease_lost = False
+        self._asked_to_stop = 0  # the attempt that was
 
     @property
     def epoch(self) -> int:
@@ -142,13 +146,14 @@ class Attendant:
         if self._trainer is None:
             return UNWATCHED
         events = EventLog(self._attempt_folder / "events.jsonl")
-        patience_s = math.inf  # on the monotonic clock: until when the trainer may end by itself
+        patience_s = time.monotonic() + self._most_silence_s  # until when it may go on, or end, by itself
         while True:
             # Before reading: what a trainer said before its end is never missed.
             exit_ = await asyncio.to_thread(self._trainer.poll)
             if heard := await asyncio.to_thread(events.read):
                 await self._change(partial(JobRecord.heard, events=heard))
                 self._spoke = True
+                patience_s = time.monotonic() + self._most_silence_s
                 if isinstance(heard[-1], Finished | Failed):
                     self._last_word = heard[-1]
                     patience_s = time.monotonic() + _LAST_WORD_GRACE_S
@@ -189,23 +194,20 @@ class Attendant:
         now = datetime.now(UTC)
         if not self._job.stop_requested and self._job.is_overdue(now=now):
             await self._change(partial(JobRecord.stopped, now=now))
-        stop_file = self._attempt_folder / STOP
-        if self._job.stop_requested and not stop_file.exists():
+        if self._job.stop_requested and self._asked_to_stop != self._job.attempt:
             with store_errors("stop training"):
-                await asyncio.to_thread(stop_file.touch)
+                await asyncio.to_thread((self._attempt_folder / STOP).touch)
+            self._asked_to_stop = self._job.attempt
 
     async def _settle(self, exit_: Exit) -> None:
         """Put the end on record. The alias moves first: a job that reads SUCCEEDED has moved it."""
-        manifest = await asyncio.to_thread(self._publication.manifest, self._job)
+        manifest = await asyncio.to_thread(self._publication.last_word, self._job)
         self._job = await asyncio.to_thread(self._table.job, self._job.id)
-        promotes = manifest is not None and manifest.state == "published" and self._job.promote_to
-        kept = not promotes or self._job.cancel_requested  # a cancel that came too late still keeps the alias
-        failure = None if kept else await self._promote()
-        if not kept and failure is None and self._job.inference_target:
-            try:
-                failure = await self._go_live()
-            except _ReleasedError:
-                return
+        takes_live = manifest is not None and manifest.state == "published" and self._job.promote_to
+        try:
+            failure = await self._take_live() if takes_live else None
+        except _ReleasedError:
+            return
         end = TrainerEnd(
             last_word=self._last_word,
             exit=exit_,
@@ -221,24 +223,28 @@ class Attendant:
             "job_ended" if self._job.is_final else "job_waits_again",
             job=self._job.id,
             state=self._job.state,
-            reason=_reason(self._job),
+            reason=self._job.reason,
         )
 
-    async def _promote(self) -> Failure | None:
-        """Move the alias; return why it could not be moved, which takes nothing from the version that was published."""
+    async def _take_live(self) -> Failure | None:
+        """Move the alias and see it through; return what of that was not done, and why."""
+        if self._job.cancel_requested:  # it came too late for the version, and keeps the alias where it is
+            return cancelled(self._job)
         try:
             await asyncio.to_thread(self._publication.promote, self._job)
-        except StoreUnavailableError:
+            return await self._go_live() if self._job.inference_target else None
+        except (StoreUnavailableError, LeaseLostError, _ReleasedError):
             raise
-        except Exception as error:  # noqa: BLE001  # whatever happened is on record, and in the log
+        except Exception as error:  # noqa: BLE001  # it takes nothing from the version, which is published
             return failure_of(error, job_id=self._job.id)
-        return None
 
     async def _go_live(self) -> Failure | None:
         """Wait for the inference servers; return why they did not take the version up. What ends the waiting leaves the alias where it is."""
         await self._change(JobRecord.rolling_out)
         try:
-            return await self._going_live.follow(self._job, self._note_rollout, self._end)
+            return await self._going_live.follow(
+                self._job, lambda now: self._change(partial(JobRecord.rolling_out, progress=now)), self._end
+            )
         except InterruptedError:
             if self._lease_lost:
                 raise LeaseLostError(self._job.id) from None
@@ -247,14 +253,15 @@ class Attendant:
                 raise _ReleasedError from None
             return cancelled(self._job)
 
-    async def _note_rollout(self, progress: RolloutProgress) -> None:
-        await self._change(partial(JobRecord.rolling_out, progress=progress))
-
     async def _fail(self, error: Exception) -> None:
         failure = failure_of(error, job_id=self._job.id)
-        await self._change(lambda job: job.ended("FAILED", now=datetime.now(UTC), failure=failure))
+        manifest = await asyncio.to_thread(self._publication.last_word, self._job)
+        end = TrainerEnd(
+            Failed(failure=failure), UNWATCHED, True, manifest, False, failure
+        )  # it spoke; nobody stops
+        await self._change(lambda job: after_trainer(job, end, now=datetime.now(UTC)))
         await self._tidy()
-        _log.info("job_ended", job=self._job.id, state="FAILED", reason=failure.reason)
+        _log.info("job_ended", job=self._job.id, state=self._job.state, reason=failure.reason)
 
     async def _stop_trainer(self) -> None:
         """Return when no process of the trainer lives and its unfinished files are gone."""
@@ -267,11 +274,11 @@ class Attendant:
 
     async def _leave(self) -> None:
         """End the trainer that was started here, unless whoever attends the job now goes on with that very one."""
-        try:
+        job = None
+        with suppress(TagsmithError):
             job = await asyncio.to_thread(self._table.job, self._job.id)
-        except TagsmithError:
-            job = None
-        if job is None or (job.attempt, job.handle) != (self._job.attempt, self._job.handle):
+        same = job is not None and (job.attempt, job.handle) == (self._job.attempt, self._job.handle)
+        if not (same and self._engine.is_shared):
             await self._stop_trainer()
 
     async def _tidy(self) -> None:
@@ -290,7 +297,3 @@ class Attendant:
     @property
     def _attempt_folder(self) -> Path:
         return self._folder.attempt(self._job.attempt)
-
-
-def _reason(job: JobRecord) -> str:
-    return "" if job.failure is None else job.failure.reason

@@ -167,6 +167,8 @@ def gates(order: Order, problems: list[Problem]) -> QualityGates | None:
     """Return the order's gates; None, and why in `problems`, if one is out of its range. The champion is where promotion would take over."""
     if len(order.override_reason) > MOST_REASON_CHARACTERS:
         problems.append(Problem("override_reason", f"has more than {MOST_REASON_CHARACTERS} characters"))
+    if "\0" in order.override_reason:
+        problems.append(Problem("override_reason", "has a NUL character, which not every database keeps"))
     if is_blank(order.override_reason):
         problems.append(Problem("override_reason", BLANK_REASON))
     usual = f"{order.model}@{order.promote_to}" if order.promote_to else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
@@ -58,6 +58,8 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 yield connection
+        except (DataError, IntegrityError, ProgrammingError):
+            raise  # a fault of ours: no other try would mend it
         except (
             DatabaseError,
             PoolTimeoutError,

@@ -1,4 +1,4 @@
-"""Jobs that go: once they have ended for longer than their owner wants, with their histories and their folders. Their versions stay."""
+"""What goes with jobs that have ended: what only another attempt would need at once, and job, history and logs once their owner wants. Versions stay."""
 
 import asyncio
 import shutil
@@ -25,18 +25,27 @@ class Forgetting:
         self._folder = folder
 
     async def forget_for_ever(self, retention_days: float | None, *, interval_s: float = INTERVAL_S) -> None:
-        """Forget jobs once they have ended for `retention_days`; None: never. Until it is cancelled."""
-        while retention_days is not None:
+        """Sweep at the start and every `interval_s`, and forget jobs once they have ended for `retention_days`; None: never. Until it is cancelled."""
+        while True:
             try:
-                await asyncio.to_thread(self.forget, datetime.now(UTC) - timedelta(days=retention_days))
-            except StoreUnavailableError as error:
-                _log.warning("jobs_not_forgotten", cause=error.message)
+                await asyncio.to_thread(self.sweep)
+                if retention_days is not None:
+                    await asyncio.to_thread(self.forget, datetime.now(UTC) - timedelta(days=retention_days))
+            except (StoreUnavailableError, OSError) as error:
+                _log.warning("jobs_not_forgotten", cause=str(error))
             await asyncio.sleep(interval_s)
+
+    def sweep(self) -> None:
+        """Remove what ended jobs have kept for attempts that will not come: jobs that ended in the queue, or whose service died as they did. Blocks."""
+        for job_id in self._table.ended():
+            shutil.rmtree(self._folder(job_id).kept, ignore_errors=True)
 
     def forget(self, ended_before: datetime) -> list[str]:
         """Forget the jobs that ended before a time; return their ids. Blocks."""
-        forgotten = self._table.forget(ended_before=ended_before)
-        for job_id in forgotten:
-            _log.info("job_forgotten", job=job_id)
+        old = self._table.ended(before=ended_before)
+        for job_id in old:  # the folders first: what is not in the table nobody looks for
             shutil.rmtree(self._folder(job_id).path, ignore_errors=True)
-        return forgotten
+        self._table.forget(old)
+        for job_id in old:
+            _log.info("job_forgotten", job=job_id)
+        return old

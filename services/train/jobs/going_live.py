@@ -55,6 +55,7 @@ class GoingLive:
                 await asyncio.wait({following}, timeout=_INTERVAL_S)
         finally:
             following.cancel()
+            await asyncio.wait({following})  # it may be moving the alias back
         if newest is not None and newest != told:
             await record(newest)
         outcome = following.result()
@@ -84,13 +85,10 @@ def _superseded(job: JobRecord, outcome: Superseded) -> AliasConflictError:
 
 
 def cancelled(job: JobRecord) -> Failure:
-    """What a job is told that was cancelled as it waited for its servers."""
+    """What a job is told that was cancelled when its version was published already."""
     alias = f"{job.spec.model}@{job.promote_to}"
-    return Failure.of(
-        RolloutFailedError(
-            f"Nobody knows whether {job.version} went live: the job was cancelled as it waited for that. {alias} points to it.",
-            [],
-            model_version=job.version,
-            alias=job.promote_to,
-        )
-    )
+    if job.state != "ROLLING_OUT":
+        what = f"The job was cancelled when {job.version} was published already; {alias} was not moved to it."
+    else:
+        what = f"The job was cancelled as it waited for {job.version} to go live: look where {alias} points and what servers answer with."
+    return Failure.of(RolloutFailedError(what, [], model_version=job.version, alias=job.promote_to))

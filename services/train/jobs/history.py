@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.train.jobs.lifecycle import RUNNING, State
+from services.train.jobs.lifecycle import PHASES, State
 from services.train.jobs.record import JobRecord
 
 Kind = Literal[
@@ -72,5 +72,6 @@ def happened(before: JobRecord | None, after: JobRecord) -> Iterator[JobEvent]:
 
 def _entered(before: State, after: State) -> tuple[State, ...]:
     """The states on the way: a trainer may enter several between two looks at it."""
-    first = RUNNING.index(before) + 1 if before in RUNNING else RUNNING.index(after)
-    return RUNNING[first : RUNNING.index(after) + 1]
+    if before not in PHASES or after not in PHASES:
+        return (after,)
+    return PHASES[PHASES.index(before) + 1 : PHASES.index(after) + 1]

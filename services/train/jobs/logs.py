@@ -28,9 +28,10 @@ class LogPart:
 class Logs:
     """The logs of all jobs whose folders lie here."""
 
-    def __init__(self, table: JobTable, folder: Callable[[str], JobFolder]) -> None:
-        """`folder` is that of a job, by its id."""
+    def __init__(self, table: JobTable, folder: Callable[[str], JobFolder], *, owner: str) -> None:
+        """`folder` is that of a job, by its id; `owner` is this service's name."""
         self._table = table
+        self._owner = owner
         self._folder = folder
         self._closed = False
 
@@ -57,20 +58,30 @@ class Logs:
             over = job.is_final or job.attempt > reader.attempt
             while (part := await asyncio.to_thread(reader.next, over=over)) is not None:
                 yield part
-            if not over and reader.is_missing and job.handle is not None:
+            begun = over or job.handle is not None
+            if (
+                begun
+                and reader.is_missing
+                and await asyncio.to_thread(self._is_elsewhere, job, reader.attempt)
+            ):
                 raise _elsewhere(job, reader.attempt)
             if over and job.attempt > reader.attempt and not attempt:
                 reader = _Reader(self._folder(job_id), reader.attempt + 1)
                 continue
+            if over or not follow:
+                return
             if self._closed:
                 raise ServerDrainingError(
                     "The training service is stopping; read on at another one, or later."
                 )
-            if over or not follow:
-                if reader.is_missing and reader.attempt and not follow:
-                    raise _elsewhere(job, reader.attempt)
-                return
             await asyncio.sleep(_INTERVAL_S)
+
+    def _is_elsewhere(self, job: JobRecord, attempt: int) -> bool:
+        """Whether another service ran an attempt: where this one did and has no log, no trainer was started."""
+        began = {
+            each.attempt: each.detail for each in self._table.events(job.id) if each.kind == "ATTEMPT_STARTED"
+        }
+        return began.get(attempt, self._owner) != self._owner
 
 
 def tail(log: Path) -> tuple[str, ...]:

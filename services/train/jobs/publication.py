@@ -28,9 +28,17 @@ class Publication:
             return None
         return manifest if manifest.lineage.job_id == job.id else None
 
-    def give_up_attempts(self, job: JobRecord) -> None:
-        """Keep every attempt before the job's present one from publishing, or finish what one of them has begun to publish."""
-        self._models.give_up(VersionName.parse(job.version), before=job.attempt, job_id=job.id)
+    def give_up_attempts(self, job: JobRecord, *, with_present: bool = False) -> None:
+        """Keep every attempt before the job's present one, or that one too, from publishing; what one of them has begun to publish is finished."""
+        before = job.attempt + with_present
+        self._models.give_up(VersionName.parse(job.version), before=before, job_id=job.id)
+
+    def last_word(self, job: JobRecord) -> Manifest | None:
+        """Return the manifest of the job's version; None if the job did not publish it, and then none of its attempts so far ever will."""
+        if (found := self.manifest(job)) is not None:
+            return found
+        self.give_up_attempts(job, with_present=True)
+        return self.manifest(job)
 
     def promote(self, job: JobRecord) -> None:
         """Move the job's alias to its version, exactly once in the alias's history: whoever moved it on since then stays right.

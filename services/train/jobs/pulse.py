@@ -1,25 +1,30 @@
-"""The service's pulse: prolongs the leases of what it attends, and brings in what other services changed.
+"""The service's pulse: prolongs the leases of what it attends, brings in what other services changed, and counts the jobs.
 
-It beats beside the trainers, in a process that computes nothing, so that a trainer that is busy cannot cost its job the lease. Whoever
-watches or attends a job here hears of a change that another service made, such as a cancellation, within one beat.
+It beats beside the trainers, in a process that computes nothing, and in a thread of its own, so that neither a trainer that is busy nor calls that wait for
+a slow store can cost a job its lease. Whoever watches or attends a job here hears of a change that another service made, such as a cancellation,
+within one beat.
 
 Runs in the event loop.
 """
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from services.train.jobs.lifecycle import FOLLOWERS
 from services.train.jobs.record import JobRecord
 from services.train.jobs.supervisor import Supervisor
 from services.train.jobs.table import JobTable
 from services.train.jobs.watch import Watch
 from shared.errors import StoreUnavailableError
+from shared.telemetry import metrics
 from shared.telemetry.logs import get_logger
 
 _log = get_logger()
 
 BEAT_INTERVAL_S: Final = 1.0
+_BEATS_A_COUNT: Final = 5
 
 
 class Pulse:
@@ -33,6 +38,8 @@ class Pulse:
         self._supervisor = supervisor
         self._watch = watch
         self._notice = notice
+        self._thread = ThreadPoolExecutor(1, "pulse")
+        self._beats = 0
 
     async def beat_for_ever(self) -> None:
         """Beat once in BEAT_INTERVAL_S; a database that is away is asked again at the next beat."""
@@ -46,10 +53,24 @@ class Pulse:
     async def beat(self) -> None:
         """Prolong what is attended, and look at what is watched."""
         epochs = self._supervisor.epochs
-        ours = await asyncio.to_thread(self._table.renew, epochs) if epochs else []
         watched = self._watch.watched - epochs.keys()
-        others = await asyncio.to_thread(self._table.jobs, watched) if watched else []
+        counts = self._beats % _BEATS_A_COUNT == 0
+        self._beats += 1
+        ours, others = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._read, epochs, watched, counts
+        )
         for job_id in epochs.keys() - {job.id for job in ours}:
             self._supervisor.lose(job_id, epoch=epochs[job_id])
         for job in (*ours, *others):
             self._notice(job)
+
+    def _read(
+        self, epochs: dict[str, int], watched: set[str], counts: bool
+    ) -> tuple[list[JobRecord], list[JobRecord]]:
+        ours = self._table.renew(epochs) if epochs else []
+        others = self._table.jobs(watched) if watched else []
+        if counts:
+            found = self._table.counts()
+            for state in FOLLOWERS:
+                metrics.JOBS.labels(state).set(found.get(state, 0))
+        return ours, others

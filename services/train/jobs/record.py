@@ -83,6 +83,11 @@ class JobRecord:
     revision: int = 1  # the table adds one with every change
 
     @property
+    def reason(self) -> str:
+        """Of its failure, empty where there is none."""
+        return self.failure.reason if self.failure else ""
+
+    @property
     def is_final(self) -> bool:
         """The job has ended and never changes again."""
         return self.state in FINAL
@@ -93,9 +98,9 @@ class JobRecord:
 
     def taken_over(self, *, now: datetime) -> "JobRecord":
         """Its lease ran out. An attempt that has a trainer may still come to something; one that has none is another's to start no more."""
-        if self.handle is not None:
+        if self.handle is not None or self.state == "ROLLING_OUT":
             return self
-        return replace(self, state="PREPARING", start_time=now, attempt=self.attempt + 1)
+        return self.requeued(now=now)
 
     def claimed(self, *, now: datetime) -> "JobRecord":
         """Its turn has come: another attempt begins."""

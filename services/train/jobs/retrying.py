@@ -8,7 +8,7 @@ happens again, the next attempt computes half as many windows at once; the steps
 
 from typing import Final
 
-from services.train.engines.port import UNWATCHED, Exit
+from services.train.engines.port import ELSEWHERE, UNWATCHED, Exit
 from services.train.jobs.record import JobRecord
 from shared.errors import StoreUnavailableError, TrainerLostError
 
@@ -25,7 +25,7 @@ def may_try_again(job: JobRecord, reason: str) -> bool:
 
 def windows_after(job: JobRecord, exit_: Exit) -> int | None:
     """How many windows the next attempt may compute at once, None for as many as fit."""
-    if job.losses == 0 or exit_ not in (_KILLED, UNWATCHED):
+    if job.losses == 0 or exit_ not in (_KILLED, UNWATCHED, ELSEWHERE):
         return job.most_windows
     chosen = job.spec.hyperparameters
     before = job.most_windows or chosen.micro_batch_size or chosen.batch_size

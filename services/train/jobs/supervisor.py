@@ -60,8 +60,10 @@ class Supervisor:
             attendant.lose()
 
     async def adopt(self) -> None:
-        """Give every job that this service held when it ended its attendant. Called once, before `run`."""
-        for job in await asyncio.to_thread(self._table.reclaim):
+        """Give every job that is this service's, and has none, its attendant: those that it held when it ended, and any that an attendant or the
+        answer of a claim was lost of.
+        """
+        for job in await asyncio.to_thread(self._table.reclaim, but=list(self._attendants)):
             _log.info("job_adopted", job=job.id, state=job.state)
             self._attend(job)
 
@@ -93,8 +95,9 @@ class Supervisor:
         return sum(not attendant.is_rolling_out for attendant in self._attendants.values())
 
     async def _claim_all(self) -> None:
-        while self._busy < self._most_running and not self._stopping:
-            job = await asyncio.to_thread(self._table.claim)
+        await self.adopt()
+        while not self._stopping:
+            job = await asyncio.to_thread(self._table.claim, has_place=self._busy < self._most_running)
             if job is None:
                 return
             _log.info(

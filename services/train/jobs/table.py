@@ -8,28 +8,29 @@ Any thread may call. The listener hears every change that was committed here, in
 of order, and their `revision` tells which is the later one.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from services.train.jobs.database import Database
 from services.train.jobs.history import JobEvent, happened
 from services.train.jobs.lifecycle import FINAL, RUNNING
+from services.train.jobs.queries import existing, first, insert, unlocked
 from services.train.jobs.readable import check_readable
 from services.train.jobs.record import JobRecord
 from services.train.jobs.rows import time_of, to_event, to_record, to_row
 from services.train.jobs.schema import EVENTS, JOBS
 from services.train.pages import PageRequest
-from shared.errors import JobNotFoundError
 from shared.store.manifest import Task
 
 _RENEWED_AT: Final = 0.75  # of a lease: it is prolonged once no more than that is left
+_WITHOUT_TRAINER: Final = ("ROLLING_OUT",)
 _RECENT_JOBS: Final = 20  # whose times say how long the next one may take
 
 
@@ -76,12 +77,12 @@ class JobTable:
     def add(self, job: JobRecord) -> JobRecord:
         """Store a new job and return it; if its request_id is there already, the job that has it."""
         with self._database.transaction() as connection:
-            insert = (
-                _insert(connection)(JOBS)
+            statement = (
+                insert(connection)(JOBS)
                 .values(to_row(job))
                 .on_conflict_do_nothing(index_elements=["request_id"])
             )
-            sequence = connection.execute(insert.returning(JOBS.c.sequence)).scalar()
+            sequence = connection.execute(statement.returning(JOBS.c.sequence)).scalar()
             if sequence is None:
                 return to_record(
                     connection.execute(JOBS.select().where(JOBS.c.request_id == job.request_id)).one()
@@ -94,12 +95,12 @@ class JobTable:
     def find_request(self, request_id: str) -> JobRecord | None:
         """Return the job of a request_id."""
         with self._database.transaction() as connection:
-            return _first(connection, JOBS.select().where(JOBS.c.request_id == request_id))
+            return first(connection, JOBS.select().where(JOBS.c.request_id == request_id))
 
     def job(self, job_id: str) -> JobRecord:
         """Return a job. Raises JobNotFoundError."""
         with self._database.transaction() as connection:
-            return _existing(connection, job_id)
+            return existing(connection, job_id)
 
     def jobs(self, job_ids: Collection[str]) -> list[JobRecord]:
         """Return those of the jobs that are there, in no order."""
@@ -110,7 +111,7 @@ class JobTable:
     def events(self, job_id: str) -> list[JobEvent]:
         """Return what happened to a job, in order. Raises JobNotFoundError."""
         with self._database.transaction() as connection:
-            job = _existing(connection, job_id)
+            job = existing(connection, job_id)
             query = EVENTS.select().where(EVENTS.c.job == job.sequence).order_by(EVENTS.c.number)
             return [to_event(row) for row in connection.execute(query)]
 
@@ -122,7 +123,7 @@ class JobTable:
         Raises JobNotFoundError, LeaseLostError, and what `change` raises.
         """
         with self._database.transaction() as connection:
-            before = _existing(connection, job_id, locked=True)
+            before = existing(connection, job_id, locked=True)
             if epoch is not None and before.lease.epoch != epoch:
                 raise LeaseLostError(job_id)
             after = self._write(connection, before, change(before))
@@ -130,35 +131,38 @@ class JobTable:
             self._on_change(after)
         return after
 
-    def claim(self) -> JobRecord | None:
+    def claim(self, *, has_place: bool = True) -> JobRecord | None:
         """Take a job to attend, None if there is none: one whose lease ran out, else the first of those that wait.
 
-        A job whose lease ran out stays where it is: whoever takes it has to see what became of its attempt.
+        A job whose lease ran out stays where it is: whoever takes it has to see what became of its attempt. Without a place for a trainer only
+        those are taken that need none any more.
         """
         with self._database.transaction() as connection:
             now_s = self._database.now_s(connection)
             abandoned = (
-                JOBS.c.state.in_(RUNNING),
+                JOBS.c.state.in_(RUNNING if has_place else _WITHOUT_TRAINER),
                 JOBS.c.lease_until_s < now_s,
                 JOBS.c.lease_owner != self._owner,
             )
             order = (JOBS.c.priority.desc(), JOBS.c.sequence)
-            job = _first(connection, _unlocked(JOBS.select().where(*abandoned).order_by(*order)))
-            if job is None:
-                job = _first(
-                    connection, _unlocked(JOBS.select().where(JOBS.c.state == "QUEUED").order_by(*order))
+            job = first(connection, unlocked(JOBS.select().where(*abandoned).order_by(*order)))
+            if job is None and has_place:
+                job = first(
+                    connection, unlocked(JOBS.select().where(JOBS.c.state == "QUEUED").order_by(*order))
                 )
             if job is None:
                 return None
-            begin = JobRecord.claimed if job.state == "QUEUED" else JobRecord.taken_over
-            held = job.held(self._owner, until_s=now_s + self._lease_s)
-            taken = self._write(connection, job, begin(held, now=time_of(now_s)))
+            now = time_of(now_s)
+            taken = job if job.state == "QUEUED" else job.taken_over(now=now)
+            taken = taken.held(self._owner, until_s=now_s + self._lease_s)
+            taken = self._write(connection, job, taken.claimed(now=now) if taken.state == "QUEUED" else taken)
         self._on_change(taken)
         return taken
 
-    def reclaim(self) -> list[JobRecord]:
-        """Take every job that this service held when it ended, whether or not its lease has run out."""
-        query = JOBS.select().where(JOBS.c.state.in_(RUNNING), JOBS.c.lease_owner == self._owner)
+    def reclaim(self, *, but: Collection[str] = ()) -> list[JobRecord]:
+        """Take every job that is this service's, `but` those that it attends: those that it held when it ended, whether or not their leases have run out."""
+        ours = (JOBS.c.state.in_(RUNNING), JOBS.c.lease_owner == self._owner, JOBS.c.id.not_in(but))
+        query = JOBS.select().where(*ours)
         with self._database.transaction() as connection:
             until_s = self._database.now_s(connection) + self._lease_s
             found = [to_record(row) for row in connection.execute(query.with_for_update())]
@@ -185,6 +189,22 @@ class JobTable:
         query = JOBS.select().where(JOBS.c.state.not_in(FINAL)).order_by(JOBS.c.sequence)
         with self._database.transaction() as connection:
             return [to_record(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs are in which state."""
+        query = sa.select(JOBS.c.state, sa.func.count().label("jobs")).group_by(JOBS.c.state)
+        with self._database.transaction() as connection:
+            return {row.state: row.jobs for row in connection.execute(query)}
+
+    def needs(self) -> list[tuple[str, str, str]]:
+        """Return (job, dataset, version that it goes on from, or empty) of every job that has not ended; of ten thousand in a moment."""
+        query = sa.select(JOBS.c.id, JOBS.c.spec).where(JOBS.c.state.not_in(FINAL))
+        with self._database.transaction() as connection:
+            specs = [(row.id, json.loads(row.spec)) for row in connection.execute(query)]
+        return [
+            (job_id, spec["dataset"], (spec.get("continues") or {}).get("version", ""))
+            for job_id, spec in specs
+        ]
 
     def tasks(self, model: str) -> set[Task]:
         """Return what the jobs of a model do that have not ended."""
@@ -227,17 +247,21 @@ class JobTable:
         with self._database.transaction() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def forget(self, *, ended_before: datetime) -> list[str]:
-        """Delete the jobs that ended before a time, with their histories; return their ids."""
-        old = (JOBS.c.state.in_(FINAL), JOBS.c.end_time < ended_before.isoformat())
+    def ended(self, *, before: datetime | None = None) -> list[str]:
+        """Return the ids of the jobs that have ended, before a time or at all."""
+        query = sa.select(JOBS.c.id).where(JOBS.c.state.in_(FINAL))
+        if before is not None:
+            query = query.where(JOBS.c.end_time < before.isoformat())
         with self._database.transaction() as connection:
-            found = {
-                row.sequence: str(row.id)
-                for row in connection.execute(sa.select(JOBS.c.sequence, JOBS.c.id).where(*old))
-            }
+            return list(connection.execute(query).scalars())
+
+    def forget(self, job_ids: Collection[str]) -> None:
+        """Delete ended jobs, with their histories."""
+        old = (JOBS.c.state.in_(FINAL), JOBS.c.id.in_(job_ids))
+        with self._database.transaction() as connection:
+            found = list(connection.execute(sa.select(JOBS.c.sequence).where(*old)).scalars())
             connection.execute(EVENTS.delete().where(EVENTS.c.job.in_(found)))
             connection.execute(JOBS.delete().where(JOBS.c.sequence.in_(found)))
-        return list(found.values())
 
     def _write(self, connection: sa.Connection, before: JobRecord, after: JobRecord) -> JobRecord:
         if after == before:
@@ -267,26 +291,3 @@ class JobTable:
             for number, each in enumerate(entries, start=first)
         ]
         connection.execute(EVENTS.insert(), rows)
-
-
-def _insert(connection: sa.Connection) -> Callable[[sa.Table], Any]:
-    """Each dialect has its own class for what both can do: insert unless it is there."""
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-
-
-def _unlocked(query: sa.Select[Any]) -> sa.Select[Any]:
-    """The first of the rows that no other transaction holds."""
-    return query.limit(1).with_for_update(skip_locked=True)
-
-
-def _first(connection: sa.Connection, query: sa.Select[Any]) -> JobRecord | None:
-    row = connection.execute(query).first()
-    return None if row is None else to_record(row)
-
-
-def _existing(connection: sa.Connection, job_id: str, *, locked: bool = False) -> JobRecord:
-    query = JOBS.select().where(JOBS.c.id == job_id)
-    job = _first(connection, query.with_for_update() if locked else query)
-    if job is None:
-        raise JobNotFoundError(f"There is no job {job_id}.", job=job_id)
-    return job

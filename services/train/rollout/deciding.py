@@ -65,7 +65,7 @@ def decide(
     def verdict(state: State, problems: tuple[Problem, ...] = ()) -> Verdict:
         return Verdict(state, problems, live, len(look.snapshots))
 
-    if _is_superseded(version, look, alias_points_to):
+    if _is_superseded(version, alias_points_to):
         return verdict("SUPERSEDED")
     if broken:
         return verdict("BROKEN", broken)
@@ -94,11 +94,8 @@ def _is_refused(version: VersionName, snapshot: Snapshot) -> bool:
     return refusal is not None and refusal.version == version and is_for_good(refusal)
 
 
-def _is_superseded(version: VersionName, look: Look, alias_points_to: VersionName | None) -> bool:
-    if alias_points_to is not None:
-        return alias_points_to != version
-    known = (each for snapshot in look.snapshots for each in (snapshot.serving, snapshot.coming))
-    return any(each is not None and each.model == version.model and each > version for each in known)
+def _is_superseded(version: VersionName, alias_points_to: VersionName | None) -> bool:
+    return alias_points_to is not None and alias_points_to != version
 
 
 def _problem(version: VersionName, snapshot: Snapshot) -> Problem:

@@ -101,12 +101,21 @@ class Rollout:
                 case "BROKEN" | "TIMED_OUT":
                     why = _why(verdict, patience_s)
                     end = partial(promoted.roll_back, promotion, why, verdict.problems)
-                    return _told(await self._in_thread(end), job_id)
+                    return _told(await self._done_whole(end), job_id)
             await asyncio.sleep(self._look_interval_s)
 
     async def _look(self, target: Target, alias: AliasName) -> Look:
         resolved = await self._resolve(target)
         return Look(await self._ask(resolved.addresses, alias), resolved.unresolved)
+
+    async def _done_whole(self, work: Callable[[], T]) -> T:
+        """Whoever cancels this learns that it is over when it is: a thread that moves an alias cannot be called back."""
+        moving = self._in_thread(work)
+        try:
+            return await asyncio.shield(moving)
+        except asyncio.CancelledError:
+            await asyncio.wait({moving})
+            raise
 
     def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.wrap_future(self._threads.submit(work))

@@ -201,7 +201,8 @@ class JobsUnderAttack(RuleBasedStateMachine):
                 trainer.exit = trainer.exit or Exit(signal="SIGTERM")
             if trainer.exit is None:
                 return
-            manifest = self.publication.manifest(job)
+            manifest = self.publication.last_word(job)
+            self.given_up[job.id] = max(self.given_up.get(job.id, 0), job.attempt)
             word = trainer.last_word if isinstance(trainer.last_word, Failed | Finished) else None
             end = TrainerEnd(word, trainer.exit, bool(trainer.step), manifest, service_stops)
             table.change(trainer.job_id, lambda record: after_trainer(record, end, now=self.now), epoch=epoch)
@@ -281,12 +282,10 @@ class JobsUnderAttack(RuleBasedStateMachine):
         table = self.services["a"].table
         for job_id in self.acknowledged.values():
             job = table.job(job_id)  # G1
-            if job_id in self.ends:
-                assert job == self.ends[job_id]
-            elif job.is_final:
-                self.ends[job_id] = job
-                manifest = self.publication.manifest(job)
-                assert (job.state in ("SUCCEEDED", "STOPPED")) == (manifest is not None)
+            if job.is_final:
+                assert job == self.ends.setdefault(job_id, job)
+                published = self.publication.manifest(job) is not None  # also long afterwards
+                assert (job.state in ("SUCCEEDED", "STOPPED")) == published
                 assert job.lease.owner == ""
 
     def teardown(self) -> None:

@@ -324,7 +324,9 @@ def test_ended_jobs_are_forgotten(table: JobTable) -> None:
     table.claim()
     table.change(new.id, lambda job: job.ended("SUCCEEDED", now=LATER + timedelta(seconds=1)))
     table.add(job_record(3))
-    assert table.forget(ended_before=LATER) == [old.id]
+    assert table.ended(before=LATER) == [old.id]
+    assert sorted(table.ended()) == sorted([old.id, new.id])
+    table.forget([old.id, job_record(3).id])  # the second has not ended, and stays
     with pytest.raises(JobNotFoundError):
         table.events(old.id)
     assert [job.sequence for job in table.page("", PageRequest(0, "", of=""))[0]] == [3, 2]

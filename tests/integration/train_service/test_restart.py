@@ -78,8 +78,9 @@ def test_trainers_die_with_their_service(aftermath: Aftermath) -> None:
 def test_a_job_goes_on_after_a_kill(aftermath: Aftermath, phase: str) -> None:
     """In whatever phase the service was killed, the next one takes the job up with another attempt, follows it to the end and promotes once."""
     service, job = aftermath.service, aftermath.pausing[phase]
-    wait_for(lambda: service.job(job.id).attempt == 2, what="the second attempt")
-    service.wait_until(job.id, phase)
+    second = service.job_folder(job.id) / "attempts" / "0002" / "events.jsonl"
+    wait_for(second.exists, what="the second attempt's trainer")
+    assert service.wait_until(job.id, phase).attempt == 2
     service.go(job.id)
 
     assert state_of(service.end_of(job.id)) == "SUCCEEDED"

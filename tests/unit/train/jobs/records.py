@@ -82,6 +82,8 @@ class ScriptedTrainer:
 class ScriptedEngine:
     """An engine whose trainers are scripted: `on_start` plays the trainer and may write events into the folder."""
 
+    is_shared = False
+
     def __init__(self, on_start: Callable[[Path], ScriptedTrainer]) -> None:
         self.on_start = on_start
         self.starts = 0

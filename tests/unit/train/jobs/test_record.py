@@ -56,7 +56,10 @@ def test_a_job_that_changes_hands_keeps_an_attempt_that_has_a_trainer() -> None:
     claimed = job_record().held("a", until_s=9.0).claimed(now=LATER)
     with_trainer = claimed.started({"pid": 1})
     assert with_trainer.taken_over(now=LATER) == with_trainer
-    assert claimed.taken_over(now=LATER).attempt == 2
+    again = claimed.taken_over(now=LATER)
+    assert (again.state, again.attempt, again.claimed(now=LATER).attempt) == ("QUEUED", 1, 2)
+    rolling_out = claimed.rolling_out()
+    assert rolling_out.taken_over(now=LATER) == rolling_out  # what is published is never trained anew
 
 
 def test_stopping() -> None:

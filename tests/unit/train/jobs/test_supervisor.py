@@ -25,7 +25,12 @@ from services.train.jobs.state_folder import StateFolder
 from services.train.jobs.supervisor import Supervisor
 from services.train.jobs.table import JobTable
 from services.train.spec import Assignment
-from shared.errors import ArtifactCorruptError, BaseModelNotFoundError, StoreUnavailableError
+from shared.errors import (
+    ArtifactCorruptError,
+    BaseModelNotFoundError,
+    StoreUnavailableError,
+    VersionConflictError,
+)
 from shared.names import VersionName
 from shared.store import layout
 from shared.store.manifest import Manifest
@@ -77,6 +82,7 @@ class Shop:
     folder: Path
     engine: ScriptedEngine
     most_running: int = 2
+    most_silence_s: float = 60.0
     models: ModelStore = field(default_factory=lambda: ModelStore(MemoryStore()))
 
     def __post_init__(self) -> None:
@@ -108,7 +114,8 @@ class Shop:
             table=self.table,
             engine=self.engine,
             publication=self.publication,
-            going_live=GoingLive(self.models, ThreadPoolExecutor(1), patience_s=1.0),
+            going_live=GoingLive(self.models, ThreadPoolExecutor(1), patience_s=60.0),
+            most_silence_s=self.most_silence_s,
             assign=lambda job: self.assign(job),
         )
 
@@ -400,3 +407,66 @@ async def test_an_attendant_that_leaves_late_leaves_its_successor_alone(folder: 
         shop.table.change(job_record(1).id, lambda job: job.cancelled(now=LATER))
         async with asyncio.timeout(1):
             await made[1].told.wait()
+
+
+async def test_a_job_without_its_attendant_gets_another(folder: Path, tmp_path: Path) -> None:
+    """A job that is this service's and that nobody attends, because an attendant or the answer of a claim was lost, is taken up at the next look."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    async with shop.open():
+        shop.table.add(job_record(1))
+        lost = await asyncio.to_thread(shop.table.claim)  # by the service's name, and not by its supervisor
+        if lost is not None:
+            shop.supervisor.notice(job_record(2))  # something wakes it
+        await shop.until(1, "SUCCEEDED")
+
+
+async def test_no_attempt_publishes_after_its_job_has_ended(folder: Path, tmp_path: Path) -> None:
+    """What ends without a version stays without one, even if a trainer that everybody holds for gone comes back to publish."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    async with shop.open():
+        shop.table.add(job_record(1))
+        trainer = await shop.trainer()
+        shop.table.change(job_record(1).id, lambda job: job.cancelled(now=LATER))
+        await shop.until(1, "CANCELLED")
+    attempt = next(path for path, each in shop.engine.trainers.items() if each is trainer)
+    with pytest.raises(VersionConflictError, match="given up"):
+        publishing(shop.models, tmp_path)(attempt)
+
+
+async def test_a_trainer_that_hangs_is_ended(folder: Path) -> None:
+    """A trainer that says nothing for too long is ended, and its job gets another attempt until that is no use any more."""
+    shop = Shop(folder, ScriptedEngine(hanging), most_silence_s=0.05)
+    async with shop.open():
+        shop.table.add(job_record(1))
+        ended = await shop.until(1, "FAILED")
+    assert (ended.reason, ended.attempt) == ("TRAINER_LOST", 3)
+
+
+async def test_a_rollout_holds_no_place(folder: Path, tmp_path: Path) -> None:
+    """While one job waits for its servers the next one trains; a stop of the service lets the first go at once, as it is."""
+    shop = Shop(folder, ScriptedEngine(hanging), most_running=1)
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    async with shop.open():
+        shop.table.add(job_record(1, inference_target="127.0.0.1:1"))
+        await shop.until(1, "ROLLING_OUT")
+        shop.table.add(job_record(2, promote_to=""))
+        await shop.until(2, "SUCCEEDED")
+    table = JobTable(Database(sqlite_url(folder / "jobs.sqlite")), lambda job: None, owner="another")
+    released = table.claim(has_place=False)
+    assert released is not None
+    assert (released.id, released.state, released.attempt) == (job_record(1).id, "ROLLING_OUT", 1)
+    table.close()
+
+
+async def test_what_a_late_cancel_leaves_undone_is_told(folder: Path, tmp_path: Path) -> None:
+    """A job that is cancelled when its version is published already is SUCCEEDED, and its error says what became of the alias."""
+    shop = Shop(folder, ScriptedEngine(hanging))
+    shop.engine.on_start = publishing(shop.models, tmp_path)
+    async with shop.open():
+        shop.table.add(job_record(1, inference_target="127.0.0.1:1"))
+        await shop.until(1, "ROLLING_OUT")
+        shop.table.change(job_record(1).id, lambda job: job.cancelled(now=LATER))
+        ended = await shop.until(1, "SUCCEEDED")
+    assert ended.failure is not None
+    assert "look where banking@production points" in ended.failure.message
