@@ -118,21 +118,10 @@ def _raise_unless_done(session: Session, job: pb.TrainingJob) -> None:
         for line in () if explained.problems else _log_lines(job):
             session.tell(line)
         raise CommandError(explained)
-    if undone := _undone(job):
-        raise CommandError(Explained("ABORTED", "", undone, {"job": job.id}, (), None))
-
-
-def _undone(job: pb.TrainingJob) -> str:
-    """Say what a job has not done that ended without an error; empty: nothing."""
     if job.state not in PUBLISHED_STATES:
-        return f"{job.id} ended as {state_name(job)}"
-    alias = f"{job.spec.model}@{job.promote_to}"
-    if job.promote_to and job.cancel_requested:
-        return f"{job.id} was cancelled when {job.model_version} was published already; look where {alias} points"
-    rollout = job.rollout
-    if job.inference_target and not 0 < rollout.address_count == rollout.live_count:
-        return f"{job.model_version} did not go live: {alias} has moved on meanwhile, and servers follow it"
-    return ""
+        raise CommandError(
+            Explained("ABORTED", "", f"{job.id} ended as {state_name(job)}", {"job": job.id}, (), None)
+        )
 
 
 def _log_lines(job: pb.TrainingJob) -> Iterator[str]:
