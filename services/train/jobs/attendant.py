@@ -114,15 +114,16 @@ class Attendant:
                 await self._attend_once()
             except StoreUnavailableError as error:
                 _log.warning("job_waits_for_store", job=self._job.id, cause=error.message)
-                if self._service_stops or self._lease_lost:
-                    return  # its state is on record; whoever comes next goes on from there
+                if self._lease_lost:
+                    return await self._leave()
+                if self._service_stops:
+                    return None  # its state is on record; whoever comes next goes on from there
                 await asyncio.sleep(_RETRY_INTERVAL_S)
             except LeaseLostError:
                 _log.warning("job_changed_hands", job=self._job.id, attempt=self._job.attempt)
-                await self._leave()
-                return
+                return await self._leave()
             else:
-                return
+                return None
 
     async def _attend_once(self) -> None:
         self._job = await asyncio.to_thread(self._table.job, self._job.id)
