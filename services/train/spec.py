@@ -26,6 +26,10 @@ SEARCH_JOURNAL: Final = (
 SCRATCH: Final = "scratch"  # folder of an attempt's folder for files on their way to the store; nothing once the trainer is gone
 STOP: Final = "stop"  # file of an attempt's folder; where it is, the trainer keeps the best so far and goes on to publish it
 
+# torch, transformers and ONNX Runtime hold half of it before any work, and where they have less they hang or are aborted.
+LEAST_MEMORY_BYTES: Final = 1 << 30  # of any `most_memory_bytes`
+WORKERS_LOST_CODE: Final = 3  # exit code of a trainer whose workers were lost too often, nobody knows to what
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -20,7 +20,7 @@ from ray.util.state import StateApiClient
 from ray.util.state.common import ListApiOptions, StateResource
 
 from services.train.engines.port import UNWATCHED, Exit, Handle
-from services.train.spec import Assignment, Survey
+from services.train.spec import WORKERS_LOST_CODE, Assignment, Survey
 
 TRAINER_COMMAND: Final = ("python", "-m", "services.train.trainer.on_ray")  # as the image of the nodes has it
 LOST_AFTER_S: Final = 120.0  # a head that is started anew is back sooner
@@ -117,7 +117,12 @@ class RayTrainer:
             return self._exit is not None
         if details.status == JobStatus.PENDING:
             # It has no process, and finds that it is cancelled should it get one.
-            return (self._folder / _CANCELLED).exists()
+            if (self._folder / _CANCELLED).exists():
+                self._exit = self._exit or Exit(
+                    signal="SIGTERM"
+                )  # Ray says nothing of it before there is room
+                return True
+            return False
         return self._exit is not None and not self._cluster.has_actors(details.job_id)
 
     def _look(self) -> Any:
@@ -247,4 +252,8 @@ def _exit_of(details: Any) -> Exit:
     if details.status == JobStatus.STOPPED:
         return Exit(signal="SIGTERM")
     code = details.driver_exit_code
+    if code == WORKERS_LOST_CODE:
+        return Exit(
+            signal="SIGKILL"
+        )  # as of a process that its machine had no memory for: it may have been that
     return UNWATCHED if code is None else Exit.of_returncode(int(code))

@@ -16,11 +16,11 @@ from pydantic import TypeAdapter
 
 from services.train.engines.lifeline import hold_lifeline
 from services.train.events import Failed, Finished, PhaseStarted, Surveyed
-from services.train.spec import SCRATCH, Assignment, Survey
-from services.train.trainer.failures import failure_of, out_of_memory
+from services.train.spec import LEAST_MEMORY_BYTES, SCRATCH, Assignment, Survey
+from services.train.trainer.failures import GroupLostError, failure_of, out_of_memory
 from services.train.trainer.journal import Journal
 from services.train.trainer.log import say
-from services.train.trainer.memory import LEAST_BYTES, limit_memory
+from services.train.trainer.memory import limit_memory
 from shared.errors import TagsmithError
 from shared.telemetry.logs import describe_error
 
@@ -36,7 +36,10 @@ def train_here(assignment: Assignment, journal: Journal, scratch: Path) -> None:
 
 
 def main(folder: Path, train: Train = train_here) -> int:
-    """Do what the spec of the folder says; return the exit code. `train` carries out a job."""
+    """Do what the spec of the folder says; return the exit code. `train` carries out a job.
+
+    Raises GroupLostError, and has no last word, where the workers of a job have lost each other.
+    """
     hold_lifeline()
     journal = Journal(folder / "events.jsonl")
     scratch = folder / SCRATCH
@@ -45,13 +48,15 @@ def main(folder: Path, train: Train = train_here) -> int:
         journal.write(PhaseStarted(phase="PREPARING"))
         work = WORK.validate_json((folder / "spec.json").read_bytes())
         if isinstance(work, Assignment) and work.most_memory_bytes is not None:
-            if work.most_memory_bytes < LEAST_BYTES:
+            if work.most_memory_bytes < LEAST_MEMORY_BYTES:
                 raise out_of_memory(work)  # noqa: TRY301 - told like all others
             limit_memory(work.most_memory_bytes)
         shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
         scratch.mkdir()
         _do(work, journal, scratch, train)
         journal.write(Finished())
+    except GroupLostError:
+        raise  # not an end: the workers are started again, and go on in this folder
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every end must be told
         traceback.clear_frames(error.__traceback__)  # they hold what may be most of the memory
         # Whoever reads the log of a fault of the rows or the spec has no use for lines of this program.

@@ -4,10 +4,10 @@ import errno
 import secrets
 
 from services.train.events import Failure
-from services.train.spec import Assignment, Survey
+from services.train.spec import LEAST_MEMORY_BYTES, Assignment, Survey
 from services.train.trainer.journal import unforeseen_failure
 from services.train.trainer.log import say
-from services.train.trainer.memory import LEAST_BYTES, lacks_memory
+from services.train.trainer.memory import lacks_memory
 from shared.errors import StoreUnavailableError, TagsmithError, TrainingOutOfMemoryError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -20,6 +20,13 @@ class PeerFailedError(Exception):
         """`failure` is the other's."""
         super().__init__(f"another worker failed: {failure.reason}")
         self.failure = failure
+
+
+class GroupLostError(Exception):
+    """The processes that train one network cannot speak with each other any more: one of them was lost, or its node, or the way to it.
+
+    No word on the job, which is not to blame: whoever started the processes starts them again.
+    """
 
 
 def failure_of(error: Exception, work: Assignment | Survey | None) -> Failure:
@@ -44,7 +51,7 @@ def out_of_memory(work: Assignment | Survey | None) -> TrainingOutOfMemoryError:
     most = work.most_memory_bytes if isinstance(work, Assignment) else None
     told = {"max_tokens": work.spec.hyperparameters.max_tokens} if work else {}
     allowed = (
-        f" Its limit is {most} bytes: raise it (no trainer does with less than {LEAST_BYTES}), or"
+        f" Its limit is {most} bytes: raise it (no trainer does with less than {LEAST_MEMORY_BYTES}), or"
         if most
         else " Give it more, or"
     )

@@ -15,10 +15,6 @@ _SIGNS = (
     "out of memory",
     "can't start new thread",
 )
-LEAST_BYTES = (
-    1 << 30
-)  # torch, transformers and ONNX Runtime hold half of it before any work, and where they have less they hang or are aborted
-
 _STATUS = Path("/proc/self/status")
 
 

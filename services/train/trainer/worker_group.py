@@ -2,10 +2,12 @@
 
 Invariant: all take part in the same exchanges in the same order, and each exchange begins with a word from everybody that all is well. Whoever fails
 between two exchanges says so in the next one (`fail`), and all others end there with its failure: nobody waits for a process that will not come.
-What ends without a word is noticed by the process group, whose timeout is the last resort.
+What ends without a word is noticed by the process group, whose timeout is the last resort; then all others end with GroupLostError, as does whoever
+fails within an exchange, where nothing can be told.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor, distributed, nn
 
 from services.train.events import Failure
 from services.train.trainer.devices import training_device
-from services.train.trainer.failures import PeerFailedError, failure_of
+from services.train.trainer.failures import GroupLostError, PeerFailedError, failure_of
 
 _BUCKET_BYTES = (
     25 * 2**20
@@ -47,20 +49,22 @@ class Group:
         total, wish, *present = self._all_well(told)
         self._agreed = wish > 0
         gradients = [_gradient(each) for each, count in zip(learning, present, strict=True) if count]
-        for bucket in _buckets(gradients):
-            flat = torch.cat([each.flatten() for each in bucket])
-            distributed.all_reduce(flat)
-            for gradient, sums in zip(
-                bucket, torch.split(flat, [each.numel() for each in bucket]), strict=True
-            ):
-                gradient.copy_(sums.view_as(gradient))
+        with self._exchange():
+            for bucket in _buckets(gradients):
+                flat = torch.cat([each.flatten() for each in bucket])
+                distributed.all_reduce(flat)
+                for gradient, sums in zip(
+                    bucket, torch.split(flat, [each.numel() for each in bucket]), strict=True
+                ):
+                    gradient.copy_(sums.view_as(gradient))
         return total
 
     def of_leader(self, do: Callable[[], T]) -> T:
         """See Workers."""
         result: list[Any] = [do() if self.leads else None]
         self._all_well([])
-        distributed.broadcast_object_list(result)
+        with self._exchange():
+            distributed.broadcast_object_list(result)
         value: T = result[0]
         return value
 
@@ -81,26 +85,35 @@ class Group:
         self._together = False
 
     def fail(self, error: Exception) -> None:
-        """Tell the others that this process ends for `error`, unless they know, or have parted."""
+        """Tell the others that this process ends for `error`, unless they know, or have parted. Raises GroupLostError where they cannot be told."""
         if self._together:
             self._together = False
-            distributed.all_reduce(_numbers([1.0]))
-            distributed.all_gather_object([None] * self._size, failure_of(error, None).model_dump_json())
+            with self._exchange():
+                distributed.all_reduce(_numbers([1.0]))
+                distributed.all_gather_object([None] * self._size, failure_of(error, None).model_dump_json())
 
     def _all_well(self, told: list[float]) -> list[float]:
         """Return the sums of what all tell. Raises PeerFailedError where one of them fails instead."""
-        failed = _numbers([0.0])
-        try:
+        with self._exchange():
+            failed = _numbers([0.0])
             distributed.all_reduce(failed)
             if failed.item():
                 self._hear_failure()
             sums = _numbers(told)
             if told:
                 distributed.all_reduce(sums)
-        except BaseException:
-            self._together = False  # there is nobody to tell, or everybody knows
-            raise
         return sums.tolist()
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """What the processes do together. Raises GroupLostError where this one cannot, and PeerFailedError."""
+        try:
+            yield
+        except BaseException as error:
+            self._together = False  # there is nobody to tell, or everybody knows
+            if isinstance(error, PeerFailedError) or not isinstance(error, Exception):
+                raise
+            raise GroupLostError(f"the workers have lost each other: {error}") from error
 
     def _hear_failure(self) -> None:
         told: list[str | None] = [None] * self._size

@@ -89,8 +89,10 @@ def test_what_waits_for_room_is_cancelled_at_once(workplace: Workplace, tiny_bas
         begun_s = time.monotonic()
         assert trainer.stop(grace_s=2)
         assert time.monotonic() < begun_s + 10
+        assert trainer.poll() == Exit(signal="SIGTERM")
         full.replace_node()  # one with a processor
-        attempt.end(trainer)
+        late = full.engine().adopt({"submission_id": f"tagsmith-{order.job_id}-0001"}, attempt.folder)
+        attempt.end(late)
         assert attempt.events == []
         assert not (attempt.folder / SCRATCH).exists()
 

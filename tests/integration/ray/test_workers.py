@@ -62,6 +62,30 @@ def test_training_outlives_a_node(workplace: Workplace, tiny_base: Path) -> None
     assert attempt.events[-1] == {"kind": "finished"}
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_training_outlives_a_worker(
+    cluster: MiniCluster, workplace: Workplace, tiny_base: Path, rank: int
+) -> None:
+    """A worker is killed in mid-training, the one that leads or the other: no failure is told, and the group that is started again ends the job."""
+    long = LONG.model_copy(update={"max_epochs": 100})
+    order = workplace.assign(tiny_base, "classification", adaptable=True, hyperparameters=long)
+    attempt = Attempt.of(workplace, order, workers=2)
+    trainer = attempt.start(cluster.engine())
+    attempt.wait(lambda: attempt.step > 30, trainer)
+    events = str(attempt.folder / "events.jsonl")
+    workers = [
+        each for each in cluster.processes("RayTrainWorker") if "RayTrainWorker" in " ".join(each.cmdline())
+    ]
+    (victim,) = (
+        each for each in workers if any(file.path == events for file in each.open_files()) == (rank == 0)
+    )
+    victim.kill()
+    assert attempt.end(trainer) == Exit(code=0), attempt.log
+    assert attempt.said("failed") == []
+    assert [each["phase"] for each in attempt.said("phase")].count("PREPARING") == 2
+    assert attempt.events[-1] == {"kind": "finished"}
+
+
 def test_attempts_on_both_engines_go_on_from_each_other(
     cluster: MiniCluster, workplace: Workplace, tiny_base: Path
 ) -> None:

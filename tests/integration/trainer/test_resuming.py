@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -15,9 +16,12 @@ from services.train.events import Progress
 from services.train.spec import Assignment
 from services.train.trainer.checkpoint import Checkpoint
 from services.train.trainer.driving import Course, Driver
+from services.train.trainer.gain import teach_from_scratch
 from services.train.trainer.keeping import Keeper, Pace
 from services.train.trainer.kept import Kept
+from services.train.trainer.learners import HeadTraining
 from services.train.trainer.loop import Training
+from services.train.trainer.validation import Evaluation
 from tests.integration.trainer.lessons import (
     RECIPES,
     Killed,
@@ -100,6 +104,44 @@ def test_g12_a_resumed_training_equals_an_unbroken_one(
     assert taught.course == course
     if step > steps:
         assert resumed[0] == (step - 1) // steps * steps
+
+
+def test_patience_goes_on_where_it_was(
+    workplace: Workplace, tiny_base: Path, every: Callable[[int], None], tmp_path: Path
+) -> None:
+    """Killed after an evaluation that was no better: it counts, and the training ends where the unbroken one does."""
+    assignment = assigned(workplace, tiny_base, "frozen")
+    chosen = assignment.spec.hyperparameters.model_copy(update={"max_epochs": 20, "patience": 3})
+    spec = assignment.spec.model_copy(update={"hyperparameters": chosen})
+    assignment = assignment.model_copy(update={"spec": spec})
+    every(5)
+    with mock.patch.object(HeadTraining, "evaluate", return_value=Evaluation(0.5, 1.0)):
+        whole = lesson_of(assignment, tmp_path / "scratch").teach(Driver(lambda _: None)).course
+        assert whole.step == 4 * 20 < 20 * 9  # the first evaluation is the best, three are not
+        checkpoints = kept_in(assignment, tmp_path).checkpoints("checkpoints")
+        with pytest.raises(Killed):
+            lesson_of(assignment, tmp_path / "scratch").teach(
+                Driver(lambda _: None, checkpoints, killed_after(47))
+            )
+        resumed: list[int] = []
+        checkpoints = kept_in(assignment, tmp_path, 2).checkpoints("checkpoints")
+        driver = Driver(lambda _: None, checkpoints, resumed=resumed.append)
+        course = lesson_of(assignment, tmp_path / "scratch").teach(driver).course
+    assert resumed == [45]
+    assert course == whole
+
+
+def test_the_network_that_the_gain_is_measured_against_comes_of_the_seed(
+    workplace: Workplace, tiny_base: Path, tmp_path: Path
+) -> None:
+    """Its random weights are the same whatever was drawn before: after a resume it is another number of things."""
+    assignment = assigned(workplace, tiny_base, "all weights in parts")
+    twins = []
+    for drawn in (1, 2):
+        lesson = lesson_of(assignment, tmp_path / "scratch")
+        torch.manual_seed(drawn)
+        twins.append(weights_of(teach_from_scratch(lesson, Driver(lambda _: None, stop_asked=lambda: True))))
+    assert not differences(*twins)
 
 
 def test_what_has_ended_is_not_trained_again(whole: Whole, tmp_path: Path) -> None:

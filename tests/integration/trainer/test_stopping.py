@@ -109,11 +109,15 @@ def test_the_network_that_the_gain_is_measured_against_is_left_out(
     assert outcome.manifest.training_curve[-1].step == 45
 
 
-def test_who_is_asked_too_late_has_ended_by_itself(workplace: Workplace, tiny_base: Path) -> None:
-    """A request that nobody looks at any more changes nothing."""
+def test_who_is_asked_too_late_has_ended_by_itself(
+    workplace: Workplace, tiny_base: Path, stop_after: Callable[[int], None]
+) -> None:
+    """A request that comes with the last step changes nothing."""
+    stop_after(45)
     job = assigned(workplace, tiny_base, "frozen")
-    (workplace.folder(job) / "left").touch()
     outcome = workplace.train(job)
+    assert (workplace.folder(job) / STOP).exists()
+    assert outcome.manifest.training_curve[-1].step == 45
     assert stopped_of(outcome) == []
     assert outcome.manifest.lineage.stopped_step is None
 
