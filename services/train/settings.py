@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from services.train.spec import LEAST_MEMORY_BYTES
 from shared.cores import usable_cores
 from shared.settings import LogLevel, Port
 from shared.store.bucket import SCHEMES
@@ -58,7 +59,7 @@ class TrainSettings(BaseSettings):
         600  # in which inference servers are to take a version up before its alias goes back
     )
     max_concurrent_jobs: Annotated[int, Field(ge=1, le=64)] = 1
-    trainer_memory_bytes: Annotated[int, Field(ge=2**28)] | None = (
+    trainer_memory_bytes: Annotated[int, Field(ge=LEAST_MEMORY_BYTES)] | None = (
         None  # of each trainer process; None: as much as the machine has
     )
     trainer_silence_s: Annotated[float, Field(ge=10)] = (
