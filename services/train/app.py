@@ -24,7 +24,7 @@ from services.train.jobs.logs import Logs
 from services.train.jobs.publication import Publication
 from services.train.jobs.pulse import Pulse
 from services.train.jobs.record import JobRecord
-from services.train.jobs.state_folder import StateFolder, StateFolderError
+from services.train.jobs.state_folder import StateFolder, StateFolderError, check_writable
 from services.train.jobs.submission import LOOPBACK, Submission
 from services.train.jobs.supervisor import Supervisor
 from services.train.jobs.table import JobTable
@@ -81,16 +81,18 @@ async def serve(settings: TrainSettings, trainer_command: Sequence[str]) -> None
     stop = stop_signal()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "blocking"))
     host = settings.host
-    server = Server()
-    port = bind(server, host, settings.port)
     health = HealthServer(host, settings.health_port)
     metrics_port = start_metrics_server(host, settings.metrics_port)
     state_folder = StateFolder(settings.state_dir)
     await health.start()
-
-    objects = await asyncio.to_thread(_open_store, settings.store)
-    local = LocalEngine(trainer_command, owner=state_folder.owner)
-    jobs = _Jobs(settings, objects, state_folder, local)
+    try:
+        objects = await asyncio.to_thread(_open_store, settings.store)
+        jobs = _Jobs(settings, objects, state_folder, LocalEngine(trainer_command, owner=state_folder.owner))
+        server = Server()
+        port = bind(server, host, settings.port)
+    except BaseException:
+        await health.stop()  # while there is a loop to stop it in
+        raise
     add_TrainingServiceServicer_to_server(jobs.servicer, server)  # type: ignore[no-untyped-call]  # generated
     add_RegistryServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
         RegistryServicer(Registry(jobs.models), Comparisons(jobs.models, DatasetStore(objects))), server
@@ -136,7 +138,12 @@ def _open_store(url: str) -> ObjectStore:
 
 def _ray(settings: TrainSettings, address: str) -> Engine:
     """The import is made here alone: Ray is an extra."""
-    from services.train.engines.ray import RayEngine
+    try:
+        from services.train.engines.ray import RayEngine
+    except ModuleNotFoundError as error:
+        raise StateFolderError(
+            f"the engine ray needs the extra `ray`, of which {error.name} is missing: pip install '.[train,cpu,ray]'"
+        ) from error
 
     return RayEngine(address, worker_cpus=settings.ray_worker_cpus, worker_gpus=settings.ray_worker_gpus)
 
@@ -160,6 +167,7 @@ class _Jobs:
             self.models, ThreadPoolExecutor(4, "rollout"), patience_s=settings.rollout_patience_s
         )
         self._jobs_dir = settings.jobs_dir or state_folder.jobs
+        check_writable(self._jobs_dir)
         url = settings.database.get_secret_value() if settings.database else ""
         self.table = JobTable(
             Database(url or sqlite_url(state_folder.table_file)),
@@ -207,7 +215,7 @@ class _Jobs:
 
     def _datasets_in_use(self) -> Iterator[tuple[str, str]]:
         """What jobs need that have not ended: the rows that they learn from, and those that they replay."""
-        for job_id, dataset, parent in self.table.needs():
+        for job_id, dataset, parent in self.table.census.needs():
             yield job_id, dataset
             if parent:
                 for name in rows_behind(self.models, parent):

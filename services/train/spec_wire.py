@@ -54,19 +54,20 @@ _CHOICES: Final[dict[str, tuple[Any, Mapping[Any, str]]]] = {  # knobs whose val
 }
 
 
+_MOST_SECONDS: Final = 315_576_000_000  # of google.protobuf.Duration
+_NANOS: Final = 1_000_000_000
 ValueT = TypeVar("ValueT")
 
 
 def read_job_order(request: pb.CreateTrainingJobRequest) -> Order:
     """Read what a caller wants to train, and how its job is to run. Raises as `read_order` does."""
     order = read_order(request.spec, promote_to=request.promote_to)
-    limited = request.HasField("max_duration")
     return replace(
         order,
         override_reason=request.override_reason,
         priority=request.priority,
         inference_target=request.inference_target,
-        most_minutes=request.max_duration.ToTimedelta().total_seconds() / 60 if limited else None,
+        most_minutes=_read_minutes(request),
     )
 
 
@@ -83,7 +84,20 @@ def read_retraining(request: pb.RetrainModelRequest) -> Retraining:
         gates={field.name: value for field, value in request.gates.ListFields()},
         inference_target=request.inference_target,
         priority=request.priority,
+        most_minutes=_read_minutes(request),
     )
+
+
+def _read_minutes(request: pb.CreateTrainingJobRequest | pb.RetrainModelRequest) -> float | None:
+    """Read max_duration, None where it is not set. Raises FieldInvalidError for one that is none."""
+    if not request.HasField("max_duration"):
+        return None
+    duration = request.max_duration
+    if not (0 <= duration.seconds <= _MOST_SECONDS and 0 <= duration.nanos < _NANOS):
+        raise FieldInvalidError(
+            "max_duration is not within 0 and 10,000 years.", field="max_duration", value=duration.seconds
+        )
+    return (duration.seconds + duration.nanos / _NANOS) / 60
 
 
 def read_order(spec: pb.TrainingSpec, *, promote_to: str = "") -> Order:

@@ -22,7 +22,7 @@ from services.train.events import Failed, Failure, Finished, TrainerEvent
 from services.train.jobs.ending import TrainerEnd, after_trainer, with_log
 from services.train.jobs.event_log import EventLog
 from services.train.jobs.failing import failure_of
-from services.train.jobs.folders import JobFolder
+from services.train.jobs.folders import JobFolder, lay_out
 from services.train.jobs.going_live import GoingLive, cancelled
 from services.train.jobs.logs import tail
 from services.train.jobs.publication import Publication
@@ -39,6 +39,7 @@ POLL_INTERVAL_S: Final = 0.1
 STOP_GRACE_S: Final = 2.0  # a trainer ends within a second of SIGTERM; cancel promises five in all
 _LAST_WORD_GRACE_S: Final = 3.0
 _RETRY_INTERVAL_S: Final = 2.0
+START_PATIENCE_S: Final = 60.0  # with a disk on which no trainer can be started
 
 
 class _ReleasedError(Exception):
@@ -78,6 +79,7 @@ class Attendant:
         self._end = asyncio.Event()
         self._service_stops = False
         self._lease_lost = False
+        self._opened_s = time.monotonic()
         self._asked_to_stop = 0  # the attempt that was
 
     @property
@@ -114,16 +116,27 @@ class Attendant:
                 await self._attend_once()
             except StoreUnavailableError as error:
                 _log.warning("job_waits_for_store", job=self._job.id, cause=error.message)
+                if await self._gives_up_start(error):
+                    return None
                 if self._lease_lost:
                     return await self._leave()
                 if self._service_stops:
-                    return None  # its state is on record; whoever comes next goes on from there
+                    return None  # whoever comes next goes on from what is on record
                 await asyncio.sleep(_RETRY_INTERVAL_S)
             except LeaseLostError:
                 _log.warning("job_changed_hands", job=self._job.id, attempt=self._job.attempt)
                 return await self._leave()
             else:
                 return None
+
+    async def _gives_up_start(self, error: StoreUnavailableError) -> bool:
+        """Put a job back whose trainer cannot be started here for long: another service may be able to, and three tries are enough."""
+        is_early = time.monotonic() < self._opened_s + START_PATIENCE_S
+        if is_early or self._trainer is not None or self._job.handle is not None:
+            return False
+        with suppress(StoreUnavailableError, LeaseLostError):
+            await self._fail(error)
+        return self._job.state == "QUEUED" or self._job.is_final
 
     async def _attend_once(self) -> None:
         self._job = await asyncio.to_thread(self._table.job, self._job.id)
@@ -169,26 +182,16 @@ class Attendant:
 
     def _open_trainer(self) -> Trainer | None:
         """Find the attempt's trainer or start it; None if the job is to end before it has one. Blocks."""
-        if self._job.handle is not None:
-            return self._engine.adopt(self._job.handle, self._attempt_folder)
-        self._publication.give_up_attempts(self._job)
-        if self._end.is_set() or self._publication.manifest(self._job) is not None:
+        job, folder = self._job, self._attempt_folder
+        if job.handle is not None:
+            return self._engine.adopt(job.handle, folder)
+        self._publication.give_up_attempts(job)
+        if self._end.is_set() or self._publication.manifest(job) is not None:
             return None
-        assignment = self._assign(self._job)
-        folder = self._attempt_folder
+        lay_out(folder, self._folder.kept, self._assign(job))
+        record = partial(self._table.change, job.id, epoch=self._epoch)
         with store_errors("start trainer"):
-            shutil.rmtree(
-                folder, ignore_errors=True
-            )  # of a start that came to nothing: no trainer ever ran in it
-            folder.mkdir(parents=True)
-            self._folder.kept.mkdir(exist_ok=True)
-            (folder / "spec.json").write_text(assignment.model_dump_json(indent=1), "utf-8")
-            return self._engine.start(
-                folder,
-                lambda handle: self._table.change(
-                    self._job.id, lambda job: job.started(handle), epoch=self._epoch
-                ),
-            )
+            return self._engine.start(folder, lambda handle: record(lambda job: job.started(handle)))
 
     async def _ask_to_stop(self) -> None:
         """Have training end early where somebody wants that, or where the job's time is over."""
@@ -220,12 +223,6 @@ class Attendant:
         printed = await asyncio.to_thread(tail, self._folder.log(self._job.attempt))
         await self._change(lambda job: with_log(after_trainer(job, end, now=datetime.now(UTC)), printed))
         await self._tidy()
-        _log.info(
-            "job_ended" if self._job.is_final else "job_waits_again",
-            job=self._job.id,
-            state=self._job.state,
-            reason=self._job.reason,
-        )
 
     async def _take_live(self) -> Failure | None:
         """Move the alias and see it through; return what of that was not done, and why."""
@@ -240,7 +237,7 @@ class Attendant:
             return failure_of(error, job_id=self._job.id)
 
     async def _go_live(self) -> Failure | None:
-        """Wait for the inference servers; return why they did not take the version up. What ends the waiting leaves the alias where it is."""
+        """Wait for the inference servers; return why they did not take the version up."""
         await self._change(JobRecord.rolling_out)
         try:
             return await self._going_live.follow(
@@ -262,7 +259,6 @@ class Attendant:
         )  # it spoke; nobody stops
         await self._change(lambda job: after_trainer(job, end, now=datetime.now(UTC)))
         await self._tidy()
-        _log.info("job_ended", job=self._job.id, state=self._job.state, reason=failure.reason)
 
     async def _stop_trainer(self) -> None:
         """Return when no process of the trainer lives and its unfinished files are gone."""
@@ -284,6 +280,8 @@ class Attendant:
 
     async def _tidy(self) -> None:
         """What only another attempt would need goes with the job's end."""
+        event = "job_ended" if self._job.is_final else "job_waits_again"
+        _log.info(event, job=self._job.id, state=self._job.state, reason=self._job.reason)
         if self._job.is_final:
             await asyncio.to_thread(shutil.rmtree, self._folder.kept, ignore_errors=True)
 

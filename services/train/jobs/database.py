@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +94,7 @@ def sqlite_url(file: Path) -> str:
 def _engine(url: str, patience_s: float) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
-    except ArgumentError:  # whose text may hold a password
+    except (ArgumentError, ValueError):  # whose text may hold a password
         raise _unusable("its URL cannot be read") from None
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(
@@ -104,6 +105,8 @@ def _engine(url: str, patience_s: float) -> sa.Engine:
         return engine
     if parsed.get_backend_name() != "postgresql":
         raise _unusable("its URL is neither sqlite:// nor postgresql://")
+    if find_spec("psycopg") is None:
+        raise _unusable("PostgreSQL needs the extra `postgres`: pip install '.[train,postgres,cpu]'")
     return sa.create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=_CONNECTIONS,

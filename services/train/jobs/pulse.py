@@ -70,7 +70,7 @@ class Pulse:
         ours = self._table.renew(epochs) if epochs else []
         others = self._table.jobs(watched) if watched else []
         if counts:
-            found = self._table.counts()
+            found = self._table.census.counts()
             for state in FOLLOWERS:
                 metrics.JOBS.labels(state).set(found.get(state, 0))
         return ours, others

@@ -21,8 +21,10 @@ def place_of(job: JobRecord, table: JobTable, *, most_running: int) -> QueuePlac
     """Return the place of a job, None for one that does not wait. `most_running` jobs run here at a time. Blocks."""
     if job.state != "QUEUED":
         return None
-    ahead = table.ahead_of(job)
-    return QueuePlace(ahead, expected_wait_s(ahead, table.running_count(), table.usual_s(), most_running))
+    ahead = table.census.ahead_of(job)
+    return QueuePlace(
+        ahead, expected_wait_s(ahead, table.census.running_count(), table.census.usual_s(), most_running)
+    )
 
 
 def expected_wait_s(ahead: int, running: int, usual_s: float | None, most_running: int) -> float | None:

@@ -100,7 +100,8 @@ class JobRecord:
         """Its lease ran out. An attempt that has a trainer may still come to something; one that has none is another's to start no more."""
         if self.handle is not None or self.state == "ROLLING_OUT":
             return self
-        return self.requeued(now=now)
+        waiting = self.requeued(now=now)
+        return waiting.cancelled(now=now) if self.cancel_requested else waiting
 
     def claimed(self, *, now: datetime) -> "JobRecord":
         """Its turn has come: another attempt begins."""

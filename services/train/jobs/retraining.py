@@ -27,6 +27,7 @@ class Retraining:
     gates: Mapping[str, int | float | str] = field(default_factory=dict)
     inference_target: str = ""
     priority: int = 0
+    most_minutes: float | None = None
 
     @property
     def digest(self) -> str:
@@ -59,6 +60,7 @@ def order_of(asked: Retraining, models: ModelStore) -> Order:
         override_reason=asked.override_reason,
         inference_target=asked.inference_target,
         priority=asked.priority,
+        most_minutes=asked.most_minutes,
     )
 
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO, Final
 
@@ -93,6 +94,16 @@ class StateFolder:
     def close(self) -> None:
         """Let go."""
         self._lock.close()
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder for jobs if it is absent, and try it. Raises StateFolderError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".try-"):
+            pass
+    except OSError as error:
+        raise StateFolderError(f"the folder of jobs {folder} cannot be used: {error.strerror}") from error
 
 
 def network_filesystem(path: Path) -> str | None:

@@ -203,7 +203,7 @@ class Submission:
     def _model_problems(self, model: str, task: Task) -> list[Problem]:
         """A name keeps its task: an alias that moved to a version of another task would fail every caller."""
         # The jobs first: one that ends after they were read has its version in the store by then.
-        kept = self._table.tasks(model) | self._published_tasks(model)
+        kept = self._table.census.tasks(model) | self._published_tasks(model)
         return [
             Problem("spec.model", f"versions or jobs of {model} do {other}, not {task}: choose another name")
             for other in sorted(kept - {task})

@@ -8,16 +8,16 @@ Any thread may call. The listener hears every change that was committed here, in
 of order, and their `revision` tells which is the later one.
 """
 
-import json
+import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
-from statistics import median
 from typing import Final
 
 import sqlalchemy as sa
 
+from services.train.jobs.census import Census
 from services.train.jobs.database import Database
 from services.train.jobs.history import JobEvent, happened
 from services.train.jobs.lifecycle import FINAL, RUNNING
@@ -27,11 +27,9 @@ from services.train.jobs.record import JobRecord
 from services.train.jobs.rows import time_of, to_event, to_record, to_row
 from services.train.jobs.schema import EVENTS, JOBS
 from services.train.pages import PageRequest
-from shared.store.manifest import Task
 
 _RENEWED_AT: Final = 0.75  # of a lease: it is prolonged once no more than that is left
-_WITHOUT_TRAINER: Final = ("ROLLING_OUT",)
-_RECENT_JOBS: Final = 20  # whose times say how long the next one may take
+_TURN: Final = (JOBS.c.priority.desc(), JOBS.c.sequence)  # in which jobs are taken
 
 
 class LeaseLostError(Exception):
@@ -56,8 +54,11 @@ class JobTable:
         """
         self._database = database
         self._on_change = on_change
+        self.census = Census(database)
         self._owner = owner
         self._lease_s = lease_s
+        self._heard_s: float | None = None  # on the monotonic clock: when the database last answered a claim
+        self._calm_s = 0.0  # until when nothing is taken over
         with database.transaction() as connection:
             check_readable(connection)
 
@@ -132,32 +133,56 @@ class JobTable:
         return after
 
     def claim(self, *, has_place: bool = True) -> JobRecord | None:
-        """Take a job to attend, None if there is none: one whose lease ran out, else the first of those that wait.
+        """Take a job to attend, None if there is none: one whose lease ran out, else, with a place for a trainer, the first of those that wait.
 
-        A job whose lease ran out stays where it is: whoever takes it has to see what became of its attempt. Without a place for a trainer only
-        those are taken that need none any more.
+        A job whose lease ran out stays where it is, since whoever takes it has to see what became of its attempt; one that never had a trainer
+        goes back into the queue. Nothing is taken over while nobody can tell whose fault a lease is that ran out: for the length of one after the
+        database was away.
         """
+        if self._may_take_over():
+            while (job := self._take_over()) is not None:
+                self._on_change(job)
+                if job.lease.owner:
+                    return job
+        claimed = self._claim_waiting() if has_place else None
+        if claimed is not None:
+            self._on_change(claimed)
+        return claimed
+
+    def _take_over(self) -> JobRecord | None:
+        """Take a job whose lease ran out; where it needs no attendant, it is nobody's."""
         with self._database.transaction() as connection:
             now_s = self._database.now_s(connection)
             abandoned = (
-                JOBS.c.state.in_(RUNNING if has_place else _WITHOUT_TRAINER),
+                JOBS.c.state.in_(RUNNING),
                 JOBS.c.lease_until_s < now_s,
                 JOBS.c.lease_owner != self._owner,
             )
-            order = (JOBS.c.priority.desc(), JOBS.c.sequence)
-            job = first(connection, unlocked(JOBS.select().where(*abandoned).order_by(*order)))
-            if job is None and has_place:
-                job = first(
-                    connection, unlocked(JOBS.select().where(JOBS.c.state == "QUEUED").order_by(*order))
-                )
+            job = first(connection, unlocked(JOBS.select().where(*abandoned).order_by(*_TURN)))
             if job is None:
                 return None
-            now = time_of(now_s)
-            taken = job if job.state == "QUEUED" else job.taken_over(now=now)
-            taken = taken.held(self._owner, until_s=now_s + self._lease_s)
-            taken = self._write(connection, job, taken.claimed(now=now) if taken.state == "QUEUED" else taken)
-        self._on_change(taken)
-        return taken
+            taken = job.taken_over(now=time_of(now_s))
+            if taken is job:
+                taken = job.held(self._owner, until_s=now_s + self._lease_s)
+            return self._write(connection, job, taken)
+
+    def _claim_waiting(self) -> JobRecord | None:
+        with self._database.transaction() as connection:
+            now_s = self._database.now_s(connection)
+            job = first(connection, unlocked(JOBS.select().where(JOBS.c.state == "QUEUED").order_by(*_TURN)))
+            if job is None:
+                return None
+            held = job.held(self._owner, until_s=now_s + self._lease_s)
+            return self._write(connection, job, held.claimed(now=time_of(now_s)))
+
+    def _may_take_over(self) -> bool:
+        """Whether this service has heard of the database often enough for a whole lease: others may have been as deaf as it was."""
+        with self._database.transaction():
+            now_s = time.monotonic()
+        if self._heard_s is not None and now_s - self._heard_s > self._lease_s:
+            self._calm_s = now_s + self._lease_s
+        self._heard_s = now_s
+        return now_s >= self._calm_s
 
     def reclaim(self, *, but: Collection[str] = ()) -> list[JobRecord]:
         """Take every job that is this service's, `but` those that it attends: those that it held when it ended, whether or not their leases have run out."""
@@ -190,28 +215,6 @@ class JobTable:
         with self._database.transaction() as connection:
             return [to_record(row) for row in connection.execute(query)]
 
-    def counts(self) -> dict[str, int]:
-        """Return how many jobs are in which state."""
-        query = sa.select(JOBS.c.state, sa.func.count().label("jobs")).group_by(JOBS.c.state)
-        with self._database.transaction() as connection:
-            return {row.state: row.jobs for row in connection.execute(query)}
-
-    def needs(self) -> list[tuple[str, str, str]]:
-        """Return (job, dataset, version that it goes on from, or empty) of every job that has not ended; of ten thousand in a moment."""
-        query = sa.select(JOBS.c.id, JOBS.c.spec).where(JOBS.c.state.not_in(FINAL))
-        with self._database.transaction() as connection:
-            specs = [(row.id, json.loads(row.spec)) for row in connection.execute(query)]
-        return [
-            (job_id, spec["dataset"], (spec.get("continues") or {}).get("version", ""))
-            for job_id, spec in specs
-        ]
-
-    def tasks(self, model: str) -> set[Task]:
-        """Return what the jobs of a model do that have not ended."""
-        query = sa.select(JOBS.c.task).where(JOBS.c.model == model, JOBS.c.state.not_in(FINAL)).distinct()
-        with self._database.transaction() as connection:
-            return set(connection.execute(query).scalars())
-
     def page(self, model: str, page: PageRequest) -> tuple[list[JobRecord], str]:
         """Return a page of the jobs of a model (empty: of all), newest first, and the next page's token."""
         limit = page.limit(default=50)
@@ -224,28 +227,6 @@ class JobTable:
             jobs = [to_record(row) for row in connection.execute(query)]
         more = len(jobs) > limit
         return jobs[:limit], page.token_after(jobs[limit - 1].sequence) if more else ""
-
-    def ahead_of(self, job: JobRecord) -> int:
-        """Return how many jobs wait that go before a job that waits."""
-        before = (JOBS.c.priority > job.priority) | (
-            (JOBS.c.priority == job.priority) & (JOBS.c.sequence < job.sequence)
-        )
-        query = sa.select(sa.func.count()).where(JOBS.c.state == "QUEUED", before)
-        with self._database.transaction() as connection:
-            return int(connection.execute(query).scalar_one())
-
-    def usual_s(self) -> float | None:
-        """Return how many seconds jobs take: the median of those that published last, None if none did yet."""
-        query = sa.select(JOBS.c.ran_s).where(JOBS.c.state.in_(("SUCCEEDED", "STOPPED")))
-        with self._database.transaction() as connection:
-            ran = connection.execute(query.order_by(JOBS.c.sequence.desc()).limit(_RECENT_JOBS)).scalars()
-            return median(found) if (found := list(ran)) else None
-
-    def running_count(self) -> int:
-        """Return how many jobs are being attended, by whomever."""
-        query = sa.select(sa.func.count()).where(JOBS.c.state.in_(RUNNING))
-        with self._database.transaction() as connection:
-            return int(connection.execute(query).scalar_one())
 
     def ended(self, *, before: datetime | None = None) -> list[str]:
         """Return the ids of the jobs that have ended, before a time or at all."""

@@ -56,7 +56,7 @@ def test_the_release_before_migrations_is_brought_up_to_date(tmp_path: Path) -> 
     old_table(tmp_path / "jobs.sqlite", "SUCCEEDED", "TRAINING", "QUEUED")
     table = JobTable(Database(sqlite_url(tmp_path / "jobs.sqlite")), lambda job: None, owner="here")
     assert [job.state for job in table.unfinished()] == ["TRAINING", "QUEUED"]
-    assert table.tasks("banking") == {"classification"}
+    assert table.census.tasks("banking") == {"classification"}
     known = table.find_request("request 1")
     assert known is not None
     assert (known.id, known.attempt, known.priority, known.revision) == ("job-0000000000000001", 0, 0, 3)

@@ -83,10 +83,10 @@ def test_the_urgent_go_first(table: JobTable) -> None:
     """Of those that wait the highest priority is claimed first, and among equals the oldest; places in the queue say the same."""
     for number, priority in enumerate((0, 5, -5, 5), start=1):
         table.add(job_record(number, priority=priority))
-    ahead = [table.ahead_of(table.job(job_record(number).id)) for number in (1, 2, 3, 4)]
+    ahead = [table.census.ahead_of(table.job(job_record(number).id)) for number in (1, 2, 3, 4)]
     assert ahead == [2, 0, 3, 1]
     assert [(job := table.claim()) and job.sequence for _ in range(4)] == [2, 4, 1, 3]
-    assert table.running_count() == 4
+    assert table.census.running_count() == 4
 
 
 def test_changes_never_cross(table: JobTable) -> None:
@@ -132,8 +132,8 @@ def test_unfinished_jobs_are_found(table: JobTable) -> None:
         table.add(job_record(number, state=state))
     table.add(job_record(5, model="other"))
     assert [job.spec.model for job in table.unfinished()] == ["banking", "banking", "other"]
-    assert table.tasks("banking") == {"classification"}
-    assert table.tasks("nobody") == set()
+    assert table.census.tasks("banking") == {"classification"}
+    assert table.census.tasks("nobody") == set()
 
 
 def test_pages_of_a_model(table: JobTable) -> None:
@@ -334,11 +334,53 @@ def test_ended_jobs_are_forgotten(table: JobTable) -> None:
 
 def test_how_long_jobs_take(table: JobTable) -> None:
     """The median of those that published last says how long the next may take; nothing does before the first."""
-    assert table.usual_s() is None
+    assert table.census.usual_s() is None
     for number, seconds in enumerate((10, 30, 1000), start=1):
         job = table.add(job_record(number))
         claimed = table.claim()
         assert claimed is not None
         end = cast(datetime, claimed.start_time) + timedelta(seconds=seconds)
         table.change(job.id, lambda job, end=end: job.ended("SUCCEEDED", now=end))
-    assert table.usual_s() == pytest.approx(30)
+    assert table.census.usual_s() == pytest.approx(30)
+
+
+def test_what_was_lost_is_taken_over_without_a_place(open_table: Callable[..., JobTable]) -> None:
+    """A service that is busy looks after the jobs of one that died: what has a trainer is attended, what has none waits again, or is cancelled as was asked."""
+    clock = VirtualClock()
+    here, there = open_table(owner="here", clock=clock), open_table(owner="there", clock=clock)
+    for number in (1, 2, 3):
+        here.add(job_record(number))
+        here.claim()
+    here.change(job_record(2).id, lambda job: job.started({"pid": 1}))
+    here.change(job_record(3).id, lambda job: job.cancelled(now=LATER))
+    clock.now_s += LEASE_S + 1
+    taken = there.claim(has_place=False)
+    assert taken is not None
+    assert (taken.id, taken.lease.owner) == (job_record(2).id, "there")
+    assert there.claim(has_place=False) is None
+    assert [there.job(job_record(number).id).state for number in (1, 3)] == ["QUEUED", "CANCELLED"]
+    again = there.claim()
+    assert again is not None
+    assert (again.id, again.attempt) == (job_record(1).id, 2)
+
+
+def test_nobody_is_held_for_dead_right_after_an_outage(
+    open_table: Callable[..., JobTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the database has been away for longer than a lease, every service gets the time of one to say that it lives."""
+    clock = VirtualClock()
+    here, there = open_table(owner="here", clock=clock), open_table(owner="there", clock=clock)
+    here.add(job_record(1))
+    held = here.claim()
+    assert held is not None
+    assert there.claim() is None
+    clock.now_s += 2 * LEASE_S  # nobody could ask or renew meanwhile
+    now_s = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 2 * LEASE_S)
+    assert there.claim() is None
+    assert [job.id for job in here.renew({held.id: 1})] == [held.id]
+    clock.now_s += LEASE_S + 1
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 2.5 * LEASE_S)
+    assert there.claim() is None
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 3.1 * LEASE_S)
+    assert there.claim() is not None

@@ -93,3 +93,18 @@ def test_the_service_process_never_imports_torch() -> None:
     """A fresh process that imports the whole service holds neither torch nor transformers nor onnxruntime."""
     code = "import sys, services.train.app; sys.exit(bool({'torch', 'transformers', 'optimum', 'onnxruntime'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_folder_of_jobs_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A service that could start no trainer does not start: it would only keep jobs from others."""
+    (tmp_path / "file").touch()
+    said = failed_start(Service(tmp_path), jobs_dir=str(tmp_path / "file"))
+    assert f"the folder of jobs {tmp_path / 'file'} cannot be used" in said
+
+
+def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """One sentence, without the password, and nothing of the program's own."""
+    said = failed_start(Service(tmp_path), database="postgresql://user:secret@127.0.0.1:1/jobs")
+    assert said.startswith("tagsmith training service: The job table cannot be used: ")
+    assert "secret" not in said
+    assert "never awaited" not in said

@@ -698,7 +698,7 @@ class QueuePlace(_message.Message):
     def __init__(self, ahead_count: _Optional[int] = ..., expected_wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RetrainModelRequest(_message.Message):
-    __slots__ = ("model", "dataset", "alias", "continues", "promote", "override_reason", "gates", "inference_target", "request_id", "priority")
+    __slots__ = ("model", "dataset", "alias", "continues", "promote", "override_reason", "gates", "inference_target", "request_id", "priority", "max_duration")
     class Promote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PROMOTE_UNSPECIFIED: _ClassVar[RetrainModelRequest.Promote]
@@ -719,6 +719,7 @@ class RetrainModelRequest(_message.Message):
     INFERENCE_TARGET_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_FIELD_NUMBER: _ClassVar[int]
     model: str
     dataset: str
     alias: str
@@ -729,7 +730,8 @@ class RetrainModelRequest(_message.Message):
     inference_target: str
     request_id: str
     priority: int
-    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., alias: _Optional[str] = ..., continues: _Optional[bool] = ..., promote: _Optional[_Union[RetrainModelRequest.Promote, str]] = ..., override_reason: _Optional[str] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., inference_target: _Optional[str] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
+    max_duration: _duration_pb2.Duration
+    def __init__(self, model: _Optional[str] = ..., dataset: _Optional[str] = ..., alias: _Optional[str] = ..., continues: _Optional[bool] = ..., promote: _Optional[_Union[RetrainModelRequest.Promote, str]] = ..., override_reason: _Optional[str] = ..., gates: _Optional[_Union[QualityGates, _Mapping]] = ..., inference_target: _Optional[str] = ..., request_id: _Optional[str] = ..., priority: _Optional[int] = ..., max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class StopTrainingJobRequest(_message.Message):
     __slots__ = ("id",)

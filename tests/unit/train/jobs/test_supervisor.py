@@ -470,3 +470,19 @@ async def test_what_a_late_cancel_leaves_undone_is_told(folder: Path, tmp_path: 
         ended = await shop.until(1, "SUCCEEDED")
     assert ended.failure is not None
     assert "look where banking@production points" in ended.failure.message
+
+
+async def test_a_disk_that_stays_full_gives_the_job_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no trainer can be started for long the job goes back into the queue, for whoever can; the third time it fails, and says why."""
+    monkeypatch.setattr(attendant_module, "START_PATIENCE_S", 0.05)
+
+    def full(_: Path) -> ScriptedTrainer:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    shop = Shop(folder, ScriptedEngine(full))
+    async with shop.open():
+        shop.table.add(job_record(1))
+        ended = await shop.until(1, "FAILED")
+    assert (ended.reason, ended.attempt, ended.losses) == ("STORE_UNAVAILABLE", 3, 2)
