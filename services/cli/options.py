@@ -87,14 +87,35 @@ AliasOption = Annotated[str, typer.Option("--alias", help="The alias.")]
 PriorityOption = Annotated[
     int, typer.Option(min=-100, max=100, help="Of the jobs that wait, those with the highest go first.")
 ]
-InferenceTargetOption = Annotated[
-    str,
+
+
+def _given(value: str | None) -> str | None:
+    """What is there and empty is a variable that a script forgot, and would switch off what it asks for."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("is empty: give it a value, or leave the option out")
+    return value
+
+
+MaxMinutesOption = Annotated[
+    float | None,
     typer.Option(
+        min=0,
+        max=1_000_000,
+        help="After so many minutes training ends and the best so far is published, as by `tagsmith stop`.",
+    ),
+]
+InferenceTargetOption = Annotated[
+    str | None,
+    typer.Option(
+        callback=_given,
         metavar="HOST:PORT,...",
         help="Wait until these inference servers answer with the version, or dns:///NAME:PORT for all addresses of a name; else the alias goes back.",
     ),
 ]
 RequestIdOption = Annotated[
-    str | None, typer.Option(help="The same id never makes a second job; for scripts that may run twice.")
+    str | None,
+    typer.Option(
+        callback=_given, help="The same id never makes a second job; for scripts that may run twice."
+    ),
 ]
 DetachOption = Annotated[bool, typer.Option("--detach", help="Submit and do not wait.")]

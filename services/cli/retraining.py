@@ -1,6 +1,7 @@
 """`tagsmith retrain`: from new rows to live in one command."""
 
 import uuid
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from services.cli.options import (
     AsJson,
     DetachOption,
     InferenceTargetOption,
+    MaxMinutesOption,
     PriorityOption,
     RequestIdOption,
     session_of,
@@ -50,8 +52,9 @@ def retrain(
             help="What the version must hold for the alias to move; repeatable (default: what the version before was held to).",
         ),
     ] = None,
-    inference_target: InferenceTargetOption = "",
+    inference_target: InferenceTargetOption = None,
     priority: PriorityOption = 0,
+    max_minutes: MaxMinutesOption = None,
     request_id: RequestIdOption = None,
     detach: DetachOption = False,
     as_json: AsJson = False,
@@ -75,10 +78,12 @@ def retrain(
         promote=pb.RetrainModelRequest.NEVER if no_promote else promote,
         override_reason=override_reason,
         gates=read_gates(gate or []),
-        inference_target=inference_target,
+        inference_target=inference_target or "",
         priority=priority,
         request_id=request_id or uuid.uuid4().hex,  # so that a repeated call is the same job
     )
+    if max_minutes is not None:
+        request.max_duration.FromTimedelta(timedelta(minutes=max_minutes))
     job = session.call(session.training.RetrainModel, request)
     if detach:
         session.show(job_record(job), f"{job.id} accepted; it will publish {job.model_version}")

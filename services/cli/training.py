@@ -12,6 +12,7 @@ from services.cli.options import (
     AsJson,
     DetachOption,
     InferenceTargetOption,
+    MaxMinutesOption,
     PriorityOption,
     RequestIdOption,
     session_of,
@@ -100,16 +101,9 @@ def train(
     override_reason: Annotated[
         str, typer.Option(metavar="WHY", help="Why the alias is to move even if a --gate fails.")
     ] = "",
-    inference_target: InferenceTargetOption = "",
+    inference_target: InferenceTargetOption = None,
     priority: PriorityOption = 0,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1_000_000,
-            help="After so many minutes training ends and the best so far is published, as by `tagsmith stop`.",
-        ),
-    ] = None,
+    max_minutes: MaxMinutesOption = None,
     detach: DetachOption = False,
     validate_only: Annotated[
         bool, typer.Option("--validate-only", help="Check the job and do not submit it.")
@@ -228,7 +222,7 @@ def train(
         request_id=request_id or uuid.uuid4().hex,  # so that a repeated call is the same job
         promote_to=promote or "",
         override_reason=override_reason,
-        inference_target=inference_target,
+        inference_target=inference_target or "",
         priority=priority,
         validate_only=validate_only,
     )

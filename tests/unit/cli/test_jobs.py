@@ -311,3 +311,11 @@ def test_a_log_that_was_not_followed_is_not_begun_again():
     shown = run(service, "logs", "job-1", "--json")
     assert (shown.exit_code, json.loads(shown.stdout)) == (1, {"attempt": 1, "text": "a\n"})
     assert json.loads(shown.stderr)["error"]["reason"] == "STORE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("option", ["--inference-target", "--request-id"])
+def test_an_empty_option_is_refused(option):
+    """A variable that a script forgot does not switch off what it asks for."""
+    ended = run(Jobs(job_of(state=State.SUCCEEDED)), "retrain", "m", option, "")
+    assert ended.exit_code == 2
+    assert "is empty" in ended.stderr
