@@ -37,8 +37,8 @@ class Tuning:
 
 TUNINGS: Final = {
     "banking77": Tuning((5e-5, 1e-4, 2e-4, 4e-4), epochs=9, batch_size=32),
-    "goemotions": Tuning((1e-4, 2e-4, 4e-4), epochs=4, batch_size=32, tried_share=0.25),
-    "nlupp": Tuning((4e-4, 8e-4, 2e-4), epochs=36, batch_size=32),
+    "goemotions": Tuning((5e-5, 1e-4, 2e-4), epochs=4, batch_size=32, tried_share=0.25),
+    "nlupp": Tuning((2e-5, 5e-5, 1e-4), epochs=36, batch_size=32),
     "uner_ewt": Tuning((5e-5, 1e-4, 2e-4, 4e-4), epochs=15, batch_size=16),
     "wnut17": Tuning((5e-5, 1e-4, 2e-4), epochs=8, batch_size=16),
 }
