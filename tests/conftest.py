@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Before any test imports gRPC: its handlers of forks would start its threads again in children that only begin another program,
 # and these write into the logs of those programs. Whoever forks in the command has no gRPC threads yet.
@@ -18,8 +18,12 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 import shared  # noqa: F401  # before any test imports ONNX Runtime: it says that nothing is to be reported
 from tests.postgres import Server
 
-# A machine that is busy is no reason for a property to fail.
-settings.register_profile("tagsmith", deadline=None)
+# Neither a machine that is busy nor dice that miss are reasons for a property to fail.
+settings.register_profile(
+    "tagsmith",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 settings.load_profile("tagsmith")
 
 DECLARED = Path(__file__).with_name("declared_skips.txt")
