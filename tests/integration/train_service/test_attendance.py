@@ -55,9 +55,7 @@ def test_a_job_that_has_had_its_time_is_stopped(service: Service) -> None:
     assert (state_of(end), end.max_duration.seconds) == ("STOPPED", 1)
 
 
-@pytest.mark.parametrize(
-    "fields", [{"priority": 101}, {"priority": -101}, {"max_duration": Duration()}]
-)
+@pytest.mark.parametrize("fields", [{"priority": 101}, {"priority": -101}, {"max_duration": Duration()}])
 def test_what_no_job_can_have_is_refused(service: Service, fields: dict[str, object]) -> None:
     """Priorities and limits out of their range are told with the field's name."""
     with refused("INVALID_ARGUMENT", "SPEC_INVALID") as refusal:
