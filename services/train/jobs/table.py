@@ -66,11 +66,6 @@ class JobTable:
         """Close the database."""
         self._database.close()
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether other services may use the same table."""
-        return self._database.is_shared
-
     def turn(self) -> AbstractContextManager[None]:
         """Keep what is inside apart from every other turn, of this service and of every other one over the same database."""
         return self._database.turn()

@@ -295,9 +295,9 @@ def test_one_request_id_is_one_job_for_all_services(open_table: Callable[..., Jo
     assert len({job.id for job in jobs}) == 1
 
 
-def test_turns_come_one_after_the_other(open_table: Callable[..., JobTable]) -> None:
+def test_turns_come_one_after_the_other(open_table: Callable[..., JobTable], url: str) -> None:
     """What one service does in its turn no other service, and no other thread, is in the middle of."""
-    shared = open_table().is_shared  # a SQLite file is one service's alone
+    shared = url.startswith("postgresql")  # a SQLite file is one service's alone
     tables = [open_table(owner=f"service-{number}") for number in range(2 if shared else 1)]
     inside = 0
     most = 0

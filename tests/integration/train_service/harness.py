@@ -14,7 +14,6 @@ from typing import TypeVar
 import grpc
 import psutil
 
-from shared.names import VersionName
 from shared.rpc.status import Explained, explain
 from shared.store.folder import FolderStore
 from shared.store.models import ModelStore
@@ -203,10 +202,6 @@ class Service:
     def attempt_folder(self, job_id: str) -> Path:
         """The folder of the job's newest attempt, which there has to be."""
         return max((self.job_folder(job_id) / "attempts").iterdir())
-
-    def version(self, name: str) -> VersionName:
-        """Read the name of a version."""
-        return VersionName.parse(name)
 
     def promotions(self, model: str, alias: str = "production") -> list[tuple[int, str]]:
         """Every move of an alias as (version, actor), newest first."""

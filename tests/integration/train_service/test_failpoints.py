@@ -14,6 +14,7 @@ from typing import Final
 import grpc
 import pytest
 
+from shared.names import VersionName
 from shared.stubs.training.v1 import training_pb2 as pb
 from tests.bases import TINY_BASE, make_tiny_base
 from tests.integration.train_service.failpoints import NAMES
@@ -99,7 +100,7 @@ class Rounds:
             again = self.service.submit("succeed", request_id=request, promote_to="production", **self.spec)
             assert again.id == end.id  # G2
         for end in ends.values():
-            manifest = self.service.models.manifest(self.service.version(end.model_version))
+            manifest = self.service.models.manifest(VersionName.parse(end.model_version))
             assert manifest.lineage.job_id == end.id  # G3, with the store's create-once
         moves = self.service.promotions("succeed")
         assert len({job for _, job in moves}) == len(moves)  # no job moved the alias twice
